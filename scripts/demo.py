@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 STORIES = {
+    "framework": "demos.framework",
     "incident": "demos.incident",
     "risk": "demos.risk",
 }

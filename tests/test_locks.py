@@ -26,6 +26,7 @@ LOCKS = {
     "requirements-yara.lock": ("optional-dependencies", "yara"),
     "requirements-build.lock": ("dependency-groups", "build"),
     "requirements-dev.lock": ("dependency-groups", "dev"),
+    "requirements-readers.lock": ("dependency-groups", "readers"),
 }
 
 

@@ -23,6 +23,7 @@ import loop_lag
 import publishing
 import ranking_risk
 import reading
+import reading_playbooks
 import spreading
 import under_attack
 import under_flood
@@ -61,6 +62,9 @@ def main() -> int:
     )
     size.add_argument("--spaces", action="store_true", help="folds of spaces, nothing else")
     size.add_argument("--risk", action="store_true", help="an inventory ranked, nothing else")
+    size.add_argument(
+        "--playbooks", action="store_true", help="playbooks checked, drawn and read, nothing else"
+    )
     parser.add_argument(
         "--shipped", action="store_true", help="with --siege: the limits of one partner as they are shipped"
     )
@@ -96,6 +100,8 @@ def main() -> int:
             folding_spaces.measure(report, rounds=5, has_slow_graphs=True)
         elif arguments.risk:
             ranking_risk.measure(report, Path(name) / "risk")
+        elif arguments.playbooks:
+            reading_playbooks.measure(report, rounds=5)
         else:
             _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
     if report.gates:

@@ -39,7 +39,7 @@ class Page:
         await self._socket.send_json({"id": self._number, "method": method, "params": arguments})
         async with asyncio.timeout(ANSWER_SECONDS):
             while True:
-                answer = json.loads((await self._socket.receive_str()))
+                answer = json.loads(await self._socket.receive_str())
                 if answer.get("method") == "Runtime.exceptionThrown":
                     details = answer["params"]["exceptionDetails"]
                     self.errors.append(str(details.get("exception", details).get("description", details)))
@@ -61,7 +61,7 @@ class Page:
     async def wait_for(self, script: str) -> Any:
         """Run a script until what it gives is true; returns that."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            while not (value := await self.run(script)):
+            while not (value := await self.run(script)):  # noqa: ASYNC110 - another program's, which tells nobody
                 await asyncio.sleep(0.1)
             return value
 
@@ -76,12 +76,18 @@ class _Browser:
         profile = Path(self._folder.name)
         words = [self._program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         words += ["--remote-debugging-port=0", "--disable-background-networking", "--no-first-run"]
-        words += ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", f"--user-data-dir={profile}", "about:blank"]
+        words += [
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+            f"--user-data-dir={profile}",
+            "about:blank",
+        ]
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet)
         return profile
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._process is not None:
             self._process.terminate()
             try:
@@ -98,7 +104,7 @@ async def opened_page(program: str, address: str) -> AsyncIterator[Page]:
     with _Browser(program) as profile:
         async with asyncio.timeout(START_SECONDS):
             port_file = profile / "DevToolsActivePort"
-            while not port_file.exists() or not port_file.read_text().strip():
+            while not port_file.exists() or not port_file.read_text().strip():  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.1)
             port = port_file.read_text().split()[0]
         async with aiohttp.ClientSession() as session:

@@ -306,6 +306,7 @@ def test_every_group_is_seen_here() -> None:
         "recall",
         "incident",
         "space",
+        "framework",
         "playbook",
         "asset",
         "risk",

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from p2pshare.envelope.hybrid import Secret
-from p2pshare.envelope.jss import JSS_BYTES_MAX, PlaybookKey, check_jss, sign_playbook, signed_digest
+from p2pshare.envelope.jss import (
+    JSS_BYTES_MAX,
+    JssChecker,
+    PlaybookKey,
+    check_jss,
+    sign_playbook,
+    signed_digest,
+)
 from p2pshare.errors import AuthorError
 
 WHO = {
@@ -60,6 +67,21 @@ def test_a_signature_is_over_the_hexadecimal_text_and_not_over_the_digest(vector
     raw_digest = bytes.fromhex(vectors["ed25519"]["digest"])
     with pytest.raises(AuthorError, match="does not fit"):
         check_jss(playbook, signature | {"value": key.sign(raw_digest)})
+
+
+@pytest.mark.parametrize(
+    "others", [{}, {"a": 1}, {"z": [1]}, {"signature": 1, "signatures2": 2, "\U0001f600": 3, "\uffff": 4}]
+)
+def test_a_checker_of_many_signatures_has_the_digest_of_one(others: dict[str, Any]) -> None:
+    playbook = others | {"signatures": ["whatever"]}
+    for jss in ({"type": "jss"}, {"type": "jss", "created": "é"}):
+        assert JssChecker(playbook).digest(jss) == signed_digest(playbook, jss)
+
+
+def test_a_key_comes_back_from_its_seed_and_shows_it_to_nobody() -> None:
+    key = PlaybookKey.generate()
+    assert PlaybookKey(key.secret()) == key != PlaybookKey.generate()
+    assert key.secret().reveal().hex() not in repr(key)
 
 
 LOW_ORDER = bytes.fromhex("302a300506032b6570032100") + b"\x01" + bytes(31)

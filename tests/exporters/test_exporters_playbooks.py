@@ -149,6 +149,10 @@ def test_pymisp_loads_the_event_and_the_object_is_what_its_template_says(reposit
     assert file.data is not None
     assert file.data.getvalue() == base64.b64decode(short.value) == cacao_text(record(text, 1))
     assert [tag.name for tag in event.tags] == ["tlp:amber"]
+    assert (
+        event.Orgc.name == json.loads(text)["created_by"]
+        and event.Orgc.uuid in json.loads(text)["created_by"]
+    )
     assert str(event.distribution) == "0"
     # What PyMISP writes of it is read back as well.
     assert back(event.to_json().encode()) == cacao_text(record(text, 1))

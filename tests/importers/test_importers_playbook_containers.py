@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +22,11 @@ from p2pshare.importers.playbook_containers import (
     read_container,
 )
 from p2pshare.intel.playbooks.playbook_carriers import STIX_EXTENSION
+from p2pshare.intel.playbooks.playbook_diff import compare
+from p2pshare.intel.playbooks.playbook_lint import lint
+from p2pshare.intel.playbooks.playbook_making import new_playbook
 from p2pshare.intel.playbooks.playbook_problems import ERRORS
-from p2pshare.intel.playbooks.playbook_text import PLAYBOOK_BYTES_MAX
+from p2pshare.intel.playbooks.playbook_text import PLAYBOOK_BYTES_MAX, playbook_digest, playbook_of
 
 Document = dict[str, Any]
 GOOD = json.dumps(sound_playbook(), indent=3).encode() + b"\n"
@@ -73,6 +77,7 @@ FORMS: list[tuple[str, Any, str, str]] = [
     ("MISP search", {"response": [event(misp_object(FILE))]}, "misp", "/response/0/Event/Object/0"),
     ("MISP object", misp_object(FILE), "misp", ""),
     ("MISP object, wrapped", {"Object": misp_object(FILE)}, "misp", "/Object"),
+    ("STIX by misp-stix", bundle({"type": "x-misp-object", "x_misp_name": "security-playbook", "x_misp_attributes": [FILE]}), "misp", "/objects/0"),
     ("STIX bundle, published", bundle(BIN), "stix", f"/objects/0/extensions/{STIX_EXTENSION}"),
     ("STIX object, the roaster's", course(playbook_base64=b64(GOOD)), "stix", f"/extensions/{STIX_EXTENSION}"),
     ("STIX object, both", course(playbook_bin=b64(GOOD), playbook_base64=b64(GOOD)), "stix", f"/extensions/{STIX_EXTENSION}"),
@@ -288,3 +293,25 @@ def test_no_file_crashes_the_reader_and_what_comes_out_is_what_went_in(wild: Any
     found = read(wild)
     assert found.playbooks or found.problems
     assert all(one.playbook.document for one in found.playbooks)
+
+
+def test_what_the_roaster_wrote_is_read_and_is_another_text_of_the_same_version(repository: Path) -> None:
+    vector = json.loads((repository / "tests" / "vectors" / "roaster.json").read_text())
+    (cacao,) = read(vector["cacao"].encode()).playbooks
+    (stix,) = read(vector["stix"]).playbooks
+    assert (cacao.form, stix.form) == ("cacao", "stix")
+    assert lint(cacao.playbook.raw).problems == lint(stix.playbook.raw).problems == []
+    assert compare(cacao.playbook.document, stix.playbook.document) == []
+    who = {name: cacao.playbook.document[name] for name in ("created_by", "modified", "name")}
+    ours = new_playbook(
+        who["name"],
+        playbook_id=cacao.playbook.document["id"],
+        created_by=who["created_by"],
+        at=who["modified"],
+    )
+    # It says of each thing that it is not revoked: approvals of ours are none of its.
+    changes = compare(playbook_of(ours).document, cacao.playbook.document)
+    assert [(one.pointer, one.after) for change in changes for one in change.properties] == [
+        ("/revoked", False)
+    ]
+    assert playbook_digest(playbook_of(ours).document) != playbook_digest(cacao.playbook.document)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playbooks_made import AT, action, playbook_with, raw, sound_playbook, step_id
 
+from p2pshare.errors import AuthorError
 from p2pshare.intel.playbooks.playbook_diff import compare
 from p2pshare.intel.playbooks.playbook_lint import lint
 from p2pshare.intel.playbooks.playbook_making import cacao_instant, derive, new_playbook
@@ -48,6 +49,13 @@ def test_a_derived_playbook_is_valid_whatever_its_first_said_of_its_own_ancestor
     derived = derive(playbook_of(raw(sound_playbook() | {"derived_from": named})), **NEW)
     assert json.loads(derived)["derived_from"] == [step_id("playbook", 1)]
     assert lint(derived).problems == []
+
+
+def test_from_what_has_no_id_nothing_is_derived() -> None:
+    for spoilt in ({}, {"id": 5}):
+        with pytest.raises(AuthorError) as caught:
+            derive(playbook_of(raw(spoilt)), **NEW)
+        assert caught.value.reason == "schema" and caught.value.hint
 
 
 def test_deriving_again_names_each_ancestor_once_the_nearest_first() -> None:

@@ -12,7 +12,14 @@ import pytest
 from p2pshare.envelope.keys import Identity, Secret, create_identity, generate_operational_keys, reissue_card
 from p2pshare.errors import KeyFileError
 from p2pshare.node import keyfile
-from p2pshare.node.keyfile import read_identity, read_key_file, write_card_file, write_key_file
+from p2pshare.node.keyfile import (
+    is_encrypted,
+    read_completed_keys,
+    read_identity,
+    read_key_file,
+    write_card_file,
+    write_key_file,
+)
 
 NOW = 1_900_000_000
 FAST = 10  # scrypt's log2 N; the real figure costs 0.4 s a test
@@ -42,6 +49,24 @@ def test_an_identity_comes_back(key_path: Path, identity: Identity) -> None:
     assert back == identity
     assert back.operational.sign.secret().reveal() == identity.operational.sign.secret().reveal()
     assert back.operational.tls.secret().reveal() == identity.operational.tls.secret().reveal()
+
+
+@pytest.mark.parametrize("passphrase", [None, Secret(b"correct horse")])
+def test_a_file_of_a_version_before_the_key_for_playbooks_is_given_one_once(
+    key_path: Path, identity: Identity, passphrase: Secret | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_key_file(key_path, replace(identity, playbook=None), passphrase, scrypt_log_n=FAST)
+    if passphrase is not None:
+        secret = key_path.with_name("pass")
+        secret.write_bytes(passphrase.reveal())
+        secret.chmod(0o600)
+        monkeypatch.setenv("P2PSHARE_PASSPHRASE_FILE", str(secret))
+    assert read_key_file(key_path, passphrase).playbook is None
+    first = read_completed_keys(key_path)
+    assert first.playbook is not None and first.roots == ()
+    again = read_key_file(key_path, passphrase)
+    assert (again.playbook, again.roots, again.sets) == (first.playbook, identity.roots, first.sets)
+    assert read_completed_keys(key_path) == first and is_encrypted(key_path) is (passphrase is not None)
 
 
 def test_the_file_is_for_its_owner_only_whatever_the_umask(tmp_path: Path, identity: Identity) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from copies import copy_of
 from shared_spaces import hand_over, partners, run
 from whole_nodes import NOW, World
 
@@ -24,6 +26,7 @@ from p2pshare.operations.spaces import AmbiguousId, OpenSpace
 from p2pshare.spaces.incident_entries import DutyStatement, encode_incident
 
 RANSOMWARE = "221a1897"
+NAMES = ("alpha", "bravo", "charlie")
 DAY = 86_400
 
 
@@ -59,26 +62,62 @@ def version(node: Node) -> str:
     return str(run(node, ShowPlaybook(RANSOMWARE)).listed.hash)
 
 
-@pytest.fixture
-def agreed(tmp_path: Path) -> Iterator[Agreed]:
-    world = World(tmp_path)
+def _make_agreed(folder: Path) -> None:
+    """The homes of three in a framework, with an incident of the first two; its ids are in a file beside them."""
+    world = World(folder)
+    alpha, bravo, charlie = partners(world, *NAMES)
+    space = run(alpha, OpenSpace("framework", "Hospitals", Tlp.AMBER, ("bravo", "charlie"))).space
+    incident = run(alpha, OpenIncident("Ransomware", ("ransomware",), Tlp.AMBER, ("bravo",))).incident
+    made = Agreed(alpha, bravo, charlie, space, incident)
+    made.share()
+    for node in (bravo, charlie):
+        run(node, JoinSpace(space))
+    run(bravo, JoinSpace(incident))
+    run(alpha, ImportPlaybook(space, shipped_playbooks()["ransomware-in-a-hospital"]))
+    run(alpha, ImportPlaybook(space, shipped_playbooks()["phishing"]))
+    run(alpha, WriteManifest(space, shipped_frameworks()["hospitals"]))
+    made.share()
+    _close(world, made)
+
+
+def _make_ready(folder: Path) -> None:
+    """The same, and two of three approve the playbook, two have adopted the framework."""
+    copy_of("framework agreed", _make_agreed, folder)
+    with _opened(folder) as (world, made):
+        for node in (made.alpha, made.charlie):
+            made.approve(node)
+        made.adopt(made.alpha, made.bravo)
+        (folder / "ids").unlink()
+        _close(world, made)
+
+
+def _close(world: World, made: Agreed) -> None:
+    (world.folder / "ids").write_text(f"{made.framework} {made.incident}")
+    world.close()
+    world._nodes.clear()
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[tuple[World, Agreed]]:
+    world = World(folder)
     try:
-        alpha, bravo, charlie = partners(world, "alpha", "bravo", "charlie")
-        space = run(alpha, OpenSpace("framework", "Hospitals", Tlp.AMBER, ("bravo", "charlie"))).space
-        incident = run(alpha, OpenIncident("Ransomware", ("ransomware",), Tlp.AMBER, ("bravo",))).incident
-        made = Agreed(alpha, bravo, charlie, space, incident)
-        made.share(space, incident)
-        for node in (bravo, charlie):
-            run(node, JoinSpace(space))
-        run(bravo, JoinSpace(incident))
-        made.share(space, incident)
-        run(alpha, ImportPlaybook(space, shipped_playbooks()["ransomware-in-a-hospital"]))
-        run(alpha, ImportPlaybook(space, shipped_playbooks()["phishing"]))
-        run(alpha, WriteManifest(space, shipped_frameworks()["hospitals"]))
-        made.share(space, incident)
-        yield made
+        yield world, Agreed(*map(world.open, NAMES), *(folder / "ids").read_text().split())
     finally:
         world.close()
+
+
+@pytest.fixture
+def agreed(tmp_path: Path) -> Iterator[Agreed]:
+    copy_of("framework agreed", _make_agreed, tmp_path / "three")
+    with _opened(tmp_path / "three") as (_, made):
+        yield made
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Iterator[Agreed]:
+    copy_of("framework ready", _make_ready, tmp_path / "three")
+    with _opened(tmp_path / "three") as (_, made):
+        yield made
 
 
 def tasks_of(node: Node, incident: str) -> list[dict[str, Any]]:
@@ -105,14 +144,6 @@ def test_without_our_own_adoption_we_do_not_react(agreed: Agreed) -> None:
         run(agreed.alpha, React(agreed.incident))
     assert caught.value.reason == "not-adopted"
     assert f"p2pshare framework adopt {agreed.framework[:10]}" in caught.value.hint
-
-
-@pytest.fixture
-def ready(agreed: Agreed) -> Agreed:
-    for node in (agreed.alpha, agreed.charlie):
-        agreed.approve(node)
-    agreed.adopt(agreed.alpha, agreed.bravo)
-    return agreed
 
 
 def test_two_who_react_beside_each_other_give_one_set_of_tasks(ready: Agreed) -> None:
@@ -221,3 +252,26 @@ def test_who_reads_the_steps_without_being_in_the_framework_is_told_before(ready
     ready.share(incident)
     done = run(alpha, React(incident, framework=space))
     assert done.is_done and len(tasks_of(alpha, incident)) == len(done.tasks) > 25
+
+
+def test_the_steps_of_a_strict_framework_go_to_its_members_alone(ready: Agreed) -> None:
+    alpha = ready.alpha
+    document = json.loads(shipped_frameworks()["hospitals"])
+    document["entries"] = [document["entries"][1] | {"quorum": 1}]
+    for invited, is_refused in (((), True), (("bravo",), False)):
+        space = run(alpha, OpenSpace("framework", f"Strict {invited}", Tlp.AMBER_STRICT, invited)).space
+        if invited:
+            hand_over(space, alpha, ready.bravo)
+            run(ready.bravo, JoinSpace(space))
+            hand_over(space, ready.bravo, alpha)
+        run(alpha, ImportPlaybook(space, shipped_playbooks()["phishing"]))
+        run(alpha, WriteManifest(space, json.dumps(document).encode()))
+        run(alpha, ApprovePlaybook("fa8279d9", framework=space))
+        run(alpha, AdoptFramework(space))
+        incident = run(alpha, OpenIncident("Mail", ("phishing",), Tlp.GREEN, ("bravo",))).incident
+        if is_refused:
+            with pytest.raises(RefusedError, match="bravo would read the steps") as caught:
+                run(alpha, React(incident, framework=space))
+            assert caught.value.reason == "not-for-these-members" and tasks_of(alpha, incident) == []
+        else:
+            assert run(alpha, React(incident, framework=space)).tlp == "TLP:AMBER+STRICT"

@@ -187,7 +187,16 @@ def refs_of(marking: str) -> tuple[list[str], list[str]]:
 
 # what says nothing of one value alone, and what shows entries of spaces (tests/spaces/test_incident_views.py)
 NOT_OF_OBJECTS = frozenset(
-    ["v1_sightings", "v1_feed", "v1_incidents", "v1_incident_timeline", "v1_tasks", "v1_duties", "v1_watch"]
+    [
+        "v1_sightings",
+        "v1_feed",
+        "v1_incidents",
+        "v1_incident_timeline",
+        "v1_tasks",
+        "v1_duties",
+        "v1_watch",
+        "v1_playbooks",
+    ]
 )
 
 

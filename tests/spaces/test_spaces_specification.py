@@ -21,6 +21,7 @@ NO_CODES = {"p2pshare", "utf-8", "already-held"}  # the last is what became of i
 
 PAGES = {
     "note": ("spaces.md", "## The kind `note`"),
+    "framework": ("frameworks.md", "## Kinds of entry"),
     "incident": ("incidents.md", "## Kinds of entry"),
     "lab": ("labs.md", "## Kinds of entry"),
 }

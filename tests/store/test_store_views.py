@@ -18,7 +18,15 @@ from p2pshare.intel.observable import Observable
 from p2pshare.partners.interface import PartnerRow
 
 VALUE = "198.51.100.7"
-OF_SPACES = ("v1_incidents", "v1_incident_timeline", "v1_tasks", "v1_duties", "v1_watch", "v1_rules")
+OF_SPACES = (
+    "v1_incidents",
+    "v1_incident_timeline",
+    "v1_tasks",
+    "v1_duties",
+    "v1_watch",
+    "v1_rules",
+    "v1_playbooks",
+)
 FUTURE, PAST = "2999-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 READER = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +15,24 @@ from p2pshare.envelope.keys import create_identity
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
+from p2pshare.node.shipped_playbooks import shipped_frameworks, shipped_playbooks
 from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.explaining import Explain
 from p2pshare.operations.exposing import TellExposure, ToldExposure
+from p2pshare.operations.framework_reacting import React
+from p2pshare.operations.frameworks import (
+    AdoptFramework,
+    ApprovePlaybook,
+    FindAnswers,
+    ImportPlaybook,
+    ListPlaybooks,
+    ShowFramework,
+    ShowPlaybook,
+    WriteManifest,
+)
 from p2pshare.operations.incident_attachments import AttachFile
 from p2pshare.operations.incident_indicators import AddIndicators
 from p2pshare.operations.incident_watch import ListWatch, TellRecurrence
@@ -131,6 +144,7 @@ def _spaces_of_two(alpha: Node, bravo: Node) -> None:
     for title in ("led", "purged"):
         opened(alpha, title)
     OpenIncident("case", (), Tlp.GREEN).run(alpha, NOW, quiet)
+    OpenSpace("framework", "agreed", Tlp.GREEN).run(alpha, NOW, quiet)
     watched = OpenIncident("watched", (), Tlp.GREEN).run(alpha, NOW, quiet).incident
     seen = encode_incident(IncidentObject("domain", "evil.test.org", "", b""))
     SayInIncident(watched, "object", seen).run(alpha, NOW, quiet)
@@ -168,6 +182,10 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     members = spaces_of(node).state(EntryId.parse(space["introduced"])).members
     [stranger] = set(members) - {node.identity.partner_id, bravo}
     key = node.card.sign_keys[0].key.key_id.text
+    playbook = shipped_playbooks()["ransomware-in-a-hospital"]
+    framework = json.loads(shipped_frameworks()["hospitals"])
+    framework["entries"] = [framework["entries"][0] | {"quorum": 1}]
+    manifest = json.dumps(framework).encode()
     every: list[Request[Any]] = [
         OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
         NoteInSpace(space["led"], "seen here"),
@@ -177,6 +195,15 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         AskFirstWord(space["case"]),
         ArchiveIncident(space["case"]),
         ShowIncident(space["case"]),
+        ImportPlaybook(space["agreed"], playbook),
+        WriteManifest(space["agreed"], manifest),
+        ApprovePlaybook("221a1897"),
+        AdoptFramework(space["agreed"]),
+        ShowFramework(space["agreed"]),
+        ListPlaybooks(space["agreed"]),
+        ShowPlaybook("221a1897"),
+        FindAnswers(("ransomware",)),
+        React(space["case"], "221a1897"),
         AddIndicators(space["case"], ()),
         AttachFile(space["case"], "proxy.log", b"GET /"),
         ListWatch(space["case"]),

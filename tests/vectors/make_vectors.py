@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -1482,17 +1483,27 @@ def incident_vectors() -> Json:
     """Every story of incidents (incident_stories.py), as entries without signatures."""
     from incident_stories import INCIDENT_STORIES
 
-    return stories_of_kind("incident", "incidents.md", INCIDENT_STORIES)
+    about = "incident: docs/incidents.md; entries in an order in which parents come first, their content without the random bytes"
+    return _kind_vectors(about, INCIDENT_STORIES)
+
+
+def framework_vectors() -> Json:
+    """Every story of frameworks (framework_stories.py), as those of incidents."""
+    from framework_stories import FRAMEWORK_STORIES
+
+    about = "framework: docs/frameworks.md; entries in an order in which parents come first, their content without the random bytes"
+    return _kind_vectors(about, FRAMEWORK_STORIES)
 
 
 def lab_vectors() -> Json:
-    """Every story of labs (lab_stories.py), as entries without signatures."""
+    """Every story of labs (lab_stories.py), as those of incidents."""
     from lab_stories import LAB_STORIES
 
-    return stories_of_kind("lab", "labs.md", LAB_STORIES)
+    about = "lab: docs/labs.md; entries in an order in which parents come first, their content without the random bytes"
+    return _kind_vectors(about, LAB_STORIES)
 
 
-def stories_of_kind(kind: str, page: str, stories: Any) -> Json:
+def _kind_vectors(about: str, stories: Iterable[Any]) -> Json:
     from p2pshare.spaces.canonical import canonical
     from p2pshare.spaces.fold import fold
 
@@ -1517,10 +1528,7 @@ def stories_of_kind(kind: str, page: str, stories: Any) -> Json:
             ],
         }
 
-    return {
-        "about": f"{kind}: docs/{page}; entries in an order in which parents come first, their content without the random bytes",
-        "stories": [told(story) for story in stories],
-    }
+    return {"about": about, "stories": [told(story) for story in stories]}
 
 
 def main(wanted: list[str]) -> None:
@@ -1535,6 +1543,7 @@ def main(wanted: list[str]) -> None:
         "entry.json": entry_vectors,
         "space.json": space_vectors,
         "incident.json": incident_vectors,
+        "framework.json": framework_vectors,
         "lab.json": lab_vectors,
         "space-file.json": space_file_vectors,
         "travel.json": travel_vectors,

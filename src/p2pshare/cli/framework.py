@@ -80,9 +80,8 @@ def new(home: Path, title: str, tlp: str, names: tuple[str, ...], yes: bool, as_
     from p2pshare.intel.marking import Tlp
 
     if Tlp.parse(tlp) > Tlp.AMBER:
-        raise UsageProblem(
-            "a framework is TLP:AMBER or looser: its playbooks are for whoever joins it later, too",
-            hint="--tlp amber, and invite whom it is for",
+        console.say(
+            "its playbooks name their readers: whoever is invited later reads those that are imported then"
         )
     open_space(home, "framework", title, tlp, names, yes=yes, as_json=as_json)
 
@@ -156,7 +155,7 @@ def add(
     )
     written = write(home, WriteManifest(shown.framework, manifest_bytes(manifest)))
     answer(written, f"{written.entry}  version {manifest.version}", as_json=as_json)
-    if not as_json:
+    if not as_json and manifest.version > 1:
         console.say("who adopted the version before adopts this one anew: `p2pshare framework adopt`")
 
 
@@ -261,7 +260,7 @@ def _instant(at: int | None) -> str | None:
 
 def _print_status(shown: FrameworkShown) -> None:
     """Print a matrix: a line for each playbook, a column for each member."""
-    version = "says nothing yet" if shown.version is None else f"version {shown.version}"
+    version = "says nothing yet" if shown.version is None else str(shown.version)
     console.print_fields(
         {
             "framework": shown.framework,

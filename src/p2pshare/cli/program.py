@@ -70,7 +70,7 @@ COMMANDS = {
     ),
     "playbook": (
         "p2pshare.cli.playbook:playbook",
-        "check, compare, draw, share and approve playbooks (CACAO 2.0); none is ever run",
+        "check, compare, share and approve playbooks (CACAO 2.0)",
     ),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from p2pshare.intel.playbooks.playbook_carriers import MISP_OBJECT, STIX_CONTENTS, STIX_EXTENSION
-from p2pshare.intel.playbooks.playbook_problems import PROBLEMS_MAX, Place, PlaybookProblem
+from p2pshare.intel.playbooks.playbook_problems import PROBLEMS_MAX, PlaybookProblem, TextPlace
 from p2pshare.intel.playbooks.playbook_text import (
     PLAYBOOK_BYTES_MAX,
     PLAYBOOK_LIMITS,
@@ -47,11 +47,11 @@ _FILE, _TEXT = "playbook-file", "playbook-base64"
 _WHOLE = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 _TRUE = (True, 1, "1", "true", "True")
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)  # of what is here no number is looked at
-_Contents = list[tuple[Place, str]]
+_Contents = list[tuple[TextPlace, str]]
 
 
 class CarriedPlaybook(NamedTuple):
-    """One playbook: `playbook.raw` is what was carried. `form` is one of the four, `pointer` the carrier in the file."""
+    """One playbook, whose `raw` is what was carried. `form` is one of the four, `pointer` the carrier in the file."""
 
     playbook: Playbook
     form: str
@@ -70,7 +70,7 @@ class _Carrier(NamedTuple):
     """What says that it has a playbook. `said`: what it says of it beside, by the playbook's property."""
 
     form: str
-    place: Place | None
+    place: TextPlace | None
     contents: _Contents
     said: Mapping[str, Any]
 
@@ -124,7 +124,7 @@ def _read_elements(read: _Reading, text: str, elements: list[Any]) -> None:
     """Take the playbooks of a list, each with the bytes between its brackets."""
     position = text.index("[") + 1
     for number, element in enumerate(elements):
-        place = Place(None, number)
+        place = TextPlace(None, number)
         position = _past_space(text, position)
         _, end = _DECODER.raw_decode(text, position)
         if _is_playbook(element):
@@ -148,7 +148,7 @@ def _is_playbook(value: Any) -> bool:
 
 def _carriers(read: _Reading, document: Any) -> Iterator[_Carrier]:
     """Yields what carries a playbook, in the order of the text; counts what does not."""
-    waiting: list[tuple[Any, Place | None]] = [(document, None)]
+    waiting: list[tuple[Any, TextPlace | None]] = [(document, None)]
     while waiting:
         value, place = waiting.pop()
         if isinstance(value, dict):
@@ -156,14 +156,19 @@ def _carriers(read: _Reading, document: Any) -> Iterator[_Carrier]:
             if value.get("name") == MISP_OBJECT and ("Attribute" in value or "template_uuid" in value):
                 yield from _misp_carrier(read, value, place)
                 continue
+            if value.get("x_misp_name") == MISP_OBJECT:
+                yield from _misp_carrier(read, value, place, "x_misp_attributes")
+                continue
             if isinstance(extensions, dict) and STIX_EXTENSION in extensions:
-                yield from _stix_carrier(read, value, Place(Place(place, "extensions"), STIX_EXTENSION))
+                yield from _stix_carrier(
+                    read, value, TextPlace(TextPlace(place, "extensions"), STIX_EXTENSION)
+                )
                 continue
             if (kind := _kind_of(value)) is not None:
                 read.left[kind] = read.left.get(kind, 0) + 1
         members = list(value.items() if isinstance(value, dict) else enumerate(value))
         waiting += [
-            (member, Place(place, key))
+            (member, TextPlace(place, key))
             for key, member in reversed(members)
             if isinstance(member, dict | list)
         ]
@@ -186,18 +191,21 @@ def _kind_of(value: dict[str, Any]) -> str | None:
     return None
 
 
-def _misp_carrier(read: _Reading, value: dict[str, Any], place: Place | None) -> Iterator[_Carrier]:
+def _misp_carrier(
+    read: _Reading, value: dict[str, Any], place: TextPlace | None, member: str = "Attribute"
+) -> Iterator[_Carrier]:
+    """Yields what a MISP object carries; in STIX, as misp-stix writes one that it has no type for, its attributes have another name."""
     if value.get("deleted") in _TRUE:
         read.note("deleted", place, "MISP says that it was deleted")
         return
-    attributes = value.get("Attribute", [])
+    attributes = value.get(member, [])
     if not isinstance(attributes, list):
-        read.refuse("wrong-type", Place(place, "Attribute"), "must be a list")
+        read.refuse("wrong-type", TextPlace(place, member), "must be a list")
         return
     contents: _Contents = []
     said: dict[str, Any] = {}
     for number, attribute in enumerate(attributes):
-        here = Place(Place(place, "Attribute"), number)
+        here = TextPlace(TextPlace(place, member), number)
         if not isinstance(attribute, dict):
             read.refuse("wrong-type", here, "must be an object")
             return
@@ -210,15 +218,15 @@ def _misp_carrier(read: _Reading, value: dict[str, Any], place: Place | None) ->
             if one is None and relation == _FILE:
                 continue  # exported without attachments
             if not isinstance(one, str):
-                read.refuse("wrong-type", Place(here, name), "must be a text")
+                read.refuse("wrong-type", TextPlace(here, name), "must be a text")
                 return
-            contents.append((Place(here, name), one))
+            contents.append((TextPlace(here, name), one))
         elif isinstance(relation, str) and relation in _SAID_BY_MISP:
             said[_SAID_BY_MISP[relation]] = one
     yield _Carrier(MISP, place, contents, said)
 
 
-def _stix_carrier(read: _Reading, value: dict[str, Any], place: Place) -> Iterator[_Carrier]:
+def _stix_carrier(read: _Reading, value: dict[str, Any], place: TextPlace) -> Iterator[_Carrier]:
     extension = value["extensions"][STIX_EXTENSION]
     if not isinstance(extension, dict):
         read.refuse("wrong-type", place, "must be an object")
@@ -227,9 +235,9 @@ def _stix_carrier(read: _Reading, value: dict[str, Any], place: Place) -> Iterat
     for name in STIX_CONTENTS:
         if name in extension:
             if not isinstance(extension[name], str):
-                read.refuse("wrong-type", Place(place, name), "must be a text")
+                read.refuse("wrong-type", TextPlace(place, name), "must be a text")
                 return
-            contents.append((Place(place, name), extension[name]))
+            contents.append((TextPlace(place, name), extension[name]))
     if value.get("revoked") is True:
         read.note("revoked", place, "the course of action was revoked")
     said = {property_: extension.get(name) for name, property_ in _SAID_BY_STIX.items()}
@@ -283,7 +291,7 @@ class _Reading:
             self.refuse("no-playbook", None, "neither a CACAO playbook nor anything that carries one")
         return PlaybooksRead(self.playbooks, self.problems, self.notes)
 
-    def is_full(self, place: Place | None) -> bool:
+    def is_full(self, place: TextPlace | None) -> bool:
         """Count one more that says it has a playbook; returns whether it is one too many, and says so."""
         self._carriers += 1
         if self._carriers > CARRIED_MAX:
@@ -293,14 +301,14 @@ class _Reading:
             return True
         return False
 
-    def refuse(self, rule: str, place: Place | None, message: str) -> None:
+    def refuse(self, rule: str, place: TextPlace | None, message: str) -> None:
         self.problems.append(PlaybookProblem("error", "" if place is None else place.pointer, rule, message))
 
-    def note(self, rule: str, place: Place | None, message: str) -> None:
+    def note(self, rule: str, place: TextPlace | None, message: str) -> None:
         assert rule in CONTAINER_NOTES, rule
         self.notes.append(PlaybookProblem("note", "" if place is None else place.pointer, rule, message))
 
-    def decoded(self, place: Place | None, text: bytes) -> bytes | None:
+    def decoded(self, place: TextPlace | None, text: bytes) -> bytes | None:
         """Returns what a text in base64 holds; says so where it is none, or more than a playbook."""
         joined = b"".join(text.split()).translate(bytes.maketrans(b"-_", b"+/"))
         if len(joined) // 4 * 3 > PLAYBOOK_BYTES_MAX + 2:
@@ -312,7 +320,7 @@ class _Reading:
             self.refuse("not-base64", place, "no base64")
             return None
 
-    def take(self, raw: bytes, form: str, place: Place | None, said: Mapping[str, Any]) -> None:
+    def take(self, raw: bytes, form: str, place: TextPlace | None, said: Mapping[str, Any]) -> None:
         """Keep a playbook that is a good text, and the only one of its version here."""
         playbook, faults = read_playbook(raw)
         if playbook is not None and not _is_playbook(playbook.document):
@@ -342,7 +350,7 @@ class _Reading:
             message = "another playbook here has this id and modified, and says something else"
             self.problems.append(PlaybookProblem("error", first.pointer, "two-contents", message))
 
-    def _refuse_inner(self, faults: list[PlaybookProblem], place: Place | None) -> None:
+    def _refuse_inner(self, faults: list[PlaybookProblem], place: TextPlace | None) -> None:
         """Tell what is wrong with a playbook at the place of its carrier, the only one that the file has."""
         if place is None:
             self.problems += faults

@@ -5,7 +5,8 @@
 2. Tasks that stand in the incident already are not written again: who reacts twice, or beside another member, adds nothing.
 3. A clock runs from what we stated in the incident. What we stated under one law is stated under those of the framework, too, at the same
    time: when we became aware is one fact. Nothing else is stated for anybody.
-4. The steps are read by all members of the incident, marked as the stricter of both spaces; who of them is not in the framework is told before.
+4. The steps are read by all members of the incident, marked as the stricter of both spaces; who of them is not in the framework is told before,
+   and where the framework is AMBER+STRICT or RED there may be none such.
 5. Nothing of a playbook is run.
 """
 
@@ -35,7 +36,7 @@ from p2pshare.operations.frameworks import (
     row_called,
     rows,
 )
-from p2pshare.operations.incidents import INCIDENT
+from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT
 from p2pshare.operations.interface import Request
 from p2pshare.operations.spaces import TLP_LABELS, AmbiguousId, Called, names_here, space_called, who_may
 from p2pshare.spaces.framework import PlaybookSaid
@@ -131,6 +132,12 @@ class React(Request[Reacted], frozen=True, tag="framework-react"):
         ]
         outsiders = [member for member in readers if member not in chosen.held.joined]
         tlp = max(row.tlp, chosen.held.row.tlp)
+        if chosen.held.row.tlp >= AMBER_STRICT and outsiders:
+            raise RefusedError(
+                f"the framework is {TLP_LABELS[chosen.held.row.tlp]}, and {_named(outsiders, names)} would read the steps without being in it",
+                hint="its lead invites them, or work by it in an incident without them",
+                reason="not-for-these-members",
+            )
         templates, notes = _templates(node, chosen.entry)
         own_words = [one for one in Telling(state, names).stated_duties() if one.author == own]
         stated = list(_stated(templates, own_words, self.aware, self.zone))
@@ -164,7 +171,7 @@ class React(Request[Reacted], frozen=True, tag="framework-react"):
             said.name,
             said.modified,
             digest.hex(),
-            [names.get(PartnerId.parse(one)) or one for one in approvals],
+            sorted(names.get(PartnerId.parse(one)) or one for one in approvals),
             chosen.entry.quorum,
             TLP_LABELS[tlp],
             [names.get(one) or one.text for one in readers],
@@ -214,7 +221,7 @@ def _version(
     for is_ours, digest in sorted(begun, reverse=True):
         one = counted.get(digest)
         has_quorum = one is not None and len(one.approvals) >= chosen.entry.quorum and not one.is_forked
-        if is_ours or has_quorum:
+        if is_ours or (has_quorum and chosen.is_adopted):
             return digest, one.approvals if one is not None else ()
     version = chosen.tally.version
     if version is None:
@@ -226,6 +233,10 @@ def _version(
             reason="not-adopted",
         )
     return version.digest, chosen.tally.approvals
+
+
+def _named(members: Iterable[PartnerId], names: Mapping[PartnerId, str]) -> str:
+    return ", ".join(sorted(names.get(one) or one.short for one in members))
 
 
 def _no_quorum(chosen: AnsweringPlaybook, names: Mapping[PartnerId, str]) -> RefusedError:

@@ -25,6 +25,7 @@ from p2pshare.intel.playbooks.playbook_text import PLAYBOOK_BYTES_MAX, Playbook,
 from p2pshare.intel.playbooks.quorum import QuorumTally
 from p2pshare.jcs import jcs_bytes
 from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.incidents import AMBER_STRICT
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.operations.spaces import (
     TLP_LABELS,
@@ -41,10 +42,10 @@ from p2pshare.spaces.framework import (
     APPROVAL_JSS_BYTES_MAX,
     MANIFEST_ENTRY_BYTES_MAX,
     ApprovalRevoked,
-    HeldVersion,
     ManifestAdoption,
     ManifestSaid,
     PlaybookApproval,
+    PlaybookHeld,
     PlaybookSaid,
     encode_framework,
 )
@@ -84,6 +85,8 @@ class PlaybookListed(Struct, frozen=True, forbid_unknown_fields=True):
     needed: int | None
     in_force: bool
     adopted_by: list[str]
+    bad_signatures: int = 0
+    """Approvals of it whose signature is none (`bad-jss`)."""
 
 
 class PlaybookShown(Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,12 +190,12 @@ def is_called(playbook: str, called: str) -> bool:
     )
 
 
-def _is_version(one: HeldVersion, called: str) -> bool:
+def _is_version(one: PlaybookHeld, called: str) -> bool:
     begun = called.lower()
     return one.said.modified == called or (len(begun) >= 6 and one.said.digest.hex().startswith(begun))
 
 
-def versions_called(held: HeldFramework, called: str) -> list[HeldVersion]:
+def versions_called(held: HeldFramework, called: str) -> list[PlaybookHeld]:
     """Returns the versions of the playbook of that id, oldest first. Raises NotFoundError, AmbiguousId."""
     found = {name: of for name, of in held.fold.playbooks().items() if is_called(name, called)}
     if not found:
@@ -203,7 +206,7 @@ def versions_called(held: HeldFramework, called: str) -> list[HeldVersion]:
     return sorted(versions, key=lambda one: one.said.modified)
 
 
-def version_called(held: HeldFramework, called: str, version: str) -> HeldVersion:
+def version_called(held: HeldFramework, called: str, version: str) -> PlaybookHeld:
     """Returns one version: of that `modified` or hash, else the newest. Raises NotFoundError, AmbiguousId."""
     versions = versions_called(held, called)
     if not version:
@@ -219,7 +222,7 @@ def version_called(held: HeldFramework, called: str, version: str) -> HeldVersio
     return next(iter(found.values()))
 
 
-def text_of(node: NodeReading, row: SpaceRow, version: HeldVersion) -> Playbook:
+def text_of(node: NodeReading, row: SpaceRow, version: PlaybookHeld) -> Playbook:
     """Returns the playbook of a version. Raises as `playbook_text`."""
     return playbook_text(node.store.database, row, version)
 
@@ -239,7 +242,7 @@ def approvals_of(
     return [ApprovalShown(_name(PartnerId.parse(one), names), at.get(one, 0)) for one in counted]
 
 
-def _listed(held: HeldFramework, one: HeldVersion, names: dict[PartnerId, str]) -> PlaybookListed:
+def _listed(held: HeldFramework, one: PlaybookHeld, names: dict[PartnerId, str]) -> PlaybookListed:
     said, entry = one.said, held.fold.entry_of(one.said.playbook)
     needed, least = (1, "") if entry is None else (entry.quorum, entry.least)
     counted = held.tally(said.playbook, needed, least)
@@ -258,6 +261,7 @@ def _listed(held: HeldFramework, one: HeldVersion, names: dict[PartnerId, str]) 
         None if entry is None else entry.quorum,
         entry is not None and counted.version is not None and counted.version.digest == said.digest,
         [_name(member, names) for member in held.adopters()] if entry is not None else [],
+        sum(by.entry_id in held.bad for own in held.fold.approvals_of(said).values() for by in own),
     )
 
 
@@ -438,11 +442,20 @@ class ImportPlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-import
         with node.store.transaction():
             if not holds_parts(node.store.database, row, own, said.raw_digest):
                 try:
-                    exchange_of(node).say_whole(row.space, self.raw, row.tlp, now)
+                    exchange_of(node).say_whole(row.space, self.raw, row.tlp, now, _readers(held))
                 except RefusedError as error:
                     raise who_may(node, row, error) from None
             entry = written(node, row, SpaceStatement("playbook", encode_framework(said), row.tlp), now).entry
         return _written_of(row, EntryId.parse(entry), said, is_new=True)
+
+
+def _readers(held: HeldFramework) -> tuple[PartnerId, ...]:
+    """Returns who is named as a reader of a text: all members, where content must name them (rule 6); else nobody is named."""
+    if held.row.tlp < AMBER_STRICT:
+        return ()
+    return tuple(
+        sorted(one for one, status in held.state.members.items() if status in ("joined", "invited", "forked"))
+    )
 
 
 def _cut(text: str) -> str:

@@ -22,6 +22,7 @@ from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
 from p2pshare.node.duty_files import DutyTemplates, duty_templates_of
 from p2pshare.node.node import NodeReading
+from p2pshare.operations.framework_alarms import FRAMEWORK_ALARMS
 from p2pshare.operations.incident_watch import DAY_SECONDS, SIGHTING, object_in
 from p2pshare.operations.incidents import INCIDENT, duties_by
 from p2pshare.operations.space_alarms import EVERY_SPACE_ALARM, SPACE_ALARMS, spaces_status, standings
@@ -218,7 +219,7 @@ INCIDENT_ALARMS: tuple[AlarmFunction, ...] = (
     _seen_again,
     _bad_templates,
 )
-EVERY_ALARM: tuple[AlarmFunction, ...] = (*EVERY_SPACE_ALARM, *INCIDENT_ALARMS)
+EVERY_ALARM: tuple[AlarmFunction, ...] = (*EVERY_SPACE_ALARM, *INCIDENT_ALARMS, *FRAMEWORK_ALARMS)
 """The alarms of a node, in the order in which they are reported."""
 
 

@@ -1,4 +1,4 @@
-"""The kind `framework`: which playbook answers what, who approves it, who adopted it (docs/playbooks.md, "Frameworks").
+"""The kind `framework`: which playbook answers what, who approves it, who adopted it (docs/frameworks.md).
 
 1. The manifest is the newest of the lead's. Of several beside each other the last by (depth, id), and the conflict is shown.
 2. A playbook is owned by who wrote the first version of it, by (depth, id), that the first manifest naming it has in its past; by that
@@ -150,7 +150,7 @@ ApprovalSubject = tuple[str, str, bytes]
 """What an approval is of: playbook, `modified`, digest."""
 
 
-class HeldVersion(NamedTuple):
+class PlaybookHeld(NamedTuple):
     """A version of a playbook that counts. `is_forked`: another content of the same version counts as well."""
 
     vertex: Vertex
@@ -194,7 +194,7 @@ class FrameworkFold:
 
     def _forget(self) -> None:
         self._manifest: tuple[HeldManifest | None] | None = None
-        self._playbooks: tuple[dict[str, list[HeldVersion]], dict[str, list[HeldVersion]]] | None = None
+        self._playbooks: tuple[dict[str, list[PlaybookHeld]], dict[str, list[PlaybookHeld]]] | None = None
 
     # --- from entries ------------------------------------------------------------------------------
 
@@ -257,11 +257,11 @@ class FrameworkFold:
             self._manifest = (held,)
         return self._manifest[0]
 
-    def playbooks(self) -> dict[str, list[HeldVersion]]:
+    def playbooks(self) -> dict[str, list[PlaybookHeld]]:
         """Returns the versions that count of each playbook, by its id, in the order of their entries."""
         return self._versions()[0]
 
-    def proposals(self) -> dict[str, list[HeldVersion]]:
+    def proposals(self) -> dict[str, list[PlaybookHeld]]:
         """Returns the versions that count for nothing: others wrote them."""
         return self._versions()[1]
 
@@ -280,14 +280,14 @@ class FrameworkFold:
     def _playbook_of(self, vertex: Vertex) -> str:
         return self._said(vertex, PlaybookSaid).playbook
 
-    def _versions(self) -> tuple[dict[str, list[HeldVersion]], dict[str, list[HeldVersion]]]:
+    def _versions(self) -> tuple[dict[str, list[PlaybookHeld]], dict[str, list[PlaybookHeld]]]:
         if self._playbooks is None:
             of: defaultdict[str, list[tuple[Vertex, PlaybookSaid]]] = defaultdict(list)
             for vertex in self.by_kind["playbook"]:
                 said = self._said(vertex, PlaybookSaid)
                 of[said.playbook].append((vertex, said))
-            counted: dict[str, list[HeldVersion]] = {}
-            proposed: dict[str, list[HeldVersion]] = {}
+            counted: dict[str, list[PlaybookHeld]] = {}
+            proposed: dict[str, list[PlaybookHeld]] = {}
             for playbook, held in sorted(of.items()):
                 owner = self._owner(playbook, [vertex for vertex, _ in held])
                 for versions, is_counted in ((counted, True), (proposed, False)):
@@ -344,13 +344,16 @@ class FrameworkFold:
         for subject in sorted({(one.playbook, one.modified, one.digest) for one in versions}):
             for said, kept in ((approvals, self._approvals), (revocations, self._revocations)):
                 for author, own in kept.get(subject, {}).items():
-                    counted = [one for one in own if one.entry_id not in bad] if bad else own
+                    good = [one for one in own if one.entry_id not in bad] if bad else own
                     # what is in the past of another of its author changes nothing: two of a member without a fork are one
-                    for one in self._clock.newest(counted):
+                    for one in self._clock.newest(good):
                         by_text[one.entry_id.text] = one
-                        said.append(ApprovalSaid(one.entry_id.text, author.text, subject[2]))
-        return tally(
-            [PlaybookVersion(one.modified, one.digest) for one in versions],
+                        said.append(ApprovalSaid(one.entry_id.text, author.text, _content_of(subject)))
+        counted = tally(
+            [
+                PlaybookVersion(one.modified, _content_of((one.playbook, one.modified, one.digest)))
+                for one in versions
+            ],
             approvals,
             revocations,
             members={one.text for one in members},
@@ -358,6 +361,10 @@ class FrameworkFold:
             needed=needed,
             least_version=least,
             precedes=lambda one, other: precedes(by_text[one], by_text[other]),
+        )
+        return counted._replace(
+            version=None if counted.version is None else _plain(counted.version),
+            of=tuple(one._replace(version=_plain(one.version)) for one in counted.of),
         )
 
     def _held_approvals(self) -> Iterator[HeldApproval]:
@@ -424,14 +431,23 @@ def _manifest_of(said: ManifestSaid) -> FrameworkManifest:
     return read_manifest(said.raw, "the manifest")
 
 
-def _held_versions(said: Sequence[tuple[Vertex, PlaybookSaid]]) -> list[HeldVersion]:
+def _content_of(subject: ApprovalSubject) -> bytes:
+    """Returns what is counted as one content: a digest that two versions claim is two."""
+    return subject[1].encode() + subject[2]
+
+
+def _plain(version: PlaybookVersion) -> PlaybookVersion:
+    return version._replace(digest=version.digest[-DIGEST_BYTES:])
+
+
+def _held_versions(said: Sequence[tuple[Vertex, PlaybookSaid]]) -> list[PlaybookHeld]:
     contents: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
     for _, one in said:
         contents[instant_order(one.modified)].add(one.digest)
-    return [HeldVersion(vertex, one, len(contents[instant_order(one.modified)]) > 1) for vertex, one in said]
+    return [PlaybookHeld(vertex, one, len(contents[instant_order(one.modified)]) > 1) for vertex, one in said]
 
 
-def _version_shown(one: HeldVersion, *, counts: bool) -> Json:
+def _version_shown(one: PlaybookHeld, *, counts: bool) -> Json:
     return {
         "author": one.vertex.author.text,
         "counts": counts,

@@ -13,6 +13,7 @@ from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import json_option
 from p2pshare.cli.risk import pages
+from p2pshare.cli.risk.answers import PlaybooksForOutcomes
 from p2pshare.cli.risk.listing import format_options, write_listing
 from p2pshare.cli.risk.measure import fields_of_measure
 from p2pshare.cli.risk.opening import DEFAULT_TABLE, day_of, now_seconds, open_own, table_option
@@ -70,6 +71,9 @@ def work_of(home: Path, *, table: str = DEFAULT_TABLE) -> list[dict[str, Any]]:
         owners = {row.name: row.owner for row in store.assets()}
         planned = [fields_of_measure(row) for row in measures(store.file)]
         work = [_work(key, found, owners, planned, now) for key, found in grouped.items()]
+    if work:
+        playbooks = PlaybooksForOutcomes(home)
+        work = [one | {"playbook": playbooks.of(one["outcome"])} for one in work]
     # what is due first; without a day by outcome, as ranked: the sort is stable
     work.sort(key=lambda one: (one["due"] is None, one["due"] or ""))
     return [{"work": number} | one for number, one in enumerate(work, 1)]
@@ -99,7 +103,7 @@ def _work(
         "owners": sorted({owners.get(asset) or UNOWNED for asset in assets}),
         "remedies": list(dict.fromkeys(one["remedy"] for one in found if one["remedy"])),
         "measures": own,
-        "playbook": None,  # the approved playbook for the threat, once partners agree on some
+        "playbook": None,
     }
 
 
@@ -137,6 +141,16 @@ def _print(work: Sequence[dict[str, Any]]) -> None:
             console.print_result("     possible: somebody must look whether it is affected")
         if remedy:
             console.print_result(f"     {console.shown(remedy)}")
+        if one["playbook"] is not None:
+            told = one["playbook"]
+            approved = (
+                f"{told['missing']} of {told['needed']} approvals missing"
+                if told["missing"]
+                else told["state"]
+            )
+            console.print_result(
+                f"     playbook: {console.shown(told['name'] or told['playbook'])} ({approved})"
+            )
         if measures:
             console.print_result(f"     measures: {console.shown(measures)}")
     if not work:

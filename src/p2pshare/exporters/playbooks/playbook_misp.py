@@ -60,10 +60,12 @@ def render(record: PlaybookRecord) -> bytes:
             }
             | more
         )
-    return msgspec.json.encode({"Event": _event(heading, attributes)}) + b"\n"
+    return msgspec.json.encode({"Event": _event(record, heading, attributes)}) + b"\n"
 
 
-def _event(heading: PlaybookHeading, attributes: list[dict[str, Any]]) -> dict[str, Any]:
+def _event(
+    record: PlaybookRecord, heading: PlaybookHeading, attributes: list[dict[str, Any]]
+) -> dict[str, Any]:
     tlp = heading.tlp
     return {
         "uuid": _uuid(heading, "event"),
@@ -74,6 +76,11 @@ def _event(heading: PlaybookHeading, attributes: list[dict[str, Any]]) -> dict[s
         "threat_level_id": "4",
         "published": False,
         "distribution": OWN_ORGANISATION if tlp is None else DISTRIBUTIONS.get(tlp, OWN_ORGANISATION),
+        # MISP wants a name: where none is known, the id says at least whose it is.
+        "Orgc": {
+            "uuid": heading.created_by.partition("--")[2],
+            "name": record.author or heading.created_by,
+        },
         "Tag": [] if tlp is None else [{"name": tlp.label.lower()}],
         "Attribute": [],
         "Object": [

@@ -31,12 +31,13 @@ _LEVELS = {"marking-tlp": "tlpv2_level", "marking-iep": "tlp"}
 
 class PlaybookRecord(NamedTuple):
     """A playbook to export. `signatures`: the jss of each valid approval of exactly this content; `tlp`: the marking of
-    where it is held, for the stricter of that and its own counts."""
+    where it is held, for the stricter of that and its own counts; `author`: what whoever made it is called."""
 
     playbook: Playbook
     signatures: tuple[Mapping[str, Any], ...] = ()
     is_unsigned: bool = False
     tlp: Tlp | None = None
+    author: str = ""
 
 
 class PlaybookHeading(NamedTuple):

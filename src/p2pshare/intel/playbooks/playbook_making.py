@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from p2pshare.errors import AuthorError
 from p2pshare.intel.authoring import named_id
 from p2pshare.intel.playbooks.playbook_text import Playbook
 
@@ -22,9 +23,16 @@ def derive(playbook: Playbook, *, playbook_id: str, created_by: str, at: str) ->
     """Returns a playbook of one's own that says what another says (CACAO 2.0 section 3.1, `derived_from`).
 
     `playbook_id` is `playbook--UUID`, `created_by` `identity--UUID`, `at` an instant as `cacao_instant` writes it. Its first ancestor
-    is the one it is made from; that one's own follow. Signatures, and that the other was revoked, are not its.
+    is the one it is made from; that one's own follow. Signatures, and that the other was revoked, are not its. Raises AuthorError
+    `schema` for what has no id: nothing could say from what it is derived.
     """
     document = playbook.document
+    if not isinstance(document.get("id"), str):
+        raise AuthorError(
+            "the playbook has no id to derive from",
+            hint="p2pshare playbook lint FILE says what is wrong with it",
+            reason="schema",
+        )
     named = document.get("derived_from")
     earlier = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
     own: dict[str, Any] = {

@@ -63,17 +63,17 @@ def warning(rule: str, pointer: str, message: str) -> PlaybookProblem:
     return PlaybookProblem("warning", pointer, rule, message)
 
 
-class Place(NamedTuple):
+class TextPlace(NamedTuple):
     """Where a walk through a text is: a key inside of a place. Linked, for 100,000 values may stand 60 keys of 250 characters deep."""
 
-    around: Place | None
+    around: TextPlace | None
     key: Any
 
     @property
     def pointer(self) -> str:
         """Returns the JSON pointer; of each key what CACAO lets a key have."""
         keys: list[str] = []
-        place: Place | None = self
+        place: TextPlace | None = self
         while place is not None:
             keys.append(str(place.key)[:KEY_CHARACTERS_MAX].replace("~", "~0").replace("/", "~1"))
             place = place.around

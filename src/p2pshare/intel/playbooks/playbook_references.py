@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from p2pshare.intel.marking import TLP2_IDS, Tlp
-from p2pshare.intel.playbooks.playbook_problems import Place, PlaybookProblem, inside, problem, warning
+from p2pshare.intel.playbooks.playbook_problems import PlaybookProblem, TextPlace, inside, problem, warning
 from p2pshare.intel.playbooks.variables import is_reference, references
 from p2pshare.intel.playbooks.workflow import Workflow, step_pointer
 
@@ -83,9 +83,9 @@ def _out_of_reach(pointer: str, name: str, somewhere: Collection[str]) -> Playbo
     return problem("variable-undeclared", pointer, f"{name} is declared nowhere")
 
 
-def _uses(value: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+def _uses(value: Mapping[str, Any]) -> Iterator[tuple[TextPlace, str]]:
     """Yields (place, name) of each variable that a text below refers to, once for each text."""
-    waiting: list[tuple[Any, Place | None]] = [(value, None)]
+    waiting: list[tuple[Any, TextPlace | None]] = [(value, None)]
     while waiting:
         one, place = waiting.pop()
         if isinstance(one, str):
@@ -95,17 +95,17 @@ def _uses(value: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
             members = one.items() if isinstance(one, dict) else enumerate(one)
             for key, member in members:
                 if isinstance(member, dict | list) or (isinstance(member, str) and ":value" in member):
-                    waiting.append((member, Place(place, key)))
+                    waiting.append((member, TextPlace(place, key)))
 
 
-def _arguments(step: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+def _arguments(step: Mapping[str, Any]) -> Iterator[tuple[TextPlace, str]]:
     """Yields (place, name) of what a step takes and gives, written without `:value`. What another playbook gives is its own."""
     names = ("in_args",) if step.get("type") == "playbook-action" else ("in_args", "out_args")
     for property_ in names:
         arguments = step.get(property_)
         for number, name in enumerate(arguments if isinstance(arguments, list) else ()):
             if isinstance(name, str) and not name.endswith(":value"):
-                yield Place(Place(None, property_), number), name
+                yield TextPlace(TextPlace(None, property_), number), name
 
 
 def _markings(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
@@ -128,18 +128,18 @@ def _markings(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
 
 def _extensions(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
     known = _members(document, "extension_definitions")
-    waiting: list[tuple[Any, Place | None]] = [(document, None)]
+    waiting: list[tuple[Any, TextPlace | None]] = [(document, None)]
     while waiting:
         value, around = waiting.pop()
         members = value.items() if isinstance(value, dict) else enumerate(value)
         for key, member in members:
             if not isinstance(member, dict | list):
                 continue
-            place = Place(around, key)
+            place = TextPlace(around, key)
             if isinstance(member, dict) and isinstance(key, str) and key.endswith(_EXTENSIONS):
                 for name in member:
                     if name not in known:
-                        pointer = Place(place, name).pointer
+                        pointer = TextPlace(place, name).pointer
                         yield warning("extension-undefined", pointer, "none of extension_definitions")
             else:
                 waiting.append((member, place))

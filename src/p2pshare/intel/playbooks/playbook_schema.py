@@ -23,6 +23,7 @@ from p2pshare.jcs import framework_module
 
 SCHEMA_ERRORS_MAX = 1_000  # nobody mends more at once, and each costs fifty microseconds
 _EXPECTED_CHARACTERS_MAX = 200  # of what a schema asks for, in a message
+_TEXT_OF_A_PATTERN = {"type", "pattern"}
 _ANNOTATIONS = (
     "$id",
     "$schema",
@@ -71,7 +72,8 @@ def _validator() -> Any:
     """Returns the validator of a playbook. Made when the first one is checked: the schemas are 51 files."""
     jsonschema = framework_module("jsonschema")
     kind = jsonschema.validators.extend(
-        jsonschema.Draft7Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
+        jsonschema.Draft7Validator,
+        {"pattern": _pattern, "patternProperties": _pattern_properties, "oneOf": _one_of},
     )
     return kind(_linked_schema())
 
@@ -133,3 +135,13 @@ def _pattern_properties(
         for key, member in instance.items():
             if matches(key) is not None:
                 yield from validator.descend(member, schema, path=key, schema_path=pattern)
+
+
+def _one_of(validator: Any, schemas: list[Any], instance: Any, schema: Any) -> Iterator[Any]:
+    """Check a text against patterns alone without a validator for each: a switch may have 60,000 cases, and each has eight."""
+    jsonschema = framework_module("jsonschema")
+    if isinstance(instance, str) and all(one.keys() == _TEXT_OF_A_PATTERN for one in schemas):
+        if sum(_compiled(one["pattern"]).search(instance) is not None for one in schemas) != 1:
+            yield jsonschema.ValidationError("is not exactly one of them")
+    else:
+        yield from jsonschema.Draft7Validator.VALIDATORS["oneOf"](validator, schemas, instance, schema)

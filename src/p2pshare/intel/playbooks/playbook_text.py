@@ -19,8 +19,8 @@ from p2pshare.intel.json_text import is_shallow
 from p2pshare.intel.playbooks.playbook_problems import (
     KEY_CHARACTERS_MAX,
     PROBLEMS_MAX,
-    Place,
     PlaybookProblem,
+    TextPlace,
     problem,
 )
 from p2pshare.jcs import jcs_bytes
@@ -148,12 +148,14 @@ _PARSER = json.JSONDecoder(
 
 def _faults(document: Any, string_characters_max: int) -> Iterator[PlaybookProblem]:
     """Yields what a text says twice, and what no other reader would keep."""
-    waiting: list[tuple[Any, Place | None]] = [(document, None)] if isinstance(document, dict | list) else []
+    waiting: list[tuple[Any, TextPlace | None]] = (
+        [(document, None)] if isinstance(document, dict | list) else []
+    )
     while waiting:
         value, place = waiting.pop()
         if isinstance(value, _TwiceSaid):
             for name in value.doubled:
-                yield problem("duplicate-key", Place(place, name).pointer, "the key stands twice")
+                yield problem("duplicate-key", TextPlace(place, name).pointer, "the key stands twice")
         if isinstance(value, dict):
             for name in value:
                 if len(name) > KEY_CHARACTERS_MAX:
@@ -166,18 +168,18 @@ def _faults(document: Any, string_characters_max: int) -> Iterator[PlaybookProbl
             if isinstance(member, str):
                 if len(member) > string_characters_max:
                     message = f"a text of more than {string_characters_max} characters"
-                    yield problem("too-large", Place(place, key).pointer, message)
+                    yield problem("too-large", TextPlace(place, key).pointer, message)
                 elif not _is_whole(member):
                     message = "a text with half a surrogate pair"
-                    yield problem("not-json", Place(place, key).pointer, message)
+                    yield problem("not-json", TextPlace(place, key).pointer, message)
             elif isinstance(member, dict | list):
-                waiting.append((member, Place(place, key)))
+                waiting.append((member, TextPlace(place, key)))
             elif member is _BAD_NUMBER:
                 message = "a number that not every reader keeps: beyond 2^53, or no number"
-                yield problem("number-not-jcs", Place(place, key).pointer, message)
+                yield problem("number-not-jcs", TextPlace(place, key).pointer, message)
 
 
-def _pointer(place: Place | None) -> str:
+def _pointer(place: TextPlace | None) -> str:
     return "" if place is None else place.pointer
 
 
