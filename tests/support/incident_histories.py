@@ -11,8 +11,8 @@ from space_histories import Teller, partner
 
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.incident_words import DETERMINATIONS, OWN_STATUSES, TASK_OUTCOMES
+from p2pshare.spaces.entry_fields import NO_ENTRY
 from p2pshare.spaces.incident_entries import (
-    NO_ENTRY,
     DutyStatement,
     IncidentAnswer,
     IncidentBody,

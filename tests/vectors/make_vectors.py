@@ -1480,12 +1480,23 @@ def space_file_vectors() -> Json:
 
 def incident_vectors() -> Json:
     """Every story of incidents (incident_stories.py), as entries without signatures."""
-    from incident_stories import INCIDENT_STORIES, IncidentStory
+    from incident_stories import INCIDENT_STORIES
 
+    return stories_of_kind("incident", "incidents.md", INCIDENT_STORIES)
+
+
+def lab_vectors() -> Json:
+    """Every story of labs (lab_stories.py), as entries without signatures."""
+    from lab_stories import LAB_STORIES
+
+    return stories_of_kind("lab", "labs.md", LAB_STORIES)
+
+
+def stories_of_kind(kind: str, page: str, stories: Any) -> Json:
     from p2pshare.spaces.canonical import canonical
     from p2pshare.spaces.fold import fold
 
-    def told(story: IncidentStory) -> Json:
+    def told(story: Any) -> Json:
         places = {one: place for place, one in enumerate(story.teller.entries)}
         return {
             "name": story.name,
@@ -1507,8 +1518,8 @@ def incident_vectors() -> Json:
         }
 
     return {
-        "about": "incident: docs/incidents.md; entries in an order in which parents come first, their content without the random bytes",
-        "stories": [told(story) for story in INCIDENT_STORIES],
+        "about": f"{kind}: docs/{page}; entries in an order in which parents come first, their content without the random bytes",
+        "stories": [told(story) for story in stories],
     }
 
 
@@ -1524,6 +1535,7 @@ def main(wanted: list[str]) -> None:
         "entry.json": entry_vectors,
         "space.json": space_vectors,
         "incident.json": incident_vectors,
+        "lab.json": lab_vectors,
         "space-file.json": space_file_vectors,
         "travel.json": travel_vectors,
     }

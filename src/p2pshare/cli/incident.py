@@ -734,7 +734,8 @@ def opine(
     as_json: bool,
 ) -> None:
     """say disagree, neutral or agree, or strongly so, to the determination or to an entry"""
-    from p2pshare.spaces.incident_entries import NO_ENTRY, IncidentOpinion
+    from p2pshare.spaces.entry_fields import NO_ENTRY
+    from p2pshare.spaces.incident_entries import IncidentOpinion
 
     named: bytes = NO_ENTRY
     if about is not None:
@@ -889,7 +890,8 @@ def lesson_add(
     home: Path, incident_id: str, text: str, owner: str | None, due: str | None, link: str, as_json: bool
 ) -> None:
     """add the lesson TEXT to ID"""
-    from p2pshare.spaces.incident_entries import NO_ENTRY, IncidentLesson
+    from p2pshare.spaces.entry_fields import NO_ENTRY
+    from p2pshare.spaces.incident_entries import IncidentLesson
 
     owners = () if owner is None else (_member(_look(home, incident_id), owner),)
     body = IncidentLesson(NO_ENTRY, text, owners, _instant(due), link, "open")

@@ -496,6 +496,9 @@ class _View:
     def has_fork(self, author: PartnerId) -> bool:
         return self._authority.has_fork(author)
 
+    def is_forked(self, author: PartnerId) -> bool:
+        return self._effects.least_fork(author) != 0
+
 
 def _order(vertices: list[Vertex], count: int, ordered: list[Vertex]) -> Iterator[None]:
     """Fill `ordered` with the first `count` by (depth, id), which puts parents before children as well; yields between small steps."""

@@ -7,8 +7,7 @@ kinds have no audience; what does not read so has no effect (`bad-body`), the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.identifiers import EntryId, PartnerId
@@ -23,14 +22,27 @@ from p2pshare.intel.incident_words import (
     OWN_STATUSES,
     RECOVERABILITIES,
     TASK_OUTCOMES,
-    WORD_BYTES_MAX,
-    is_word,
 )
 from p2pshare.limits import SPACE_MEMBERS_MAX, VALUE_BYTES_MAX
+from p2pshare.spaces.entry_fields import (
+    DECIDING_TEXT_BYTES_MAX,
+    TIME_MAX,
+    ascend,
+    blob,
+    entry,
+    entry_or_none,
+    map_of,
+    one_of,
+    optional_word,
+    partners,
+    stated_time,
+    text_of,
+    time,
+    word,
+)
 from p2pshare.spaces.notebook import read_text
 
 TITLE_BYTES_MAX = 256  # of a task: what stands in a list
-DECIDING_TEXT_BYTES_MAX = 4_096  # all members fold it: a page
 CONTENT_TEXT_BYTES_MAX = 65_536  # of an event, an impact, a question: a long report
 OBJECT_STIX_BYTES_MAX = 196_608  # a STIX object beside its value; larger ones travel as `part`
 DETAIL_BYTES_MAX = 256  # of one property of an impact
@@ -39,10 +51,6 @@ COUNTS_MAX = 32  # kinds of things that one impact counts: the vocabulary has 23
 TYPES_MAX = 16  # words for one incident, event or task
 ZONE_BYTES_MAX = 64  # the longest name in the tz database has 32
 CRITICALITY_MAX = 100  # STIX's scale
-TIME_MAX = 253_402_300_799  # unix seconds: the last one of the year 9999, which RFC 3339 can write
-NOT_STATED = 0
-"""A time (unix seconds) that nobody states."""
-NO_ENTRY = b""
 
 IncidentWords = tuple[str, ...]
 
@@ -214,9 +222,6 @@ IncidentBody = (
     | IncidentDuplicate
 )
 
-B = TypeVar("B", bound=IncidentBody)
-EntryField = Callable[[Reader], Any]
-
 
 def encode_incident(body: IncidentBody) -> bytes:
     """Returns the content of an entry that says `body`."""
@@ -226,51 +231,10 @@ def encode_incident(body: IncidentBody) -> bytes:
 # --- fields --------------------------------------------------------------------------------------------
 
 
-def _text(low: int, high: int) -> EntryField:
-    return lambda reader: reader.text(low, high)
-
-
-def _word(reader: Reader) -> str:
-    word = reader.text(1, WORD_BYTES_MAX)
-    if not is_word(word):
-        raise refusal("malformed", "a word has other characters than words have")
-    return word
-
-
-def _optional_word(reader: Reader) -> str:
-    word = reader.text(0, WORD_BYTES_MAX)
-    if word and not is_word(word):
-        raise refusal("malformed", "a word has other characters than words have")
-    return word
-
-
-def _one_of(words: IncidentWords, *, or_none: bool = False) -> EntryField:
-    known = frozenset((*words, "") if or_none else words)
-
-    def read(reader: Reader) -> str:
-        word = reader.text(0, WORD_BYTES_MAX)
-        if word not in known:
-            raise refusal("malformed", "a word is none of those that may stand here")
-        return word
-
-    return read
-
-
 def _words(reader: Reader) -> IncidentWords:
-    words = tuple(_word(reader) for _ in range(reader.array(0, TYPES_MAX)))
-    _ascend(words)
+    words = tuple(word(reader) for _ in range(reader.array(0, TYPES_MAX)))
+    ascend(words)
     return words
-
-
-def _time(reader: Reader) -> int:
-    return reader.integer(TIME_MAX)
-
-
-def _stated_time(reader: Reader) -> int:
-    at = reader.integer(TIME_MAX)
-    if at == NOT_STATED:
-        raise refusal("malformed", "a time must be stated")
-    return at
 
 
 def _day(reader: Reader) -> int:
@@ -284,34 +248,12 @@ def _scale(reader: Reader) -> tuple[int, ...]:
     return tuple(reader.integer(CRITICALITY_MAX) for _ in range(reader.array(0, 1)))
 
 
-def _entry(reader: Reader) -> EntryId:
-    return EntryId(reader.blob(EntryId.length, EntryId.length))
-
-
-def _entry_or_none(reader: Reader) -> bytes:
-    raw = reader.blob(0, EntryId.length)
-    if raw and len(raw) != EntryId.length:
-        raise refusal("malformed", "an id has another length")
-    return EntryId(raw) if raw else NO_ENTRY
-
-
-def _partners(most: int) -> EntryField:
-    def read(reader: Reader) -> tuple[PartnerId, ...]:
-        named = tuple(
-            PartnerId(reader.blob(PartnerId.length, PartnerId.length)) for _ in range(reader.array(0, most))
-        )
-        _ascend(named)
-        return named
-
-    return read
-
-
 def _details(reader: Reader) -> tuple[tuple[str, str], ...]:
     found = []
     for _ in range(reader.array(1, DETAILS_MAX)):
         reader.array(2, 2)
-        found.append((_word(reader), reader.text(1, DETAIL_BYTES_MAX)))
-    _ascend([key for key, _ in found])
+        found.append((word(reader), reader.text(1, DETAIL_BYTES_MAX)))
+    ascend([key for key, _ in found])
     return tuple(found)
 
 
@@ -319,8 +261,8 @@ def _counts(reader: Reader) -> tuple[tuple[str, int], ...]:
     found = []
     for _ in range(reader.array(0, COUNTS_MAX)):
         reader.array(2, 2)
-        found.append((_word(reader), reader.integer()))
-    _ascend([key for key, _ in found])
+        found.append((word(reader), reader.integer()))
+    ascend([key for key, _ in found])
     return tuple(found)
 
 
@@ -331,29 +273,6 @@ def _zone(reader: Reader) -> str:
     ):
         raise refusal("malformed", "a time zone has other characters than such names have")
     return zone
-
-
-def _blob(high: int) -> EntryField:
-    return lambda reader: reader.blob(0, high)
-
-
-def _ascend(values: Any) -> None:
-    if any(one >= other for one, other in pairwise(values)):
-        raise refusal("malformed", "values do not ascend")
-
-
-def _map_of(made: Callable[..., B], *fields: EntryField) -> Callable[[bytes], B]:
-    def read(content: bytes) -> B:
-        reader = Reader(content)
-        reader.map(len(fields))
-        values = []
-        for number, field in enumerate(fields):
-            reader.key(number)
-            values.append(field(reader))
-        reader.end()
-        return made(*values)
-
-    return read
 
 
 def _impact(content: bytes) -> IncidentImpact:
@@ -375,73 +294,73 @@ def _duty(content: bytes) -> DutyStatement:
     return duty
 
 
-_deciding_text = _text(0, DECIDING_TEXT_BYTES_MAX)
-_content_text = _text(0, CONTENT_TEXT_BYTES_MAX)
+_deciding_text = text_of(0, DECIDING_TEXT_BYTES_MAX)
+_content_text = text_of(0, CONTENT_TEXT_BYTES_MAX)
 
-_plain_impact = _map_of(
+_plain_impact = map_of(
     IncidentImpact,
-    _one_of(tuple(IMPACT_DETAILS)),
+    one_of(tuple(IMPACT_DETAILS)),
     _details,
-    _time,
-    _time,
+    time,
+    time,
     _scale,
-    _one_of(RECOVERABILITIES, or_none=True),
+    one_of(RECOVERABILITIES, or_none=True),
     _counts,
     _content_text,
 )
-_plain_duty = _map_of(DutyStatement, _word, _optional_word, _word, _stated_time, _zone, _deciding_text)
-_closing = _map_of(IncidentClosing, _deciding_text)
-_claim = _map_of(TaskClaim, _entry)
+_plain_duty = map_of(DutyStatement, word, optional_word, word, stated_time, _zone, _deciding_text)
+_closing = map_of(IncidentClosing, _deciding_text)
+_claim = map_of(TaskClaim, entry)
 
 READERS: Mapping[str, Callable[[bytes], object]] = {
     "note": read_text,
-    "event": _map_of(
+    "event": map_of(
         IncidentEvent,
-        _one_of(EVENT_STATUSES),
-        _time,
-        _one_of(FIDELITIES, or_none=True),
-        _time,
-        _one_of(FIDELITIES, or_none=True),
+        one_of(EVENT_STATUSES),
+        time,
+        one_of(FIDELITIES, or_none=True),
+        time,
+        one_of(FIDELITIES, or_none=True),
         _words,
         _content_text,
     ),
     "impact": _impact,
-    "object": _map_of(
+    "object": map_of(
         IncidentObject,
-        _word,
-        _text(1, VALUE_BYTES_MAX),
+        word,
+        text_of(1, VALUE_BYTES_MAX),
         _content_text,
-        _blob(OBJECT_STIX_BYTES_MAX),
+        blob(0, OBJECT_STIX_BYTES_MAX),
     ),
-    "opinion": _map_of(
+    "opinion": map_of(
         IncidentOpinion,
-        _one_of(OPINION_WORDS),
-        _entry_or_none,
-        _one_of(DETERMINATIONS, or_none=True),
+        one_of(OPINION_WORDS),
+        entry_or_none,
+        one_of(DETERMINATIONS, or_none=True),
         _content_text,
     ),
-    "ask": _map_of(IncidentQuestion, _partners(SPACE_MEMBERS_MAX), _text(1, CONTENT_TEXT_BYTES_MAX)),
-    "answer": _map_of(IncidentAnswer, _entry, _text(1, CONTENT_TEXT_BYTES_MAX)),
-    "recurrence": _map_of(IncidentRecurrence, _word, _text(1, VALUE_BYTES_MAX), _day, _content_text),
-    "task": _map_of(IncidentTask, _text(1, TITLE_BYTES_MAX), _deciding_text, _time, _words),
+    "ask": map_of(IncidentQuestion, partners(SPACE_MEMBERS_MAX), text_of(1, CONTENT_TEXT_BYTES_MAX)),
+    "answer": map_of(IncidentAnswer, entry, text_of(1, CONTENT_TEXT_BYTES_MAX)),
+    "recurrence": map_of(IncidentRecurrence, word, text_of(1, VALUE_BYTES_MAX), _day, _content_text),
+    "task": map_of(IncidentTask, text_of(1, TITLE_BYTES_MAX), _deciding_text, time, _words),
     "claim": _claim,
     "release": _claim,
-    "assign": _map_of(TaskAssignment, _entry, _partners(1)),
-    "outcome": _map_of(TaskOutcome, _entry, _one_of(TASK_OUTCOMES), _deciding_text),
-    "own-status": _map_of(OwnStatus, _one_of(OWN_STATUSES), _deciding_text),
-    "determination": _map_of(IncidentDetermination, _one_of(DETERMINATIONS), _scale, _words, _deciding_text),
+    "assign": map_of(TaskAssignment, entry, partners(1)),
+    "outcome": map_of(TaskOutcome, entry, one_of(TASK_OUTCOMES), _deciding_text),
+    "own-status": map_of(OwnStatus, one_of(OWN_STATUSES), _deciding_text),
+    "determination": map_of(IncidentDetermination, one_of(DETERMINATIONS), _scale, _words, _deciding_text),
     "duty": _duty,
-    "lesson": _map_of(
+    "lesson": map_of(
         IncidentLesson,
-        _entry_or_none,
-        _text(1, DECIDING_TEXT_BYTES_MAX),
-        _partners(1),
-        _time,
-        _text(0, TITLE_BYTES_MAX),
-        _one_of(LESSON_STATUSES),
+        entry_or_none,
+        text_of(1, DECIDING_TEXT_BYTES_MAX),
+        partners(1),
+        time,
+        text_of(0, TITLE_BYTES_MAX),
+        one_of(LESSON_STATUSES),
     ),
     "close": _closing,
     "reopen": _closing,
-    "duplicate": _map_of(IncidentDuplicate, _entry, _deciding_text),
+    "duplicate": map_of(IncidentDuplicate, entry, _deciding_text),
 }
 """Kind of an entry -> reads its content. Raises PeerError `malformed`, `not-canonical`."""

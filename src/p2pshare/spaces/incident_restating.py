@@ -12,9 +12,8 @@ from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.incident_record import IncidentRecord
 from p2pshare.intel.refusals import Refusals
+from p2pshare.spaces.entry_fields import NO_ENTRY, NOT_STATED
 from p2pshare.spaces.incident_entries import (
-    NO_ENTRY,
-    NOT_STATED,
     READERS,
     IncidentBody,
     IncidentClosing,

@@ -29,11 +29,11 @@ from p2pshare.intel.incident_record import (
 )
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
+from p2pshare.spaces.entry_fields import TIME_MAX
 from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.incident import CONTENT_KINDS, IncidentFold
 from p2pshare.spaces.incident_entries import (
     READERS,
-    TIME_MAX,
     DutyStatement,
     IncidentAnswer,
     IncidentBody,

@@ -16,9 +16,9 @@ from p2pshare.database.database import Database
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.duty_templates import OVERDUE, RUNNING, DutyTemplate
 from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.spaces.entry_fields import TIME_MAX
 from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.incident import HeldTask, IncidentFold
-from p2pshare.spaces.incident_entries import TIME_MAX
 from p2pshare.spaces.incident_telling import Telling, duties_shown
 from p2pshare.spaces.space_store import EntryTold, IncidentRow, SpaceRow, SpaceStore
 from p2pshare.spaces.spaces import Spaces

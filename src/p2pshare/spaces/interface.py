@@ -35,6 +35,10 @@ class FoldView(Protocol):
         """Returns whether an author has any fork, pardoned or not."""
         ...
 
+    def is_forked(self, author: PartnerId) -> bool:
+        """Returns whether an author has a fork that is not pardoned."""
+        ...
+
 
 class KindFold(Protocol):
     """What a kind makes of the entries of one space. Entries without effect count as paths between others, and nothing else."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SPACE_KINDS: Mapping[str, str] = {
     "note": "p2pshare.spaces.notebook:KIND",
     "incident": "p2pshare.spaces.incident:KIND",
+    "lab": "p2pshare.spaces.lab:KIND",
 }
 """Name in the opening -> `module:name` of the `SpaceKind`."""
 
