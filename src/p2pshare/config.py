@@ -173,6 +173,23 @@ class IncidentsConfig:
 
 
 @dataclass(frozen=True)
+class LabConfig:
+    """`p2pshare lab`: rules that organisations write together."""
+
+    siem_status_min: str = "stable"
+    """What a rule of a lab must be at least for the SIEM view `v1_rules` to show it: "experimental", "test" or "stable".
+    Lower hands rules to your SIEM that nobody else has tried."""
+
+    cage: str = "required"
+    """"required": rules are run only in a child process whose walls (seccomp, resource limits) all stand, else not at all.
+    There is no other value: rules come from others."""
+
+    autorun: bool = False
+    """Run rules that members write on the samples that are here as they come, and tell the lab what came of it. Off, a person asks
+    for each run (`lab test`)."""
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration. Built by `load_config`; the defaults are what `init` writes."""
 
@@ -202,6 +219,7 @@ class Config:
     control: ControlConfig = field(default_factory=ControlConfig)
     risk: RiskConfig = field(default_factory=RiskConfig)
     incidents: IncidentsConfig = field(default_factory=IncidentsConfig)
+    lab: LabConfig = field(default_factory=LabConfig)
 
     @property
     def listen_address(self) -> tuple[str, int] | None:
@@ -240,6 +258,9 @@ RANGES: dict[str, tuple[int, int]] = {
     "risk.due.defer": (0, 3_650),
 }
 KEV_ABSENCES = ("unknown", "not-active")
+RULE_STATUSES = ("experimental", "test", "stable")
+"""What a rule of a lab can be, in ascending order (docs/labs.md)."""
+CAGES = ("required",)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -349,6 +370,10 @@ def _check_values(config: Config, text: str, where: str) -> None:
             refuse(key, f"{value} is out of range", f"from {low} to {high}")
     if config.risk.kev_absence_means not in KEV_ABSENCES:
         refuse("risk.kev_absence_means", "no such meaning", f"one of {', '.join(KEV_ABSENCES)}")
+    if config.lab.siem_status_min not in RULE_STATUSES:
+        refuse("lab.siem_status_min", "no such status", f"one of {', '.join(RULE_STATUSES)}")
+    if config.lab.cage not in CAGES:
+        refuse("lab.cage", "rules of others are never run without a cage", f"one of {', '.join(CAGES)}")
     for key in ("internal_domains", "mail_domains"):
         for domain in getattr(config.privacy, key):
             if not SUFFIX_PATTERN.fullmatch(domain):

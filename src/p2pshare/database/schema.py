@@ -41,7 +41,7 @@ class Schema:
 STORE = Schema(
     ("database", "log", "partners", "knowledge", "spaces"),
     APPLICATION_ID,
-    26,
+    28,
     "move store.sqlite (with store.sqlite-wal and -shm) away, start, and add your partners again: what is relayed comes "
     "home from them; publish your own sources again",
 )

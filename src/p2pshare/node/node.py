@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from p2pshare.config import Config, load_config
+from p2pshare.config import RULE_STATUSES, Config, load_config
 from p2pshare.database.settings import Setting
 from p2pshare.envelope.card import Card
 from p2pshare.envelope.keys import Identity
@@ -25,6 +25,9 @@ KeyReader = Callable[[Path], KeyMaterial]
 """Opens the key file at a path: with the root keys, without them, or in a process of its own."""
 WATCH_DAYS = Setting("incident_watch_days", int)
 """The watch days of the configuration's section `[incidents]`, for who reads the store beside the daemon."""
+
+SIEM_STATUS_MIN = Setting("lab_siem_status_min", int)
+"""The place of `lab.siem_status_min` among the statuses, for the view of rules: without it none of a lab is shown."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of) while something takes long; `of` is 0 where the end is not known."""
@@ -146,7 +149,8 @@ def card_path(node: Node) -> Path:
 
 def note_config(node: Node) -> None:
     """Tell the store what it must know of configuration and card: our name, the strictest TLP that a SIEM may get, how many
-    organisations make a false positive, how many bytes of one author are carried, and which of our keys are revoked."""
+    organisations make a false positive, how many bytes of one author are carried, how far a rule must have come for a SIEM, and which of our
+    keys are revoked."""
     own = node.identity.partner_id
     # nothing is written where nothing changed: a full disk must not keep anybody from looking
     if node.store.partners.names().get(own) != node.config.name:
@@ -156,6 +160,9 @@ def note_config(node: Node) -> None:
     node.store.log.set_quota(node.config.limits.author_mib * MIB)
     if node.store.database.setting(WATCH_DAYS) != node.config.incidents.watch_days:
         node.store.database.put_setting(WATCH_DAYS, node.config.incidents.watch_days)
+    status_min = RULE_STATUSES.index(node.config.lab.siem_status_min)
+    if node.store.database.setting(SIEM_STATUS_MIN) != status_min:
+        node.store.database.put_setting(SIEM_STATUS_MIN, status_min)
     node.store.log.distrust_keys([one.key_id for one in node.card.revoked])
 
 

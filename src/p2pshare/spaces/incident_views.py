@@ -1,9 +1,6 @@
 """The rows behind the SQL views of incidents, made from the fold in small steps (docs/siem.md, "Incidents").
 
-An incident is due when something of it was stored since its rows were made, by whoever wrote it: after a restart, too. Its rows are made once
-its fold is current, and begun anew where that changes meanwhile; what was written by then is kept. Only what differs is written.
-
-Runs in the writer thread, behind `Spaces.go_on`.
+How that is done in rounds: `spaces.view_rounds`.
 """
 
 from __future__ import annotations
@@ -13,72 +10,37 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from p2pshare.database.database import Database
-from p2pshare.identifiers import EntryId
 from p2pshare.intel.duty_templates import OVERDUE, RUNNING, DutyTemplate
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.spaces.entry_fields import TIME_MAX
 from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.incident import HeldTask, IncidentFold
 from p2pshare.spaces.incident_telling import Telling, duties_shown
-from p2pshare.spaces.space_store import EntryTold, IncidentRow, SpaceRow, SpaceStore
+from p2pshare.spaces.space_store import EntryTold, IncidentRow, SpaceRow
 from p2pshare.spaces.spaces import Spaces
 from p2pshare.spaces.vertex import Vertex
+from p2pshare.spaces.view_rounds import ViewRounds
 
 ROWS_AT_ONCE = 128  # made and written in one step: some 5 ms
 TEXT_CHARACTERS_MAX = 4_096  # of one entry in its view: a note may have 256 KiB, and is in the store already
-LOOK_SECONDS = 1  # between two looks for what is due
 
 
-class IncidentViews:
+class IncidentViews(ViewRounds):
     """The views of one node. `templates` gives the duty templates as they are now."""
 
     def __init__(
         self, database: Database, spaces: Spaces, templates: Callable[[], Mapping[str, DutyTemplate]]
     ) -> None:
-        self._store = SpaceStore(database)
-        self._spaces = spaces
+        super().__init__(database, spaces)
         self._templates = templates
-        self._under_way: tuple[EntryId, Iterator[None]] | None = None
-        self._looked_at = 0
-        self.is_due = False
-        """Whether an incident waits for its rows."""
 
-    def go_on(self, now: int) -> bool:
-        """Do a small step of what is due. Returns whether more is to be done at once. Raises StoreError with nothing of the step kept."""
-        if self._under_way is None and not self._begin(now):
-            return False
-        assert self._under_way is not None
-        space, steps = self._under_way
-        try:
-            if self._spaces.current(space) is not None:
-                next(steps)
-                return True
-        except StopIteration:
-            pass
-        except BaseException:
-            self._under_way = None
-            raise
-        self._under_way, self._looked_at = None, 0
-        return True
+    def due(self) -> list[SpaceRow]:
+        return self._store.incidents_to_show()
 
-    def _begin(self, now: int) -> bool:
-        """Look for an incident whose rows can be made."""
-        if abs(now - self._looked_at) < LOOK_SECONDS:
-            return False
-        self._looked_at = now
-        due = self._store.incidents_to_show()
-        self.is_due = bool(due)
-        for row in due:
-            current = self._spaces.current(row.space)
-            if current is not None:
-                self._under_way = row.space, self._make(row, current[0].state(), now)
-                return True
-            if self._spaces.has_unknown_rules(row.space):
-                self._store.put_incident(row, IncidentRow())
-        return False
+    def put_unknown(self, row: SpaceRow) -> None:
+        self._store.put_incident(row, IncidentRow())
 
-    def _make(self, row: SpaceRow, state: SpaceState, now: int) -> Iterator[None]:
-        """Make the rows of an incident; yields between small steps."""
+    def make(self, row: SpaceRow, state: SpaceState, now: int) -> Iterator[None]:
         telling, fold = Telling(state, {}, is_sealed_told=True), state.kind
         assert isinstance(fold, IncidentFold)
         yield from self._make_timeline(row, state, fold, telling)

@@ -324,6 +324,9 @@ class LabFold:
             self._limit = BENIGN_PERMILLE_DEFAULT if question is None else question.benign_permille
         return self._limit
 
+    def is_redacted(self, vertex: Vertex) -> bool:
+        return self._view.is_redacted(vertex)
+
     def note(self, vertex: Vertex) -> str | None:
         """Returns the text of a note; None where not all members may read it, or nobody."""
         if vertex.header.audience or vertex.content is None or self._view.is_redacted(vertex):

@@ -33,10 +33,12 @@ from p2pshare.sharing.sending import send
 from p2pshare.spaces.entry_frames import encode_heads_frame, frames_of
 from p2pshare.spaces.heads import SpaceHeads
 from p2pshare.spaces.incident_views import IncidentViews
+from p2pshare.spaces.lab_views import LabViews
 from p2pshare.spaces.parts import CONTENT_MISSING, assemble, split
 from p2pshare.spaces.space_store import WAITS_FOR_CARD, WAITS_FOR_PARENTS, SpaceStore, StoredEntry
 from p2pshare.spaces.spaces import ALREADY_HELD, HELD, WAITS, EntryVerdict, Spaces
 from p2pshare.spaces.travel import EntriesParcel, HeadsParcel, Parcel, SpaceTravel, SpaceView
+from p2pshare.spaces.view_rounds import ViewRounds
 from p2pshare.spaces.writing import SpaceStatement
 
 UNASKED_PER_HOUR_MAX = 600  # new entries of its own that one partner may hand over of one space
@@ -62,8 +64,9 @@ class SpaceExchange:
         self._node = node
         self._store = SpaceStore(node.store.database)
         self.spaces = spaces_of(node)
-        self._views = IncidentViews(
-            node.store.database, self.spaces, lambda: duty_templates_of(node.home).templates
+        self._views: tuple[ViewRounds, ...] = (
+            IncidentViews(node.store.database, self.spaces, lambda: duty_templates_of(node.home).templates),
+            LabViews(node.store.database, self.spaces),
         )
         self._travel: SpaceTravel | None = None
         self._cursor = 0
@@ -99,9 +102,9 @@ class SpaceExchange:
         travel = self._engine(now)
         if self.spaces.go_on(int(now)):
             return 0.0
-        if self._views.go_on(int(now)):
+        if any(views.go_on(int(now)) for views in self._views):
             return 0.0
-        pause = VIEWS_LOOK_SECONDS if self._views.is_due else float("inf")
+        pause = VIEWS_LOOK_SECONDS if any(views.is_due for views in self._views) else float("inf")
         if not self._parcels:
             self._follow(travel, roster, linked, now)
             is_more = self._tell_new(travel, now)

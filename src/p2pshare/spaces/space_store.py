@@ -21,7 +21,14 @@ from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row
 from p2pshare.database.overwriting import overwriting
 from p2pshare.envelope.encoding import Reader, pack
-from p2pshare.envelope.entry import DecodedEntry, EntryHeader, VerifiedEntry, decode_header, entry_id_of
+from p2pshare.envelope.entry import (
+    BODY_SALT_BYTES,
+    DecodedEntry,
+    EntryHeader,
+    VerifiedEntry,
+    decode_header,
+    entry_id_of,
+)
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.spaces.acts import Opening
 from p2pshare.spaces.heads import SpaceHeads, decode_heads
@@ -48,6 +55,9 @@ _PURGE_OF_SPACE = (
     "DELETE FROM incident_view WHERE space = ?",
     "DELETE FROM incident_part WHERE space = ?",
     "DELETE FROM incident_watch WHERE space = ?",
+    "DELETE FROM lab_view WHERE space = ?",
+    "DELETE FROM lab_rule WHERE space = ?",
+    "DELETE FROM lab_text WHERE space = ?",
     "DELETE FROM space_archived WHERE space = ?",
     "DELETE FROM space_stated WHERE space = ?",
     "DELETE FROM space_seen_again WHERE space = ?",
@@ -63,6 +73,7 @@ _PURGE_NEWEST = (
     """DELETE FROM space_entry
     WHERE id IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
 )
+_PART_BEGINS = b"\x94\xc4\x20"  # the content of an entry `part`, before the hash of its whole
 _WAITING = """
 SELECT w.id, w.space_id, w.entry_id, w.author, w.depth, w.reason, w.names_us, o.partner_id, w.bytes, w.received_at
 FROM space_waiting w JOIN organisation o ON o.id = w.handed_by
@@ -147,6 +158,27 @@ class EntryTold(NamedTuple):
     text: str | None
     badges: str
     has_text: bool
+
+
+class LabRuleRow(NamedTuple):
+    """What `v1_rules` shows of a text of a rule in a lab. `techniques` as JSON; `promoted_at` in unix seconds."""
+
+    rule: EntryId
+    is_current: bool
+    entry: EntryId
+    language: str
+    title: str
+    author: PartnerId
+    rule_author: str
+    licence: str
+    digest: bytes
+    tlp: int
+    status: str
+    level: str | None
+    techniques: str
+    reviews: int
+    runs: int
+    promoted_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,6 +524,48 @@ class SpaceReading:
             self._fetch("SELECT key, row FROM incident_part WHERE space = ? AND part = ?", (space.row, part))
         )
 
+    # --- labs: what the view of rules shows, and parts ------------------------------------------------
+
+    def labs_to_show(self) -> list[SpaceRow]:
+        """Returns the labs of which something was stored since the rows of their rules were made, oldest first."""
+        rows = self._fetch(
+            f"""{_SPACE} LEFT JOIN lab_view v ON v.space = s.id
+            WHERE s.kind = 'lab' AND v.changes IS NOT s.changes AND {_HELD} ORDER BY s.id"""
+        )
+        return [_space_of(row) for row in rows]
+
+    def lab_rules(self, space: SpaceRow) -> list[LabRuleRow]:
+        """Returns the rows of a lab's rules."""
+        rows = self._fetch(
+            """SELECT r.rule, r.is_current, r.entry, r.language, r.title, o.partner_id, r.rule_author, r.licence, r.digest, r.tlp, r.status,
+            r.level, r.techniques, r.reviews, r.runs, r.promoted_at
+            FROM lab_rule r JOIN organisation o ON o.id = r.author WHERE r.space = ?""",
+            (space.row,),
+        )
+        return [
+            LabRuleRow(
+                EntryId(rule), bool(is_current), EntryId(entry), language, title, PartnerId(author), *rest
+            )
+            for rule, is_current, entry, language, title, author, *rest in rows
+        ]
+
+    def lab_texts(self, space: SpaceRow) -> set[bytes]:
+        """Returns the hashes of the texts that are shown of a lab."""
+        return {
+            digest for (digest,) in self._fetch("SELECT digest FROM lab_text WHERE space = ?", (space.row,))
+        }
+
+    def whole_of_part(self, entry_id: EntryId) -> bytes | None:
+        """Returns the hash of the whole that an entry `part` is of, by its first bytes; None where its body is not held, or says nothing."""
+        rows = self._fetch(
+            "SELECT substr(body, ?, ?) FROM space_entry WHERE entry_id = ? AND body IS NOT NULL",
+            (BODY_SALT_BYTES + 1, len(_PART_BEGINS) + 32, bytes(entry_id)),
+        )
+        if not rows or not rows[0][0].startswith(_PART_BEGINS):
+            return None
+        digest: bytes = rows[0][0][len(_PART_BEGINS) :]
+        return digest
+
     def damaged(self) -> list[tuple[EntryId, EntryId]]:
         """Returns the entries that were found to be damaged and have not come again: space and entry."""
         rows = self._fetch(
@@ -748,6 +822,54 @@ class SpaceStore(SpaceReading):
                 "INSERT INTO incident_watch VALUES (?, ?, ?, ?, ?)", [(space.row, *one) for one in wanted]
             )
 
+    # --- what the view of rules shows of labs --------------------------------------------------------
+
+    def put_lab_rules(self, space: SpaceRow, rows: Iterable[LabRuleRow]) -> None:
+        """Keep rows of a lab's rules, in place of what was before."""
+        with self._database.transaction() as writer, overwriting(writer):
+            for one in rows:
+                rule, is_current, entry, language, title, author, *rest = one
+                writer.execute(
+                    "INSERT OR REPLACE INTO lab_rule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        space.row,
+                        bytes(rule),
+                        int(is_current),
+                        bytes(entry),
+                        language,
+                        title,
+                        self._database.organisation(author),
+                        *rest,
+                    ),
+                )
+
+    def drop_lab_rules(self, space: SpaceRow, rows: Iterable[tuple[EntryId, bool]]) -> None:
+        """Show these (rule, whether it is the current text) no more."""
+        with self._database.transaction(frees_space=True) as writer, overwriting(writer):
+            for rule, is_current in rows:
+                writer.execute(
+                    "DELETE FROM lab_rule WHERE space = ? AND rule = ? AND is_current = ?",
+                    (space.row, bytes(rule), int(is_current)),
+                )
+
+    def put_lab_text(self, space: SpaceRow, digest: bytes, tlp: int, text: str) -> None:
+        """Keep the text of a rule that is shown."""
+        with self._database.transaction() as writer, overwriting(writer):
+            writer.execute(
+                "INSERT OR REPLACE INTO lab_text VALUES (?, ?, ?, ?)", (space.row, digest, tlp, text)
+            )
+
+    def drop_lab_texts(self, space: SpaceRow, digests: Iterable[bytes]) -> None:
+        """Show these texts no more."""
+        with self._database.transaction(frees_space=True) as writer, overwriting(writer):
+            for digest in digests:
+                writer.execute("DELETE FROM lab_text WHERE space = ? AND digest = ?", (space.row, digest))
+
+    def put_lab_shown(self, space: SpaceRow) -> None:
+        """Note that the rows of a lab are those of when `space` was read."""
+        with self._database.transaction() as writer:
+            writer.execute("INSERT OR REPLACE INTO lab_view VALUES (?, ?)", (space.row, space.changes))
+
     def note_damaged(self, space: SpaceRow, rows: Sequence[int]) -> None:
         """Drop the bodies of these entries, which are not what was signed: they count as held without, and another copy may come."""
         with self._database.transaction() as writer, overwriting(writer):
@@ -792,6 +914,7 @@ class SpaceStore(SpaceReading):
                 )
                 writer.execute("DELETE FROM space_waiting WHERE entry_id = ?", (bytes(entry_id),))
             writer.execute("DELETE FROM space_state WHERE space = ?", (space.row,))
+            writer.execute("DELETE FROM lab_text WHERE space = ?", (space.row,))  # made anew of what is left
 
     def purge_some(self, space: EntryId, now: int) -> int | None:
         """Take a space off the disk, newest entries first, `PURGED_AT_ONCE` of them; it counts as unknown at once.

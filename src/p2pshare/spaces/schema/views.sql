@@ -103,3 +103,80 @@ JOIN space s ON s.id = w.space
 WHERE
     max(s.tlp, w.tlp) <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max')
     AND s.space_id NOT IN (SELECT g.space_id FROM space_purged g);
+
+-- Detection rules: those of labs that have come far enough for this node, and those that partners publish (status NULL).
+CREATE VIEW v1_rules AS
+SELECT
+    lower(hex(r.rule)) AS rule,
+    r.language AS type,
+    r.title AS title,
+    lower(hex(a.partner_id)) AS author,
+    r.rule_author AS author_name,
+    r.licence AS licence,
+    lower(hex(r.digest)) AS hash,
+    tlp.label AS tlp,
+    r.shown AS status,
+    t.text AS text,
+    NULL AS envelope_id,
+    lower(hex(s.space_id)) AS lab,
+    r.level AS level,
+    r.techniques AS attack,
+    r.reviews AS reviews,
+    r.runs AS runs,
+    r.is_current AS is_current,
+    lower(hex(r.entry)) AS entry,
+    a.name AS partner_name
+FROM (
+    SELECT
+        q.*,
+        CASE
+            WHEN q.status = 'stable' AND q.promoted_at > CAST(strftime('%s', 'now') AS INTEGER) + 300 THEN 'test'
+            ELSE q.status
+        END AS shown
+    FROM lab_rule q
+) r
+JOIN space s ON s.id = r.space
+JOIN organisation a ON a.id = r.author
+LEFT JOIN lab_text t ON t.space = r.space AND t.digest = r.digest
+AND t.tlp <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max')
+LEFT JOIN tlp_label tlp ON tlp.level = max(r.tlp, s.tlp, coalesce(t.tlp, 0))
+WHERE
+    max(r.tlp, s.tlp) <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max')
+    AND CASE r.shown WHEN 'stable' THEN 2 WHEN 'test' THEN 1 WHEN 'experimental' THEN 0 ELSE -1 END
+    >= (SELECT m.value FROM setting m WHERE m.name = 'lab_siem_status_min')
+    AND s.space_id NOT IN (SELECT g.space_id FROM space_purged g)
+UNION ALL
+SELECT
+    CASE typeof(o.object_key)
+        WHEN 'blob' THEN 'indicator--' || lower(
+            substr(hex(o.object_key), 1, 8) || '-' || substr(hex(o.object_key), 9, 4) || '-'
+            || substr(hex(o.object_key), 13, 4) || '-' || substr(hex(o.object_key), 17, 4) || '-'
+            || substr(hex(o.object_key), 21)
+        )
+        ELSE o.object_key
+    END,
+    p.language,
+    p.title,
+    lower(hex(a.partner_id)),
+    coalesce(p.rule_author, a.name),
+    p.licence,
+    lower(hex(p.digest)),
+    tlp.label,
+    NULL,
+    p.text,
+    lower(hex(e.envelope_id)),
+    NULL,
+    p.level,
+    p.techniques,
+    NULL,
+    NULL,
+    1,
+    NULL,
+    a.name
+FROM published_rule p
+JOIN object o ON o.id = p.object
+JOIN organisation a ON a.id = o.author
+JOIN frame f ON f.id = o.frame
+JOIN envelope e ON e.lsn = f.envelope
+LEFT JOIN tlp_label tlp ON tlp.level = o.tlp
+WHERE o.status = 0 AND o.tlp <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max');
