@@ -64,6 +64,10 @@ COMMANDS = {
         "p2pshare.cli.incident:incident",
         "work one case with partners: open, tell, share tasks, hand over, close",
     ),
+    "lab": (
+        "p2pshare.cli.lab:lab",
+        "make rules and remedies with partners: write, test on samples, review, promote",
+    ),
     "playbook": ("p2pshare.cli.playbook:playbook", "check, compare and draw playbooks (CACAO 2.0), offline"),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),

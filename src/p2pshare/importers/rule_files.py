@@ -27,7 +27,9 @@ NETWORK_ENDINGS = (".rules",)
 _TECHNIQUE = re.compile(r"\bt\d{4}(?:\.\d{3})?\b", re.IGNORECASE)
 _MESSAGE = re.compile(r'\bmsg\s{0,8}:\s{0,8}"((?:[^"\\\n]|\\.){1,500})"')
 _METADATA = re.compile(r"\bmetadata\s{0,8}:\s{0,8}([^;\n]{1,4000});")
-_COMMENTED = re.compile(r"^#\s{0,8}(author|licen[sc]e)\s{0,8}:\s{0,8}([^\n]{1,500})", re.IGNORECASE | re.MULTILINE)
+_COMMENTED = re.compile(
+    r"^#\s{0,8}(author|licen[sc]e)\s{0,8}:\s{0,8}([^\n]{1,500})", re.IGNORECASE | re.MULTILINE
+)
 _NETWORK_ID = re.compile(r"\bsid\s{0,8}:\s{0,8}(\d{1,12})")
 
 

@@ -39,7 +39,15 @@ from p2pshare.operations.spaces import (
     written,
 )
 from p2pshare.spaces.fold import SpaceState
-from p2pshare.spaces.lab import HeldRemedy, HeldRule, HeldSample, HeldVersion, LabFold, TextStanding, version_fault
+from p2pshare.spaces.lab import (
+    HeldRemedy,
+    HeldRule,
+    HeldSample,
+    HeldVersion,
+    LabFold,
+    TextStanding,
+    version_fault,
+)
 from p2pshare.spaces.lab_entries import (
     BUCKETS,
     READERS,
@@ -63,14 +71,25 @@ LAB = "lab"
 WHO_REVISES = "its author revises a rule, others propose (`p2pshare lab rule propose`)"
 FAULTS = {
     "other-language": ("it is in another language than the rule it follows", "add it as a rule of its own"),
-    "author-dropped": ("it drops the author of the rule it follows", "licences of rules ask that authors stay named"),
+    "author-dropped": (
+        "it drops the author of the rule it follows",
+        "licences of rules ask that authors stay named",
+    ),
     "licence-dropped": ("it changes the licence of another's rule", "only the rule's author may"),
 }
 EVENT_KINDS = ("event-json", "event-jsonl", "evtx-json")
-PCAP_BEGINNINGS = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x0a\x0d\x0d\x0a")
+PCAP_BEGINNINGS = (
+    b"\xd4\xc3\xb2\xa1",
+    b"\xa1\xb2\xc3\xd4",
+    b"\x4d\x3c\xb2\xa1",
+    b"\xa1\xb2\x3c\x4d",
+    b"\x0a\x0d\x0d\x0a",
+)
 
 PutKind = Literal["rule", "revise", "propose", "sample", "remedy"]
-SayKind = Literal["note", "question", "adopt", "sample", "run", "review", "field", "promote", "deprecate", "close"]
+SayKind = Literal[
+    "note", "question", "adopt", "sample", "run", "review", "field", "promote", "deprecate", "close"
+]
 Content = Annotated[bytes, Meta(max_length=ENTRY_BODY_BYTES_MAX)]
 
 
@@ -118,7 +137,9 @@ class OpenLab(Request[LabOpened], frozen=True, tag="lab-open"):
 
     def run(self, node: Node, now: int, progress: Progress) -> LabOpened:
         invited = {partner_called(node.store, name) for name in self.invite}
-        content = checked_lab_content("question", encode_lab(LabQuestion(self.question, self.benign_permille)))
+        content = checked_lab_content(
+            "question", encode_lab(LabQuestion(self.question, self.benign_permille))
+        )
         spaces = spaces_of(node)
         opening = spaces.open(LAB, self.title, int(self.tlp), [(member, "") for member in invited], now)
         said = SpaceStatement("question", content, int(self.tlp))
@@ -182,7 +203,9 @@ class ListLabs(Query[Several[LabListed]], frozen=True, tag="lab-list"):
         names = names_here(node.store)
         newest = {one.space: one for one in reading.waiting(names_us=True) if reading.find(one.space) is None}
         listed += [
-            LabListed(space.text, "", "", "", {}, None, [], "invited", names.get(one.author) or one.author.text)
+            LabListed(
+                space.text, "", "", "", {}, None, [], "invited", names.get(one.author) or one.author.text
+            )
             for space, one in newest.items()
         ]
         return Several(listed)
@@ -237,7 +260,9 @@ class LabTold:
         whole = self.whole(digest)
         if whole is None:
             raise NotFoundError(
-                "not all parts of its text are here yet", hint="they come from members", reason=CONTENT_MISSING
+                "not all parts of its text are here yet",
+                hint="they come from members",
+                reason=CONTENT_MISSING,
             )
         return whole
 
@@ -263,16 +288,15 @@ class LabTold:
         found: dict[bytes, FoundText] = {}
         wanted = name.lower()
         for rule in self.fold.rules():
-            for version in (*rule.versions, *rule.proposals):
-                names = (version.vertex.entry_id.text, version.said.digest.hex())
-                is_current = version.vertex is rule.current.vertex
-                if is_current and (rule.rule.text.startswith(wanted) or version.said.title == name):
-                    found = {version.said.digest: FoundText(version.said.digest, rule, version, None)} | found
-                elif any(one.startswith(wanted) for one in names):
-                    if version.said.digest.hex().startswith(wanted) or version.vertex is not rule.first:
-                        found.setdefault(
-                            version.said.digest, FoundText(version.said.digest, rule, version, None)
-                        )
+            for version in (rule.current, *rule.versions, *rule.proposals):
+                said, vertex = version.said, version.vertex
+                is_meant = said.digest.hex().startswith(wanted)
+                if vertex is not rule.first:  # whose id is that of the rule, and so of what it is now
+                    is_meant |= vertex.entry_id.text.startswith(wanted)
+                if vertex is rule.current.vertex:
+                    is_meant |= rule.rule.text.startswith(wanted) or said.title == name
+                if is_meant:
+                    found.setdefault(said.digest, FoundText(said.digest, rule, version, None))
         for remedy in self.fold.remedies():
             ids = (remedy.first.entry_id.text, remedy.vertex.entry_id.text, remedy.said.digest.hex())
             if any(one.startswith(wanted) for one in ids) or remedy.said.title == name:
@@ -479,7 +503,9 @@ def checked_lab_content(kind: str, content: bytes) -> bytes:
         READERS[kind](content)
     except PeerError as error:
         raise AuthorError(
-            f"that is no {kind}: {error.message}", hint="docs/labs.md has what each says", reason="bad-argument"
+            f"that is no {kind}: {error.message}",
+            hint="docs/labs.md has what each says",
+            reason="bad-argument",
         ) from None
     return content
 
@@ -508,12 +534,11 @@ def _require_effect(node: Node, row: SpaceRow, kind: str, content: bytes) -> Non
     if isinstance(said, RuleVersion) and said.follows:
         _require_version(node, row, kind, said)
     elif isinstance(said, RuleAdoption):
-        rule, proposal = _proposed(_fold_here(node, row), said.version)
+        rule = _proposed(_fold_here(node, row), said.version)
         lead = spaces_of(node).state(row.space).lead
         own = node.identity.partner_id
         if own not in (rule.first.author, lead):
             raise _not_ours(node, rule.first.author, "adopts a proposal, or the lead does")
-        del proposal
     elif isinstance(said, RuleDeprecation):
         held = _fold_here(node, row).rule(said.rule)
         if held is None:
@@ -555,11 +580,11 @@ def _require_version(node: Node, row: SpaceRow, kind: str, said: RuleVersion) ->
     raise NotFoundError("the rule that it follows is not here", hint="see `p2pshare lab status`")
 
 
-def _proposed(fold: LabFold, version: EntryId) -> tuple[HeldRule, HeldVersion]:
+def _proposed(fold: LabFold, version: EntryId) -> HeldRule:
+    """Returns the rule for which an entry proposes a text. Raises NotFoundError."""
     for rule in fold.rules():
-        for proposal in rule.proposals:
-            if proposal.vertex.entry_id == version:
-                return rule, proposal
+        if any(one.vertex.entry_id == version for one in rule.proposals):
+            return rule
     raise NotFoundError("there is no such proposal here", hint="see `p2pshare lab status --json`")
 
 
