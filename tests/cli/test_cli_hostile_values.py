@@ -53,6 +53,7 @@ ELSEWHERE = {
     "asset": "test_cli_risk.py",
     "risk": "test_cli_risk.py",
     "incident": "test_cli_incident.py",
+    "lab": "test_cli_lab.py",
     "playbook": "test_cli_playbook.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one

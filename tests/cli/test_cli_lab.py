@@ -20,7 +20,7 @@ from p2pshare.node.node import Node
 from p2pshare.operations.interface import Request
 from p2pshare.spaces.lab_entries import LabRun, encode_lab
 
-HOSTILE = "a\n\x1b[2J\x07‮txt.exe<script>|\u2028"
+HOSTILE = "a\n\x1b[2J\x07\u202etxt.exe<script>|\u2028"
 RULE = """title: Download by certutil
 id: e011a729-98a6-4139-b5c4-bf6f6dd8239a
 status: test
@@ -407,10 +407,10 @@ def test_hostile_text_moves_no_terminal(three: Three) -> None:
     three.wrote("bravo", "review", "ID", rule[:8], "--disagree", "-m", HOSTILE)
     for words in (("show", "ID"), ("status", "ID"), ("list",), ("promote", "ID", rule[:8], "--dry-run")):
         said = three("alpha", *words)
-        assert said.code == 0 and not {"\x1b", "\x07", "‮", "\u2028"} & set(said.out + said.err), words
+        assert said.code == 0 and not {"\x1b", "\x07", "\u202e", "\u2028"} & set(said.out + said.err), words
     for option in ("--origin", "--rule", "--tlp", "--kind"):
         said = three("alpha", "sample", "add", "ID", "positive.json", "--negative", option, HOSTILE)
-        assert not {"\x1b", "\x07", "‮", "\u2028"} & set(said.out + said.err), option
+        assert not {"\x1b", "\x07", "\u202e", "\u2028"} & set(said.out + said.err), option
 
 
 def test_a_lab_is_listed_closed_and_told_by_the_lead_alone(three: Three) -> None:

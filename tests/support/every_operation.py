@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,7 @@ from p2pshare.operations.incidents import (
     ShowIncident,
 )
 from p2pshare.operations.interface import Request
+from p2pshare.operations.labs import ListLabs, OpenLab, PutInLab, SayInLab, ShowLab
 from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
 from p2pshare.operations.publishing import (
@@ -88,11 +90,13 @@ from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.publishing import new_publication
 from p2pshare.spaces.incident_entries import IncidentClosing, IncidentObject, encode_incident
+from p2pshare.spaces.lab_entries import LabReview, RuleVersion, encode_lab
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 from p2pshare.warninglists.warning_lists import ListAction
 
 OWN, THEIRS = "own.example", "theirs.example"
+RULE = b"title: a rule"
 LIST = b'{"name": "ours", "version": 1, "description": "", "type": "hostname", "list": ["listed.example", "bad bad"]}'
 
 
@@ -131,6 +135,7 @@ def _spaces_of_two(alpha: Node, bravo: Node) -> None:
     for title in ("led", "purged"):
         opened(alpha, title)
     OpenIncident("case", (), Tlp.GREEN).run(alpha, NOW, quiet)
+    OpenLab("lab", "which?", 100, Tlp.GREEN).run(alpha, NOW, quiet)
     watched = OpenIncident("watched", (), Tlp.GREEN).run(alpha, NOW, quiet).incident
     seen = encode_incident(IncidentObject("domain", "evil.test.org", "", b""))
     SayInIncident(watched, "object", seen).run(alpha, NOW, quiet)
@@ -168,6 +173,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     members = spaces_of(node).state(EntryId.parse(space["introduced"])).members
     [stranger] = set(members) - {node.identity.partner_id, bravo}
     key = node.card.sign_keys[0].key.key_id.text
+    digest = hashlib.sha256(RULE).digest()
+    rule = RuleVersion(b"", "sigma", digest, len(RULE), "title", "author", "DRL-1.1", "", (), "")
     every: list[Request[Any]] = [
         OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
         NoteInSpace(space["led"], "seen here"),
@@ -181,6 +188,11 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         AttachFile(space["case"], "proxy.log", b"GET /"),
         ListWatch(space["case"]),
         TellRecurrence(space["watched"], "evil.test.org"),
+        OpenLab("theirs", "which?", 100, Tlp.GREEN, ("bravo",)),
+        PutInLab(space["lab"], "rule", encode_lab(rule), RULE),
+        SayInLab(space["lab"], "review", encode_lab(LabReview(rule.digest, "agree", "seen here"))),
+        ListLabs(),
+        ShowLab(space["lab"]),
         JoinSpace(space["asked"]),
         DeclineSpace(space["declined"]),
         LeaveSpace(space["left"]),

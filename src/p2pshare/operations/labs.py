@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, Struct
@@ -254,6 +254,19 @@ class LabTold:
     def whole(self, digest: bytes) -> bytes | None:
         """Returns the content with that SHA-256, None while parts of it are not held."""
         return assemble(digest, parts_in(self.node, self.row))
+
+    def wholes(self, digests: Collection[bytes]) -> dict[bytes, bytes]:
+        """Returns those contents that are held whole, by their SHA-256."""
+        said: dict[bytes, list[tuple[PartnerId, bytes]]] = {digest: [] for digest in digests}
+        for author, content in parts_in(self.node, self.row):
+            try:
+                digest = decode_part(content).digest
+            except PeerError:
+                continue
+            if digest in said:
+                said[digest].append((author, content))
+        found = {digest: assemble(digest, parts) for digest, parts in said.items()}
+        return {digest: whole for digest, whole in found.items() if whole is not None}
 
     def text(self, digest: bytes) -> bytes:
         """Returns the text of a rule or remedy. Raises NotFoundError `content-missing`."""
