@@ -34,7 +34,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (26, "0793012f0ee8ddd20d2d9f05fc465431eec2d84d14eae2c1c15210b28e291850"),
+    STORE: (28, "7c7d52cb3d34af1b180c4a5c95eda9094a03199640100c35da922ba6fa211129"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
     RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }
@@ -251,7 +251,7 @@ def test_views_of_another_version_are_made_anew(store_path: Path, open_at: Open)
     ours = views_of(store_path)
     assert set(ours) == {
         "v1_indicators", "v1_claims", "v1_feed", "v1_changes", "v1_sightings",
-        "v1_incidents", "v1_incident_timeline", "v1_tasks", "v1_duties", "v1_watch",
+        "v1_incidents", "v1_incident_timeline", "v1_tasks", "v1_duties", "v1_watch", "v1_rules",
     }  # fmt: skip
     plant_old_views(store_path)
     open_at().close()

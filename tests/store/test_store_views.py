@@ -18,7 +18,7 @@ from p2pshare.intel.observable import Observable
 from p2pshare.partners.interface import PartnerRow
 
 VALUE = "198.51.100.7"
-OF_INCIDENTS = ("v1_incidents", "v1_incident_timeline", "v1_tasks", "v1_duties", "v1_watch")
+OF_SPACES = ("v1_incidents", "v1_incident_timeline", "v1_tasks", "v1_duties", "v1_watch", "v1_rules")
 FUTURE, PAST = "2999-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 READER = """
@@ -65,7 +65,7 @@ def test_another_process_reads_what_was_just_committed(store, store_path, make):
 
 def test_columns_are_those_that_are_promised(read, store, make, repository):
     text = (repository / "docs" / "siem.md").read_text("utf-8")
-    for view in ("v1_indicators", "v1_claims", "v1_feed", "v1_changes", "v1_sightings", *OF_INCIDENTS):
+    for view in ("v1_indicators", "v1_claims", "v1_feed", "v1_changes", "v1_sightings", *OF_SPACES):
         section = text.split(f"## {view}", 1)[1].split("\n## ", 1)[0]
         promised = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
         assert [row["name"] for row in read(f"PRAGMA table_info({view})")] == promised

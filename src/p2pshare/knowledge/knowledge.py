@@ -37,6 +37,7 @@ from p2pshare.knowledge import (
     out_of_effect,
     own_findings,
     publication_parts,
+    published_rules,
     quarantine,
     searching,
     shared_objects,
@@ -378,10 +379,17 @@ class Knowledge(KnowledgeReading):
             return out_of_effect.step(writer, lsn, author, place, is_out=is_out)
 
     def go_on(self, now: int) -> bool:
-        """Take a step of what a change of the roster, of a setting or of the clock has begun, evaluated at `now` (unix seconds);
-        returns whether anything was left to do."""
+        """Take a step of what a change of the roster, of a setting or of the clock has begun, evaluated at `now` (unix seconds), or of
+        reading the rules among what was stored; returns whether anything was left to do."""
         if not self._read(walks.is_under_way):
-            return False
+            return self._read_rules()
         with self._database.transaction() as writer:
             self._evaluated_at = max(self._evaluated_at, now)
             return walks.go_on(writer, now)
+
+    def _read_rules(self) -> bool:
+        if not self._read(published_rules.is_behind):
+            return False
+        with self._database.transaction() as writer:
+            published_rules.read_on(writer)
+        return True

@@ -85,6 +85,8 @@ class TextStanding(NamedTuple):
     missing: list[MissingStep]
     agree: list[PartnerId]
     """Those that count: none of the authors is among them."""
+    passed: list[PartnerId]
+    """Those whose newest run with some set of samples counts, the same way."""
     disagree: list[PartnerId]
     reviews: list[tuple[Vertex, LabReview]]
     """The newest of each."""
@@ -499,6 +501,7 @@ class LabFold:
             EXPERIMENTAL,
             [],
             agree,
+            sorted({author for author, _ in passed}),
             disagree,
             [words[-1] for _, words in sorted(reviews.items(), key=lambda one: one[0])],
             [said[-1] for _, said in sorted(runs.items(), key=lambda one: one[0])],
@@ -661,6 +664,7 @@ def _text(digest: bytes, standing: TextStanding) -> Json:
         ],
         "hash": digest.hex(),
         "missing": _missing(standing.missing),
+        "passed": [one.text for one in standing.passed],
         "promotion": None if standing.promotion is None else standing.promotion.entry_id.text,
         "reviews": [
             {

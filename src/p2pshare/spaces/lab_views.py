@@ -16,7 +16,7 @@ from p2pshare.database.database import Database
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import RULE_BYTES_MAX
 from p2pshare.spaces.fold import SpaceState
-from p2pshare.spaces.lab import DEPRECATED, STATUSES, HeldRule, HeldVersion, LabFold, has_passed
+from p2pshare.spaces.lab import DEPRECATED, STATUSES, HeldRule, HeldVersion, LabFold
 from p2pshare.spaces.parts import assemble
 from p2pshare.spaces.space_store import LabRuleRow, SpaceRow
 from p2pshare.spaces.spaces import Spaces
@@ -25,6 +25,7 @@ from p2pshare.spaces.view_rounds import ViewRounds
 
 RULES_AT_ONCE = 64  # made and written in one step: some 5 ms
 PARTS_AT_ONCE = 256  # of which it is looked up of which whole they are in one step: some 4 ms
+CLOCK_SECONDS = 300  # by which two clocks may differ, as everywhere in spaces
 COPIES_MAX = 16  # parts of one text by one author that are read: a text that is shown has two parts at most
 
 
@@ -62,7 +63,7 @@ class LabViews(ViewRounds):
                 held = fold.rule(rule)
                 assert held is not None
                 for is_current, version in _shown(held):
-                    shown = _row(held, version, is_current=is_current)
+                    shown = _row(held, version, self._counts_from(version), is_current=is_current)
                     named[shown.digest] = _NamedText(version.said.size, version.vertex.author)
                     if there.pop((shown.rule, is_current), None) != shown:
                         fresh.append(shown)
@@ -75,6 +76,14 @@ class LabViews(ViewRounds):
             yield
         yield from self._make_texts(row, state, fold, named)
         self._store.put_lab_shown(row)
+
+    def _counts_from(self, version: HeldVersion) -> int | None:
+        """Returns the time that a promotion claims, where it was to come when it came here: no fold has a clock, and this node has one."""
+        promotion = version.standing.promotion
+        if promotion is None:
+            return None
+        claimed = promotion.header.created
+        return None if claimed <= self._store.received_at(promotion.entry_id) + CLOCK_SECONDS else claimed
 
     def _make_texts(
         self, row: SpaceRow, state: SpaceState, fold: LabFold, named: dict[bytes, _NamedText]
@@ -155,7 +164,7 @@ def _shown(held: HeldRule) -> Iterator[tuple[bool, HeldVersion]]:
         yield False, last
 
 
-def _row(held: HeldRule, version: HeldVersion, *, is_current: bool) -> LabRuleRow:
+def _row(held: HeldRule, version: HeldVersion, counts_from: int | None, *, is_current: bool) -> LabRuleRow:
     said, standing = version.said, version.standing
     return LabRuleRow(
         held.rule,
@@ -172,6 +181,6 @@ def _row(held: HeldRule, version: HeldVersion, *, is_current: bool) -> LabRuleRo
         said.level or None,
         json.dumps([*said.techniques]),
         len(standing.agree),
-        len({vertex.author for vertex, run in standing.runs if has_passed(run)}),
-        None if standing.promotion is None else standing.promotion.header.created,
+        len(standing.passed),
+        counts_from,
     )

@@ -161,7 +161,7 @@ class EntryTold(NamedTuple):
 
 
 class LabRuleRow(NamedTuple):
-    """What `v1_rules` shows of a text of a rule in a lab. `techniques` as JSON; `promoted_at` in unix seconds."""
+    """What `v1_rules` shows of a text of a rule in a lab. `techniques` as JSON; `counts_from` in unix seconds."""
 
     rule: EntryId
     is_current: bool
@@ -178,7 +178,7 @@ class LabRuleRow(NamedTuple):
     techniques: str
     reviews: int
     runs: int
-    promoted_at: int | None
+    counts_from: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,7 +538,7 @@ class SpaceReading:
         """Returns the rows of a lab's rules."""
         rows = self._fetch(
             """SELECT r.rule, r.is_current, r.entry, r.language, r.title, o.partner_id, r.rule_author, r.licence, r.digest, r.tlp, r.status,
-            r.level, r.techniques, r.reviews, r.runs, r.promoted_at
+            r.level, r.techniques, r.reviews, r.runs, r.counts_from
             FROM lab_rule r JOIN organisation o ON o.id = r.author WHERE r.space = ?""",
             (space.row,),
         )

@@ -7,8 +7,8 @@ CREATE TABLE lab_view (
 );
 
 -- A text of a rule that is shown: the one that the rule is now, and an older one that has come farther. rule, entry: ids of entries.
--- author: whose rule it is; rule_author: who wrote it, by its own word. techniques: a JSON array. promoted_at: when
--- the promotion that counts was written, by its own word (unix seconds): one that claims a time to come counts here when that has come.
+-- author: whose rule it is; rule_author: who wrote it, by its own word. techniques: a JSON array. counts_from: the
+-- time (unix seconds) that the promotion which counts claims, where that was to come when it came here: until then the rule is `test` here.
 CREATE TABLE lab_rule (
     space INTEGER NOT NULL REFERENCES space (id),
     rule BLOB NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE lab_rule (
     techniques TEXT NOT NULL,
     reviews INTEGER NOT NULL,
     runs INTEGER NOT NULL,
-    promoted_at INTEGER,
+    counts_from INTEGER,
     PRIMARY KEY (space, rule, is_current)
 ) WITHOUT ROWID;
 CREATE INDEX lab_rule_author ON lab_rule (author);

@@ -130,7 +130,7 @@ FROM (
     SELECT
         q.*,
         CASE
-            WHEN q.status = 'stable' AND q.promoted_at > CAST(strftime('%s', 'now') AS INTEGER) + 300 THEN 'test'
+            WHEN q.status = 'stable' AND q.counts_from > CAST(strftime('%s', 'now') AS INTEGER) THEN 'test'
             ELSE q.status
         END AS shown
     FROM lab_rule q
