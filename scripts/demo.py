@@ -1,6 +1,6 @@
 """The stories that scripts/demo tells: every line that starts with `$` is a command that you could type.
 
-A story is a file in scripts/demos/ with `tell`, and a line here. One that is named as an extra is told with that extra.
+A story is a file in scripts/demos/ with `tell`, and a line here. One that is named as an extra is told with that extra, `lab` with `detect`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 STORIES = {
     "incident": "demos.incident",
+    "lab": "demos.lab",
     "risk": "demos.risk",
 }
 OF_A_FILE = "demos.sharing"  # without a name: three partners share a sample, or the file that is given

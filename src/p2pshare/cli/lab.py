@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from p2pshare.importers.rule_files import RuleFile
-    from p2pshare.operations.labs import LabTold
+    from p2pshare.operations.lab_trials import Trial
+    from p2pshare.operations.labs import FoundText, LabTold
     from p2pshare.operations.spaces import SpaceWritten
     from p2pshare.spaces.lab_entries import LabBody
 
@@ -841,6 +842,129 @@ def sample_remove(home: Path, lab_id: str, sample: str, as_json: bool) -> None:
 
 
 # --- testing -----------------------------------------------------------------------------------------
+
+
+@lab.command("test")
+@click.argument("first", metavar="[ID]", required=False)
+@click.argument("second", metavar="[RULE]", required=False)
+@click.option(
+    "--samples",
+    type=click.Choice(["own", "all"]),
+    default="all",
+    show_default=True,
+    help="all that the lab names, as far as it is here; or ours, those that nobody was told of among them",
+)
+@click.option("--dry-run", is_flag=True, help="tell nobody what came of it")
+@json_option
+@click.pass_obj
+def test_(
+    home: Path, first: str | None, second: str | None, samples: str, dry_run: bool, as_json: bool
+) -> int:
+    """try RULE, or all rules of ID, on samples in a caged child process, and tell the lab what came of it: counts alone"""
+    from p2pshare.operations.lab_trials import trials_of
+
+    lab_id, rule = _lab_and_rule(home, first, second)
+    if not dry_run and not is_running(home):
+        raise DaemonUnreachable(
+            "what came of it is told by the daemon", hint="start it with `p2pshare run`, or try with --dry-run"
+        )
+    with _opened(home, lab_id) as told:
+        found = [told.text_called(rule)] if rule else _tried(told)
+        trials = trials_of(told, home, found, only_own=samples == "own")
+        lab = told.row.space.text
+    if not trials:
+        raise NotFoundError("no rule of this lab can be tried here", hint="`p2pshare lab status`")
+    ran = [_try(home, lab, trial, dry_run=dry_run, as_json=as_json) for trial in trials]
+    if as_json:
+        console.print_json(ran[0] if len(ran) == 1 else ran)
+    return EXIT_PARTLY_DONE if any(one["errors"] for one in ran) else 0
+
+
+def _lab_and_rule(home: Path, first: str | None, second: str | None) -> tuple[str, str]:
+    """Returns the lab and the rule ("": all) that are meant: one word alone is a lab where one is called so, else a rule."""
+    from p2pshare.operations.spaces import space_called
+
+    if first is None:
+        return _only_open(home), ""
+    if second is not None:
+        return first, second
+    try:
+        with open_store_for_reading(home) as store:
+            space_called(store, first, "lab")
+    except (NotFoundError, AuthorError) as error:
+        if error.exit_code == UsageProblem.exit_code:
+            raise
+        return _only_open(home), first
+    return first, ""
+
+
+def _tried(told: LabTold) -> list[FoundText]:
+    """Returns the rules of a lab that an engine runs here, as they are now."""
+    from p2pshare.operations.lab_trials import KINDS_TRIED
+
+    return [
+        told.found(rule, rule.current)
+        for rule in told.fold.rules()
+        if rule.current.said.language in KINDS_TRIED and not rule.is_deprecated
+    ]
+
+
+def _try(home: Path, lab_id: str, trial: Trial, *, dry_run: bool, as_json: bool) -> dict[str, Any]:
+    """Run one trial, tell the lab of it, and print it unless as JSON. Returns what `--json` prints."""
+    from p2pshare.operations.lab_trials import run_trial, run_told
+    from p2pshare.operations.labs import SayInLab
+    from p2pshare.spaces.lab_entries import encode_lab
+
+    said = trial.version.said
+    if not trial.samples:
+        raise NotFoundError(
+            f"there is nothing here to try {console.shown(said.title)} on",
+            hint="`p2pshare lab sample add`"
+            if not trial.not_here
+            else f"the content of {console.counted(trial.not_here, 'sample')} is not here",
+            reason="no-samples",
+        )
+    outcome = run_trial(trial)
+    entry = None
+    if not dry_run:
+        entry = write(home, SayInLab(lab_id, "run", encode_lab(run_told(trial, outcome)))).entry
+    credit = {"rule": trial.rule.rule.text, "title": said.title, "author": said.author, "licence": said.licence}
+    told = {
+        "rule": trial.rule.rule.text,
+        "rule_hash": said.digest.hex(),
+        "sample_set": trial.sample_set.hex(),
+        "engine": outcome.engine,
+        "tp": outcome.tp,
+        "fn": outcome.fn,
+        "fp": outcome.fp,
+        "tn": outcome.tn,
+        "ms": outcome.milliseconds,
+        "errors": outcome.errors,
+        "events": outcome.events,
+        "hits": outcome.hits,
+        "title": said.title,
+        "author": said.author,
+        "licence": said.licence,
+        "matches": [
+            {"sample": sample.digest.hex(), "label": sample.label, "hits": hits} | credit
+            for sample, hits in outcome.matches
+        ],
+        "not_here": trial.not_here,
+        "entry": entry,
+    }
+    if not as_json:
+        console.print_result(
+            f"{trial.rule.rule.short}  tp {outcome.tp}  fn {outcome.fn}  fp {outcome.fp}  tn {outcome.tn}  errors {outcome.errors}"
+            f"  {outcome.milliseconds} ms  {console.shown(said.title)}"
+        )
+        for sample, hits in outcome.matches:
+            console.print_result(
+                f"    {sample.label} {sample.digest.hex()[:10]}: {console.counted(hits, 'hit')} of {console.shown(said.title)}"
+                f" by {console.shown(said.author)}, {console.shown(said.licence)}"
+            )
+    if trial.not_here:
+        console.say(f"the content of {console.counted(trial.not_here, 'sample')} is not here")
+    return told
 
 
 @lab.command()

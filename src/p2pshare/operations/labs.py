@@ -320,6 +320,11 @@ class LabTold:
         return found[bytes(chosen)]
 
     @staticmethod
+    def found(rule: HeldRule, version: HeldVersion) -> FoundText:
+        """Returns a text of a rule as `text_called` does."""
+        return FoundText(version.said.digest, rule, version, None)
+
+    @staticmethod
     def _title(found: FoundText) -> str:
         if found.version is not None:
             return found.version.said.title
