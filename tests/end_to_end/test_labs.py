@@ -170,7 +170,11 @@ def test_others_find_the_same_figures_and_the_rule_is_in_test_at_all_without_a_l
         )
         seen = "SELECT title, status, author, licence, hash FROM v1_rules"
         expected = [("Download by certutil", "test", "Alice Example", "DRL-1.1", ran[0]["rule_hash"])]
-        eventually(lambda one=one, seen=seen: one.query(seen) == expected, "its SIEM reads it", LONG)
+        eventually(
+            lambda one=one, seen=seen, expected=expected: one.query(seen) == expected,
+            "its SIEM reads it",
+            LONG,
+        )
     eventually(lambda: equal(lab), "byte for byte the same", LONG)
 
 
@@ -196,7 +200,7 @@ def test_one_byte_changed_is_another_rule(lab: LabOfThree, eventually: Callable[
 
 def test_no_word_of_a_log_leaves(lab: LabOfThree, eventually: Callable[..., Any]) -> None:
     """20 canaries in own samples, in values and names of fields: tried, told of by hash or by nothing, reviewed, counted, withdrawn."""
-    alpha, bravo, charlie = lab.three
+    bravo = lab.bravo
     told = lab.file("told.json", event("certutil.exe", *CANARIES[:10]))
     lines = "".join(json.dumps(event("notepad.exe", word)) + "\n" for word in CANARIES[10:])
     kept = lab.file("kept.jsonl", lines)

@@ -21,9 +21,9 @@ from p2pshare.cli import console
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.output import OWN_MODE, open_output
-from p2pshare.cli.session import open_store_for_reading, read_or_ask
+from p2pshare.cli.session import is_running, open_store_for_reading, read_or_ask
 from p2pshare.cli.space_verbs import SpaceSubgroup, answer, confirm, say_links, space_group, write
-from p2pshare.errors import AuthorError, NotFoundError, RefusedError
+from p2pshare.errors import AuthorError, DaemonUnreachable, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -866,7 +866,8 @@ def test_(
     lab_id, rule = _lab_and_rule(home, first, second)
     if not dry_run and not is_running(home):
         raise DaemonUnreachable(
-            "what came of it is told by the daemon", hint="start it with `p2pshare run`, or try with --dry-run"
+            "what came of it is told by the daemon",
+            hint="start it with `p2pshare run`, or try with --dry-run",
         )
     with _opened(home, lab_id) as told:
         found = [told.text_called(rule)] if rule else _tried(told)
@@ -911,7 +912,7 @@ def _tried(told: LabTold) -> list[FoundText]:
 
 def _try(home: Path, lab_id: str, trial: Trial, *, dry_run: bool, as_json: bool) -> dict[str, Any]:
     """Run one trial, tell the lab of it, and print it unless as JSON. Returns what `--json` prints."""
-    from p2pshare.operations.lab_trials import run_trial, run_told
+    from p2pshare.operations.lab_trials import run_told, run_trial
     from p2pshare.operations.labs import SayInLab
     from p2pshare.spaces.lab_entries import encode_lab
 
@@ -928,7 +929,12 @@ def _try(home: Path, lab_id: str, trial: Trial, *, dry_run: bool, as_json: bool)
     entry = None
     if not dry_run:
         entry = write(home, SayInLab(lab_id, "run", encode_lab(run_told(trial, outcome)))).entry
-    credit = {"rule": trial.rule.rule.text, "title": said.title, "author": said.author, "licence": said.licence}
+    credit = {
+        "rule": trial.rule.rule.text,
+        "title": said.title,
+        "author": said.author,
+        "licence": said.licence,
+    }
     told = {
         "rule": trial.rule.rule.text,
         "rule_hash": said.digest.hex(),
