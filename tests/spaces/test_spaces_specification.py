@@ -19,7 +19,11 @@ CODE = re.compile(r'"([a-z]+(?:-[a-z]+)+|cut|forked|disowned|unconfirmed|voted|s
 NO_CODES = {"p2pshare", "utf-8", "already-held"}  # the last is what became of it, no code
 
 
-PAGES = {"note": ("spaces.md", "## The kind `note`"), "incident": ("incidents.md", "## Kinds of entry")}
+PAGES = {
+    "note": ("spaces.md", "## The kind `note`"),
+    "incident": ("incidents.md", "## Kinds of entry"),
+    "lab": ("labs.md", "## Kinds of entry"),
+}
 """Where the table of each kind stands."""
 
 
