@@ -17,7 +17,7 @@ HERE = stage.SAMPLE / "lab"
 TITLE = "Download By Certutil"
 LOOK_INSIDE = (
     "import sqlite3; db = sqlite3.connect('file:{file}?mode=ro', uri=True); "
-    "print(*db.execute('SELECT title, status, author, licence, level FROM v1_rules'), sep='\\n')"
+    "print(*db.execute('SELECT title, status, author_name, licence, level FROM v1_rules'), sep='\\n')"
 )
 
 
