@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from p2pshare.importers.rule_files import RuleFile
-    from p2pshare.operations.lab_trials import Trial
+    from p2pshare.cli.lab_trials import Trial
     from p2pshare.operations.labs import FoundText, LabTold
     from p2pshare.operations.spaces import SpaceWritten
     from p2pshare.spaces.lab_entries import LabBody
@@ -861,7 +861,7 @@ def test_(
     home: Path, first: str | None, second: str | None, samples: str, dry_run: bool, as_json: bool
 ) -> int:
     """try RULE, or all rules of ID, on samples in a caged child process, and tell the lab what came of it: counts alone"""
-    from p2pshare.operations.lab_trials import trials_of
+    from p2pshare.cli.lab_trials import trials_of
 
     lab_id, rule = _lab_and_rule(home, first, second)
     if not dry_run and not is_running(home):
@@ -901,7 +901,7 @@ def _lab_and_rule(home: Path, first: str | None, second: str | None) -> tuple[st
 
 def _tried(told: LabTold) -> list[FoundText]:
     """Returns the rules of a lab that an engine runs here, as they are now."""
-    from p2pshare.operations.lab_trials import KINDS_TRIED
+    from p2pshare.cli.lab_trials import KINDS_TRIED
 
     return [
         told.found(rule, rule.current)
@@ -912,7 +912,7 @@ def _tried(told: LabTold) -> list[FoundText]:
 
 def _try(home: Path, lab_id: str, trial: Trial, *, dry_run: bool, as_json: bool) -> dict[str, Any]:
     """Run one trial, tell the lab of it, and print it unless as JSON. Returns what `--json` prints."""
-    from p2pshare.operations.lab_trials import run_told, run_trial
+    from p2pshare.cli.lab_trials import run_told, run_trial
     from p2pshare.operations.labs import SayInLab
     from p2pshare.spaces.lab_entries import encode_lab
 

@@ -90,7 +90,7 @@ PutKind = Literal["rule", "revise", "propose", "sample", "remedy"]
 SayKind = Literal[
     "note", "question", "adopt", "sample", "run", "review", "field", "promote", "deprecate", "close"
 ]
-Content = Annotated[bytes, Meta(max_length=ENTRY_BODY_BYTES_MAX)]
+LabContent = Annotated[bytes, Meta(max_length=ENTRY_BODY_BYTES_MAX)]
 
 
 class LabOpened(Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,7 +154,7 @@ class SayInLab(Request[SpaceWritten], frozen=True, tag="lab-say"):
 
     id: Called
     kind: SayKind
-    content: Content
+    content: LabContent
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
         row = space_called(node.store, self.id, LAB)
@@ -170,7 +170,7 @@ class PutInLab(Request[SpaceWritten], frozen=True, tag="lab-put"):
 
     id: Called
     kind: PutKind
-    content: Content
+    content: LabContent
     whole: Annotated[bytes, Meta(min_length=1, max_length=SAMPLE_CONTENT_BYTES_MAX)]
     tlp: Tlp | None = None
     """Of the content and its entry; None: as the lab is marked."""

@@ -1,5 +1,4 @@
-"""A zip file of rules: each byte for byte as its author wrote it, and `RULES.csv`, which has its author and licence. The same rules make the same
-file."""
+"""A zip file of rules: each byte for byte as its author wrote it, and a table with the author and licence of each. The same rules make the same file."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def _named(
     }
 
 
-class Outcome(NamedTuple):
+class TriedRule(NamedTuple):
     """What an engine made of a trial. tp to tn count samples; `matches`: those in which the rule hit, and how often."""
 
     engine: str
@@ -108,7 +108,7 @@ class Outcome(NamedTuple):
     matches: list[tuple[TrialSample, int]]
 
 
-def run_told(trial: Trial, outcome: Outcome) -> LabRun:
+def run_told(trial: Trial, outcome: TriedRule) -> LabRun:
     """Returns what the lab is told of a run: counts alone."""
     return LabRun(
         trial.version.said.digest,
@@ -125,7 +125,7 @@ def run_told(trial: Trial, outcome: Outcome) -> LabRun:
     )
 
 
-def run_trial(trial: Trial) -> Outcome:
+def run_trial(trial: Trial) -> TriedRule:
     tp = fn = fp = tn = ev = hi = 0
     matches = []
     for s in trial.samples:
@@ -145,4 +145,4 @@ def run_trial(trial: Trial) -> Outcome:
         else:
             fp += bool(n)
             tn += not n
-    return Outcome("stub", tp, fn, fp, tn, 0, ev, hi, 1, matches)
+    return TriedRule("stub", tp, fn, fp, tn, 0, ev, hi, 1, matches)
