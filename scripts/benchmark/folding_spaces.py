@@ -12,7 +12,7 @@ import random
 import resource
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from measuring import Report, percentile
@@ -31,6 +31,15 @@ from p2pshare.node.store import Store, open_store
 from p2pshare.spaces.acts import Ack, Handover, Inviting, Opening, Plain, Removal, Takeover, decode_act
 from p2pshare.spaces.canonical import canonical
 from p2pshare.spaces.fold import SpaceFold, fold
+from p2pshare.spaces.lab_entries import (
+    FieldFigure,
+    LabBody,
+    LabReview,
+    LabRun,
+    RulePromotion,
+    RuleVersion,
+    encode_lab,
+)
 from p2pshare.spaces.space_store import SpaceStore
 from p2pshare.spaces.spaces import FREEZE_ENTRIES, Spaces
 from p2pshare.spaces.vertex import SpaceEntry
@@ -42,7 +51,7 @@ KEY = KeyId(bytes(16))
 class Written:
     """A history that grows at the speed of its reader: numbers and depths are kept, not looked for."""
 
-    def __init__(self, members: int) -> None:
+    def __init__(self, members: int, kind: str = "note") -> None:
         self.members = sorted(
             PartnerId(hashlib.sha256(b"member %d" % number).digest()) for number in range(members)
         )
@@ -52,7 +61,7 @@ class Written:
         self._authors: dict[EntryId, int] = {}
         names = tuple((member, "") for member in self.members)
         self.space = NO_SPACE
-        self.space = self.write(0, "open", Opening(1, "note", "a benchmark", names).encode(), ())
+        self.space = self.write(0, "open", Opening(1, kind, "a benchmark", names).encode(), ())
         self.joins = [self.write(one, "join", Plain().encode(), [self.space]) for one in range(1, members)]
 
     def write(
@@ -96,6 +105,53 @@ def notebook(entries: int, members: int, parents: int) -> Written:
         own[author] = written.write(author, "note", b"note %d" % number, cited)
         newest = [*newest[-PARENTS_MAX:], own[author]]
     return written
+
+
+def laboratory(entries: int, members: int, said: Callable[[int], tuple[str, LabBody]]) -> Written:
+    """A lab in which all members write in turn, each citing the last entry and its own; `said` gives what the entry of a number says."""
+    written = Written(members, "lab")
+    last = written.write(0, "merge", Plain().encode(), written.joined(written.joins))
+    own: dict[int, EntryId] = {}
+    for number in range(entries - len(written.entries)):
+        author = number % members
+        kind, body = said(number)
+        cited = {last, *([own[author]] if author in own else [])}
+        own[author] = last = written.write(author, kind, encode_lab(body), cited)
+    return written
+
+
+def honest_work(number: int) -> tuple[str, LabBody]:
+    """A rule in twenty entries, and what members say of the newest ones."""
+    text = hashlib.sha256(b"rule %d" % (number // 20 - number % 7)).digest()
+    match number % 20:
+        case 0:
+            text = hashlib.sha256(b"rule %d" % (number // 20)).digest()
+            return "rule", RuleVersion(
+                b"", "sigma", text, 2_000, f"rule {number}", "Ada", "DRL-1.1", "high", ("t1059",), ""
+            )
+        case 1 | 2 | 3 | 4 | 5 | 6:
+            return "run", LabRun(text, bytes(32), "an engine 1.0", 5, 0, 0, 5, 9, 0, 10, 5)
+        case 7 | 8 | 9:
+            return "field", FieldFigure(text, 1, 86_401, 100, 50, 1)
+        case 10:
+            return "promote", RulePromotion(text, "")
+        case _:
+            return "review", LabReview(text, "agree", "")
+
+
+def one_text(number: int) -> tuple[str, LabBody]:
+    """All of one text: a run with samples of its own each, and once in a while everybody agrees and promotes it."""
+    text = hashlib.sha256(b"a rule").digest()
+    if not number:
+        return "rule", RuleVersion(b"", "sigma", text, 9, "a rule", "Ada", "DRL-1.1", "", (), "")
+    match number // 256 % 13:
+        case 0:
+            return "review", LabReview(text, "agree", "")
+        case 1:
+            return "promote", RulePromotion(text, "")
+        case _:
+            samples = hashlib.sha256(b"set %d" % number).digest()
+            return "run", LabRun(text, samples, "an engine 1.0", 5, 0, 0, 5, 9, 0, 10, 5)
 
 
 def ballot(members: int, acks: int, *, is_chain: bool) -> Written:
@@ -299,6 +355,17 @@ def measure(report: Report, *, rounds: int, has_slow_graphs: bool) -> None:
         restless_lead(4_000, 20_000, 256),
         rounds,
     )
+    for name, lab in (
+        ("a lab of 10,000 entries, 8 members", laboratory(10_000, 8, honest_work)),
+        ("a lab of 10,000 entries, 256 members, of one text", laboratory(10_000, 256, one_text)),
+    ):
+        _whole(report, name, lab, rounds, must=1.0)
+        state = fold(lab.entries)
+        output = [
+            _seconds(lambda state=state: canonical(state)) for _ in range(1)
+        ]  # what follows is found out here
+        report.add(f"{name}: its output", "s", output)
+        report.gate(f"{name}: its output (s)", output[0], 1.0, is_at_least=False)
     longest = 0.0
     for name, write in SLOW.items() if has_slow_graphs else ():
         steps = _whole(report, name, write(), 1, must=5.0, may_be_void=True)

@@ -27,7 +27,7 @@ WATCH_DAYS = Setting("incident_watch_days", int)
 """The watch days of the configuration's section `[incidents]`, for who reads the store beside the daemon."""
 
 SIEM_STATUS_MIN = Setting("lab_siem_status_min", int)
-"""The place of `lab.siem_status_min` among the statuses, for the view of rules: without it none of a lab is shown."""
+"""The place among the statuses of `siem_status_min` in the section `[lab]`, for the view of rules: without it none of a lab is shown."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of) while something takes long; `of` is 0 where the end is not known."""

@@ -9,6 +9,6 @@ effect) - `fold` (the state, kept up to date) - `canonical` (its bytes), `taking
 comes), `writing` (where the next own one stands), `parts` (what is larger than an entry), `heads` (what a member holds), `entry_frames` (both in an
 envelope), `entitlement` (who may have what), `travel` (what goes to whom, and when), `space_store` (the tables), `spaces` (what one node does with all that),
 `space_exchange`, `reading_entries` (how it leaves and comes in). A kind of space is
-one file and one row: `notebook`; `incident`, with `incident_entries`, `incident_telling` and `incident_restating` beside it. Kinds share
-`closing` and `register_clock`.
+one file and one row: `notebook`; `incident`, with `incident_entries`, `incident_telling` and `incident_restating` beside it; `lab`, with `lab_entries`. Kinds share
+`entry_fields`, `closing` and `register_clock`. `incident_views` and `lab_views` make the rows that a SIEM reads, both by `view_rounds`.
 """

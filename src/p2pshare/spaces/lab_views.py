@@ -16,7 +16,7 @@ from p2pshare.database.database import Database
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import RULE_BYTES_MAX
 from p2pshare.spaces.fold import SpaceState
-from p2pshare.spaces.lab import DEPRECATED, STATUSES, HeldRule, HeldVersion, LabFold
+from p2pshare.spaces.lab import DEPRECATED, STATUSES, HeldRule, HeldRuleVersion, LabFold
 from p2pshare.spaces.parts import assemble
 from p2pshare.spaces.space_store import LabRuleRow, SpaceRow
 from p2pshare.spaces.spaces import Spaces
@@ -55,8 +55,12 @@ class LabViews(ViewRounds):
         assert isinstance(fold, LabFold)
         there = {(one.rule, one.is_current): one for one in self._store.lab_rules(row)}
         named: dict[bytes, _NamedText] = {}
-        rules = fold.rule_ids()
+        rules, texts = fold.rule_ids(), fold.stated_texts()
         yield
+        for start in range(0, len(texts), RULES_AT_ONCE):
+            for digest in texts[start : start + RULES_AT_ONCE]:
+                fold.standing(digest)  # is kept: a rule may have thousands
+            yield
         for start in range(0, len(rules), RULES_AT_ONCE):
             fresh = []
             for rule in rules[start : start + RULES_AT_ONCE]:
@@ -77,7 +81,7 @@ class LabViews(ViewRounds):
         yield from self._make_texts(row, state, fold, named)
         self._store.put_lab_shown(row)
 
-    def _counts_from(self, version: HeldVersion) -> int | None:
+    def _counts_from(self, version: HeldRuleVersion) -> int | None:
         """Returns the time that a promotion claims, where it was to come when it came here: no fold has a clock, and this node has one."""
         promotion = version.standing.promotion
         if promotion is None:
@@ -153,7 +157,7 @@ class LabViews(ViewRounds):
             return None
 
 
-def _shown(held: HeldRule) -> Iterator[tuple[bool, HeldVersion]]:
+def _shown(held: HeldRule) -> Iterator[tuple[bool, HeldRuleVersion]]:
     """Yields the text that a rule is now, and an older one that has come farther; of a deprecated one nothing."""
     if held.status == DEPRECATED:
         return
@@ -164,7 +168,9 @@ def _shown(held: HeldRule) -> Iterator[tuple[bool, HeldVersion]]:
         yield False, last
 
 
-def _row(held: HeldRule, version: HeldVersion, counts_from: int | None, *, is_current: bool) -> LabRuleRow:
+def _row(
+    held: HeldRule, version: HeldRuleVersion, counts_from: int | None, *, is_current: bool
+) -> LabRuleRow:
     said, standing = version.said, version.standing
     return LabRuleRow(
         held.rule,

@@ -31,6 +31,11 @@ class CombinedPast:
         self._clock = clock
         self._forks = forks
 
+    def upto(self, author: PartnerId) -> int:
+        """Returns the greatest number of an author in it; of one without a fork, all its entries up to that are."""
+        lane = self._lanes.get(author)
+        return 0 if lane is None else self._clock >> lane & _NUMBER
+
     def holds(self, vertex: Vertex) -> bool:
         """Returns whether an entry that changes a register is in it."""
         lane = self._lanes.get(vertex.author)

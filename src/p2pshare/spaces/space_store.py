@@ -914,7 +914,8 @@ class SpaceStore(SpaceReading):
                 )
                 writer.execute("DELETE FROM space_waiting WHERE entry_id = ?", (bytes(entry_id),))
             writer.execute("DELETE FROM space_state WHERE space = ?", (space.row,))
-            writer.execute("DELETE FROM lab_text WHERE space = ?", (space.row,))  # made anew of what is left
+            writer.execute("DELETE FROM lab_text WHERE space = ?", (space.row,))
+            writer.execute("DELETE FROM lab_view WHERE space = ?", (space.row,))  # made anew of what is left
 
     def purge_some(self, space: EntryId, now: int) -> int | None:
         """Take a space off the disk, newest entries first, `PURGED_AT_ONCE` of them; it counts as unknown at once.
