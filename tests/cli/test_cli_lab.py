@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from command_line import Home, Said
 from shared_spaces import hand_over, held, partners
+from stand_in_engine import hit_the_words
 from whole_nodes import NOW, World, quiet
 
-from p2pshare.cli import space_verbs
+from p2pshare.cli import lab as lab_command
+from p2pshare.cli import lab_trials, space_verbs
+from p2pshare.errors import AuthorError
 from p2pshare.node.node import Node
 from p2pshare.operations.interface import Request
 from p2pshare.spaces.lab_entries import LabRun, encode_lab
@@ -66,7 +69,8 @@ class Three:
             yield Daemon(by_home[home])
 
         patch.setattr(space_verbs, "connect", connect)
-        patch.setattr(space_verbs, "is_running", lambda home: True)
+        for module in (space_verbs, lab_command):
+            patch.setattr(module, "is_running", lambda home: True)
         invited = ("--invite", "bravo", "--invite", "charlie")
         opened = self.json(
             "alpha", "open", "--title", "Certutil", "--question", "who downloads by it?", *invited
@@ -422,3 +426,89 @@ def test_a_lab_is_listed_closed_and_told_by_the_lead_alone(three: Three) -> None
     assert refused.code == 5 and "its lead may: alpha" in refused.err
     three.wrote("alpha", "close", "ID", "--text", "found")
     assert three.status("charlie")["status"] == "closed"
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_trials, "run_trial", hit_the_words)
+
+
+def test_all_is_what_the_lab_names_and_own_what_is_ours(three: Three, engine: None) -> None:
+    three.wrote("alpha", "rule", "add", "ID", "rule.yml")
+    three.wrote("alpha", "sample", "add", "ID", "positive.json", "--positive", "--with-content")
+    three.wrote("alpha", "sample", "add", "ID", "negative.json", "--negative", "--with-content")
+    three.file("log.json", POSITIVE + "\n")
+    three.file("told.json", NEGATIVE + "\n")
+    three.wrote("bravo", "sample", "add", "ID", "log.json", "--negative", "--local")
+    three.wrote("bravo", "sample", "add", "ID", "told.json", "--negative")
+    ran = [three.wrote(name, "test", "ID") for name in ("alpha", "bravo", "charlie")]
+    assert ran[0].keys() >= {
+        "rule",
+        "rule_hash",
+        "sample_set",
+        "engine",
+        "tp",
+        "fn",
+        "fp",
+        "tn",
+        "ms",
+        "errors",
+    }
+    assert ran[0]["sample_set"] == ran[2]["sample_set"] != ran[1]["sample_set"], (
+        "bravo alone has one that it told of"
+    )
+    assert [(one["tp"], one["fn"], one["fp"], one["tn"], one["not_here"]) for one in ran] == [
+        (1, 0, 0, 1, 1), (1, 0, 0, 2, 0), (1, 0, 0, 1, 1),
+    ]  # fmt: skip
+    [match] = ran[1]["matches"]
+    assert (match["label"], match["hits"], match["author"], match["licence"]) == (
+        "positive",
+        1,
+        "Alice Example",
+        "DRL-1.1",
+    )
+    own = three.wrote("bravo", "test", "ID", "--samples", "own")
+    assert (own["tp"], own["fp"], own["tn"]) == (0, 1, 1)
+    assert len(three.status("charlie")["rules"][0]["runs"]) == 4, "each with each set of samples"
+    assert b"certutil -urlcache" not in three.bodies("charlie").replace(POSITIVE.encode(), b"")
+
+
+def test_a_lab_and_a_rule_are_told_apart_and_a_run_is_told_only_when_it_may_be(
+    three: Three, engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = three.wrote("alpha", "rule", "add", "ID", "rule.yml")
+    assert three("alpha", "test", "ID").code == 3, "nothing to try it on"
+    three.wrote("alpha", "sample", "add", "ID", "positive.json", "--positive")
+    assert three("charlie", "test", "ID").code == 3, "and its content is not there"
+    for words in (
+        ("ID",),
+        ("ID", rule["hash"][:8]),
+        ("ID", "Download by certutil"),
+        ("ID", rule["entry"][:8]),
+    ):
+        assert three.json("alpha", "test", *words, "--dry-run")["rule"] == rule["entry"]
+    assert three.json("alpha", "test", "ID", "--dry-run")["entry"] is None
+    monkeypatch.setattr(lab_command, "_only_open", lambda home: three.id)
+    assert three.json("alpha", "test", rule["hash"][:8], "--dry-run")["rule_hash"] == rule["hash"]
+    assert three.json("alpha", "test", "--dry-run")["rule_hash"] == rule["hash"]
+    monkeypatch.setattr(lab_command, "is_running", lambda home: False)
+    assert three("alpha", "test", "ID").code == 4
+    three.file(
+        "et.rules", '# author: Dan\n# licence: MIT\nalert http any any -> any any (msg:"evil"; sid:1;)\n'
+    )
+    network = three.wrote("alpha", "rule", "add", "ID", "et.rules")
+    said = three("alpha", "test", "ID", network["hash"][:8], "--dry-run")
+    assert said.code == 3 and "no engine runs suricata" in said.err
+
+
+def test_a_run_that_failed_is_told_to_nobody(three: Three, monkeypatch: pytest.MonkeyPatch) -> None:
+    three.wrote("alpha", "rule", "add", "ID", "rule.yml")
+    three.wrote("alpha", "sample", "add", "ID", "positive.json", "--positive")
+
+    def end(_: object) -> None:
+        raise AuthorError("the rule was ended after 10 s", reason="rule-too-slow")
+
+    monkeypatch.setattr(lab_trials, "run_trial", end)
+    said = three("alpha", "test", "ID")
+    assert said.code == 1 and "10 s" in said.err
+    assert three.status()["rules"][0]["runs"] == []

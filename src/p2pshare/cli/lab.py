@@ -28,8 +28,8 @@ from p2pshare.errors import AuthorError, DaemonUnreachable, NotFoundError, Refus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from p2pshare.importers.rule_files import RuleFile
     from p2pshare.cli.lab_trials import Trial
+    from p2pshare.importers.rule_files import RuleFile
     from p2pshare.operations.labs import FoundText, LabTold
     from p2pshare.operations.spaces import SpaceWritten
     from p2pshare.spaces.lab_entries import LabBody

@@ -42,8 +42,8 @@ from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.lab import (
     HeldRemedy,
     HeldRule,
+    HeldRuleVersion,
     HeldSample,
-    HeldVersion,
     LabFold,
     TextStanding,
     version_fault,
@@ -229,7 +229,7 @@ class FoundText(NamedTuple):
 
     digest: bytes
     rule: HeldRule | None
-    version: HeldVersion | None
+    version: HeldRuleVersion | None
     remedy: HeldRemedy | None
 
 
@@ -320,7 +320,7 @@ class LabTold:
         return found[bytes(chosen)]
 
     @staticmethod
-    def found(rule: HeldRule, version: HeldVersion) -> FoundText:
+    def found(rule: HeldRule, version: HeldRuleVersion) -> FoundText:
         """Returns a text of a rule as `text_called` does."""
         return FoundText(version.said.digest, rule, version, None)
 
@@ -426,7 +426,7 @@ class LabTold:
             "proposals": [self._version(one) for one in rule.proposals],
         }
 
-    def _version(self, version: HeldVersion) -> dict[str, Any]:
+    def _version(self, version: HeldRuleVersion) -> dict[str, Any]:
         return {
             "entry": version.vertex.entry_id.text,
             "hash": version.said.digest.hex(),
