@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from command_line import Home, Said
 from shared_spaces import hand_over, held, partners
@@ -17,9 +18,10 @@ from stand_in_engine import hit_the_words
 from whole_nodes import NOW, World, quiet
 
 from p2pshare.cli import lab as lab_command
-from p2pshare.cli import lab_trials, space_verbs
+from p2pshare.cli import lab_trials, session, space_verbs
 from p2pshare.errors import AuthorError
 from p2pshare.node.node import Node
+from p2pshare.operations.crossing import checked, fields_of
 from p2pshare.operations.interface import Request
 from p2pshare.spaces.lab_entries import LabRun, encode_lab
 
@@ -50,7 +52,8 @@ class Daemon:
         self._node = node
 
     def run(self, request: Request[Any], progress: object = None) -> Any:
-        return request.run(self._node, NOW, quiet)
+        session._require_text(fields_of(request))
+        return checked(request).run(self._node, NOW, quiet)
 
 
 class Three:
@@ -512,3 +515,57 @@ def test_a_run_that_failed_is_told_to_nobody(three: Three, monkeypatch: pytest.M
     said = three("alpha", "test", "ID")
     assert said.code == 1 and "10 s" in said.err
     assert three.status()["rules"][0]["runs"] == []
+
+
+HOSTILE_VALUES = (
+    HOSTILE,
+    "a\nFORGED-LINE",
+    "=cmd|' /C calc'!A0",
+    "\udcff",
+    "-1",
+    "9" * 400,
+    "../../etc/passwd",
+    "",
+)
+
+
+def commands_of(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands_of(command, (*path, name))
+        elif command not in space_verbs.VERBS:
+            yield (*path, name), command
+
+
+def test_no_value_of_any_option_or_argument_moves_a_terminal_or_is_a_bug(
+    three: Three, engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each option and each argument of each command of labs is handed each hostile value, the others what is right."""
+    monkeypatch.chdir(three.folder)
+    rule = three.wrote("alpha", "rule", "add", "ID", "rule.yml")["entry"]
+    good = {
+        "lab_id": three.id, "first": three.id, "second": rule, "rule": rule, "what": rule, "proposal": rule, "sample": rule,
+        "file": "rule.yml", "text": "why", "title": "t", "question": "q", "hits": "1", "confirmed": "0", "benign": "0", "window": "1d",
+    }  # fmt: skip
+    tried = 0
+    for path, command in commands_of(lab_command.lab):
+        for hostile in command.params:
+            if isinstance(hostile, click.Option) and hostile.is_flag:
+                continue
+            for value in HOSTILE_VALUES:
+                options, arguments = ["--yes"] if any(one.name == "yes" for one in command.params) else [], []
+                for one in command.params:
+                    given = value if one is hostile else good.get(str(one.name))
+                    if isinstance(one, click.Argument):
+                        arguments.append(str(given))
+                    elif given is not None and not one.is_flag and (one is hostile or one.required):
+                        options += [one.opts[0], given]
+                said = three.homes["alpha"]("lab", *path, *options, "--", *arguments)
+                tried += 1
+                assert "a bug of p2pshare" not in said.err, (path, hostile.name, value, said.err)
+                shown = set(said.out + said.err)
+                assert not {"\x1b", "\x07", "\u202e", "\u2028", "\udcff"} & shown, (path, hostile.name, value)
+                assert not any(line.startswith("FORGED") for line in (said.out + said.err).split("\n")), path
+    assert tried > 500

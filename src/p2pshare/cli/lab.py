@@ -41,6 +41,7 @@ REMEDY_KINDS = ("course-of-action", "patch-note", "csaf")
 STATUSES = ("experimental", "test", "stable")
 CANDIDATES_TOLD_MAX = 5  # in one hint
 DAY_SECONDS = 86_400
+FIELD_COUNT_MAX = 1_000_000_000_000_000  # hits of one rule: a slip of the finger has more
 _WINDOW = re.compile(r"(\d{1,4})([dhw])")
 _UNIT_SECONDS = {"h": 3_600, "d": DAY_SECONDS, "w": 7 * DAY_SECONDS}
 MISSING_TOLD: Mapping[str, str] = {
@@ -127,12 +128,23 @@ def _say(
 ) -> SpaceWritten:
     """Write an entry, and print what became of it."""
     from p2pshare.operations.labs import SayInLab
-    from p2pshare.spaces.lab_entries import encode_lab
 
-    content = body if isinstance(body, bytes) else encode_lab(body)
+    content = body if isinstance(body, bytes) else _content(body)
     written = write(home, SayInLab(lab_id, kind, content))  # type: ignore[arg-type]
     answer(written, f"{written.entry}  {text}", as_json=as_json)
     return written
+
+
+def _content(body: LabBody) -> bytes:
+    """Returns the content of an entry. Raises AuthorError `not-utf8` for bytes of the command line that are no text."""
+    from p2pshare.spaces.lab_entries import encode_lab
+
+    try:
+        return encode_lab(body)
+    except UnicodeEncodeError:
+        raise AuthorError(
+            "what was typed holds bytes that are not UTF-8", hint="write it in UTF-8", reason="not-utf8"
+        ) from None
 
 
 def _id(function: Any) -> Any:
@@ -579,7 +591,7 @@ def _put_rule(
     as_json: bool,
 ) -> None:
     from p2pshare.operations.labs import PutInLab
-    from p2pshare.spaces.lab_entries import RuleVersion, encode_lab
+    from p2pshare.spaces.lab_entries import RuleVersion
 
     digest = hashlib.sha256(raw).digest()
     body = RuleVersion(
@@ -594,7 +606,7 @@ def _put_rule(
         said.techniques,
         text,
     )
-    written = write(home, PutInLab(lab_id, kind, encode_lab(body), raw))  # type: ignore[arg-type]
+    written = write(home, PutInLab(lab_id, kind, _content(body), raw))  # type: ignore[arg-type]
     if as_json:
         console.print_json(
             {
@@ -731,7 +743,7 @@ def sample_add(
     from p2pshare.node.home import require_home
     from p2pshare.node.own_samples import OWN_SAMPLE_BYTES_MAX, OwnSample, keep_sample
     from p2pshare.operations.labs import PutInLab, SayInLab
-    from p2pshare.spaces.lab_entries import SAMPLE_CONTENT_BYTES_MAX, LabSample, encode_lab
+    from p2pshare.spaces.lab_entries import SAMPLE_CONTENT_BYTES_MAX, LabSample
 
     if label is None:
         raise UsageProblem("whether a rule must match it is not said", hint="--positive or --negative")
@@ -760,9 +772,9 @@ def sample_add(
     request = None
     if with_content:
         level = None if tlp is None else Tlp.parse(tlp)
-        request = write(home, PutInLab(lab_id, "sample", encode_lab(body), raw, level))
+        request = write(home, PutInLab(lab_id, "sample", _content(body), raw, level))
     elif not local:
-        request = write(home, SayInLab(lab_id, "sample", encode_lab(body)))
+        request = write(home, SayInLab(lab_id, "sample", _content(body)))
     keep_sample(
         require_home(home),
         lab,
@@ -819,7 +831,6 @@ def sample_remove(home: Path, lab_id: str, sample: str, as_json: bool) -> None:
     from p2pshare.node.home import require_home
     from p2pshare.node.own_samples import forget_sample, own_samples
     from p2pshare.operations.labs import SayInLab
-    from p2pshare.spaces.lab_entries import encode_lab
 
     with _opened(home, lab_id) as told:
         lab = told.row.space
@@ -832,7 +843,7 @@ def sample_remove(home: Path, lab_id: str, sample: str, as_json: bool) -> None:
     entry = None
     if held is not None:
         body = held.said._replace(label="withdrawn", has_content=0)
-        entry = write(home, SayInLab(lab_id, "sample", encode_lab(body))).entry
+        entry = write(home, SayInLab(lab_id, "sample", _content(body))).entry
     digest = held.said.digest if held is not None else kept[0].digest
     forget_sample(require_home(home), lab, digest)
     if as_json:
@@ -914,7 +925,6 @@ def _try(home: Path, lab_id: str, trial: Trial, *, dry_run: bool, as_json: bool)
     """Run one trial, tell the lab of it, and print it unless as JSON. Returns what `--json` prints."""
     from p2pshare.cli.lab_trials import run_told, run_trial
     from p2pshare.operations.labs import SayInLab
-    from p2pshare.spaces.lab_entries import encode_lab
 
     said = trial.version.said
     if not trial.samples:
@@ -928,7 +938,7 @@ def _try(home: Path, lab_id: str, trial: Trial, *, dry_run: bool, as_json: bool)
     outcome = run_trial(trial)
     entry = None
     if not dry_run:
-        entry = write(home, SayInLab(lab_id, "run", encode_lab(run_told(trial, outcome)))).entry
+        entry = write(home, SayInLab(lab_id, "run", _content(run_told(trial, outcome)))).entry
     credit = {
         "rule": trial.rule.rule.text,
         "title": said.title,
@@ -995,9 +1005,13 @@ def review(home: Path, lab_id: str, rule: str, verdict: str | None, text: str, a
 @lab.command()
 @_id
 @_rule_argument
-@click.option("--hits", type=click.IntRange(0), required=True, help="how often it matched")
-@click.option("--confirmed", type=click.IntRange(0), required=True, help="how many of those were real")
-@click.option("--benign", type=click.IntRange(0), required=True, help="how many of those were harmless")
+@click.option("--hits", type=click.IntRange(0, FIELD_COUNT_MAX), required=True, help="how often it matched")
+@click.option(
+    "--confirmed", type=click.IntRange(0, FIELD_COUNT_MAX), required=True, help="how many of those were real"
+)
+@click.option(
+    "--benign", type=click.IntRange(0, FIELD_COUNT_MAX), required=True, help="how many of those were harmless"
+)
 @click.option(
     "--window",
     metavar="30d|FROM/UNTIL",
@@ -1077,7 +1091,7 @@ def remedy_add(
     from p2pshare.limits import RULE_BYTES_MAX
     from p2pshare.operations.labs import PutInLab
     from p2pshare.spaces.entry_fields import NO_ENTRY
-    from p2pshare.spaces.lab_entries import LabRemedy, encode_lab
+    from p2pshare.spaces.lab_entries import LabRemedy
 
     raw = read_input(file, RULE_BYTES_MAX * 4)
     with _opened(home, lab_id) as told:
@@ -1101,7 +1115,7 @@ def remedy_add(
         named,
         text,
     )
-    written = write(home, PutInLab(lab_id, "remedy", encode_lab(body), raw))
+    written = write(home, PutInLab(lab_id, "remedy", _content(body), raw))
     answer(written, f"{written.entry}  {digest.hex()}  {console.shown(title)}", as_json=as_json)
 
 
@@ -1130,7 +1144,7 @@ def _remedy_kind(raw: bytes) -> str:
 def promote(home: Path, lab_id: str, rule: str, dry_run: bool, text: str, as_json: bool) -> None:
     """ask that RULE be stable, 30 days after its test was complete at the earliest; it shows what is missing"""
     from p2pshare.operations.labs import SayInLab
-    from p2pshare.spaces.lab_entries import RulePromotion, encode_lab
+    from p2pshare.spaces.lab_entries import RulePromotion
 
     now = int(time.time())
     with _opened(home, lab_id) as told:
@@ -1144,7 +1158,7 @@ def promote(home: Path, lab_id: str, rule: str, dry_run: bool, text: str, as_jso
     entry = None
     if not dry_run and not is_early and standing.promotion is None:
         entry = write(
-            home, SayInLab(lab_id, "promote", encode_lab(RulePromotion(held.current.said.digest, text)))
+            home, SayInLab(lab_id, "promote", _content(RulePromotion(held.current.said.digest, text)))
         ).entry
         with _opened(home, lab_id) as told:
             held = told.rule_called(rule)
