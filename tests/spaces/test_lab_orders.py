@@ -39,7 +39,7 @@ def compare(told: Teller, space: SpaceFold) -> None:
     assert [
         {
             **{key: rule[key] for key in ("id", "current", "conflict", "status", "missing")},
-            "versions": [one["id"] for one in rule["versions"]],
+            "versions": [(one["id"], one["deprecated"]) for one in rule["versions"]],
             "proposals": [one["id"] for one in rule["proposals"]],
         }
         for rule in shown["rules"]

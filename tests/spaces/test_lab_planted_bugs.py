@@ -98,6 +98,10 @@ def buckets_are_taken_at_their_best(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lab, "greatest_in_bucket", lambda stated: stated)
 
 
+def who_was_removed_still_disagrees(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(folding._View, "is_named", lambda self, member: True)
+
+
 def one_organisation_is_enough(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lab, "FIELD_FIGURES_MIN", 1)
 
@@ -121,6 +125,7 @@ PLANTED: tuple[Plant, ...] = (
     authors_may_be_dropped,
     licences_may_be_changed_by_all,
     buckets_are_taken_at_their_best,
+    who_was_removed_still_disagrees,
     one_organisation_is_enough,
     answers_are_kept_too_long,
 )

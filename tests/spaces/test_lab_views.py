@@ -161,6 +161,7 @@ def test_a_stable_rule_is_shown_with_its_author_licence_and_text(lab: ViewedLab)
         "is_current": 1,
         "entry": rule.text,
         "partner_name": "alpha",
+        "same_text": 0,
     }
 
 
@@ -203,6 +204,22 @@ def test_while_a_stable_rule_is_changed_the_stable_text_stays(lab: ViewedLab) ->
     ]
     lab.say(lab.alpha, "deprecate", RuleDeprecation(rule, ""))
     assert lab.rows() == []
+    newest = lab.add(TEXT + "# 3\n", kind="revise", follows=changed)
+    assert [one["entry"] for one in lab.rows()] == [newest.text], "what was deprecated does not come back"
+
+
+def test_a_text_that_two_claim_to_have_added_is_shown_as_that(lab: ViewedLab) -> None:
+    lab.ask_at_least("experimental")
+    lab.add()
+    assert [one["same_text"] for one in lab.rows()] == [0]
+    raw = TEXT.encode()
+    copied = RuleVersion(
+        NO_ENTRY, "sigma", hashlib.sha256(raw).digest(), len(raw), "Mine", "Eve", "mine", "", (), ""
+    )
+    lab.meet()
+    lab.say(lab.bravo, "rule", copied)
+    lab.meet()
+    assert sorted((one["author_name"], one["same_text"]) for one in lab.rows()) == [("Ada", 1), ("Eve", 1)]
 
 
 def test_a_text_that_is_not_here_or_another_s_or_redacted_is_null(lab: ViewedLab) -> None:

@@ -68,6 +68,7 @@ def test_a_published_rule_names_its_author_and_licence(store: Any, rows: Any, ma
             "is_current": 1,
             "entry": None,
             "partner_name": "alpha",
+            "same_text": 0,
         }
     ]
     assert read_rules(store, make.now) == 0
@@ -135,3 +136,15 @@ def test_hostile_properties_cost_what_they_say_and_no_more(
     store_envelopes(store, [make.envelope_of(raw.encode())])
     read_rules(store, make.now)
     assert "Other" in [one["title"] for one in rows()]
+
+
+def test_on_a_full_disk_rules_wait_and_keep_nothing_from_making_room(
+    open_at: Any, rows: Any, make: Any
+) -> None:
+    store = open_at()
+    store_envelopes(store, [make.envelope(rule(make))])
+    store.close()
+    full = open_at(free_space_bytes_min=1 << 62)
+    assert not full.knowledge.go_on(make.now)
+    full.close()
+    assert read_rules(open_at(), make.now) == 1 and len(rows()) == 1

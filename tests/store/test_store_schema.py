@@ -34,7 +34,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (28, "7c7d52cb3d34af1b180c4a5c95eda9094a03199640100c35da922ba6fa211129"),
+    STORE: (28, "e0aec179818975e3b43e3fb07617c2b116dba431f34467cb785972ed3aed8a1f"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
     RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }

@@ -116,7 +116,10 @@ class NaiveLab:
             "id": rule.text,
             "current": now.text,
             "conflict": len({self.body(stated[one])[2] for one in newest}) > 1,
-            "versions": [one.text for one in versions],
+            "versions": [
+                (one.text, all(any(s in self.past[d] for d in gone) for s, v in stated.items() if v == one))
+                for one in versions
+            ],
             "proposals": [one.text for one in proposals],
             "status": "deprecated" if is_deprecated else text["status"],
             "missing": [] if is_deprecated else text["missing"],
@@ -176,7 +179,10 @@ class NaiveLab:
         reviews = self.words("review", h)
         agrees = lambda one: self.body(one)[1] == "agree"  # noqa: E731
         agree = sorted(o for o, words in reviews.items() if agrees(words[-1]) and o not in authors)
-        disagree = sorted(o for o, words in reviews.items() if not agrees(words[-1]))
+        named = {
+            m for m, status in self.state.members.items() if status not in ("removed", "left", "declined")
+        }
+        disagree = sorted(o for o, words in reviews.items() if not agrees(words[-1]) and o in named)
         sets: dict[tuple[bytes, bytes], list[EntryId]] = {}
         for o, runs in self.words("run", h).items():
             for run in runs:

@@ -338,8 +338,16 @@ def _(s: TellingLab) -> None:
     s.expect(status("deprecated"))
     s.review("L", after=seen)
     s.expect(status("deprecated"))
+    s.expect({"rules.0.versions.0.deprecated": True})
     s.revise("C", rule, "two")
-    s.expect({"rules.0.status": "experimental"})
+    s.expect(
+        {
+            "rules.0.status": "experimental",
+            "rules.0.versions.0.deprecated": True,
+            "rules.0.versions.0.status": "stable",
+            "rules.0.versions.1.deprecated": False,
+        }
+    )
 
 
 @story("who wrote two entries under one number counts in nothing until it is pardoned")
@@ -460,7 +468,9 @@ def _(s: TellingLab) -> None:
     s.expect(status("experimental", missing("agreement", 1, 2, "B"), missing("independent-run", 0, 1)))
     s.review("L")
     s.run("B")
-    s.expect({"rules.0.status": "test", "rules.1.status": "test", "rules.1.author": A})
+    s.expect(
+        {"rules.0.status": "test", "rules.1.status": "test", "rules.1.author": A, "rule_texts.0.shared": True}
+    )
 
 
 @story("close: what nobody saw is late, and the status goes on")
@@ -496,6 +506,18 @@ def _(s: TellingLab) -> None:
         status("experimental", missing("agreement", 1, 2, "A"), missing("independent-run", 0, 1)),
         {void: "cut"},
     )
+
+
+@story("a disagreement is open while its author is a member; what a member agreed to stands")
+def _(s: TellingLab) -> None:
+    s.rule("C")
+    s.stable("one", "LA")
+    s.review("B", verdict="disagree")
+    s.expect(status("test", missing("disagreement", 1, 0, "B")) | {"rule_texts.0.disagree": [B]})
+    s.remove("L", "B")
+    s.expect(status("stable") | {"rule_texts.0.disagree": []})
+    s.leave("A")
+    s.expect(status("stable") | {"rule_texts.0.agree": sorted([A, L])})
 
 
 @story("sealed and redacted notes are listed without what they say; hostile text comes out as it was written")

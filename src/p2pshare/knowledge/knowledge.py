@@ -25,6 +25,7 @@ import apsw
 
 from p2pshare.database.database import Database
 from p2pshare.database.settings import get_setting, put_setting
+from p2pshare.errors import DiskFull
 from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Pap, Tlp
@@ -390,6 +391,9 @@ class Knowledge(KnowledgeReading):
     def _read_rules(self) -> bool:
         if not self._read(published_rules.is_behind):
             return False
-        with self._database.transaction() as writer:
-            published_rules.read_on(writer)
+        try:
+            with self._database.transaction() as writer:
+                published_rules.read_on(writer)
+        except DiskFull:
+            return False  # it has time: what makes room comes behind this, and must not wait for room
         return True

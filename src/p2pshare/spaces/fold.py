@@ -499,6 +499,9 @@ class _View:
     def is_forked(self, author: PartnerId) -> bool:
         return self._effects.least_fork(author) != 0
 
+    def is_named(self, member: PartnerId) -> bool:
+        return self._authority.is_named(member, self._effects.everything)
+
 
 def _order(vertices: list[Vertex], count: int, ordered: list[Vertex]) -> Iterator[None]:
     """Fill `ordered` with the first `count` by (depth, id), which puts parents before children as well; yields between small steps."""

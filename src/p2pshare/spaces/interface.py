@@ -39,6 +39,10 @@ class FoldView(Protocol):
         """Returns whether an author has a fork that is not pardoned."""
         ...
 
+    def is_named(self, member: PartnerId) -> bool:
+        """Returns whether an invitation of a member stands."""
+        ...
+
 
 class KindFold(Protocol):
     """What a kind makes of the entries of one space. Entries without effect count as paths between others, and nothing else."""

@@ -88,6 +88,7 @@ class TextStanding(NamedTuple):
     passed: list[PartnerId]
     """Those whose newest run with some set of samples counts, the same way."""
     disagree: list[PartnerId]
+    """Whoever it is, as long as it is a member."""
     reviews: list[tuple[Vertex, LabReview]]
     """The newest of each."""
     runs: list[tuple[Vertex, LabRun]]
@@ -97,6 +98,8 @@ class TextStanding(NamedTuple):
     """The one that counts."""
     test_since: int | None
     """When `test` was complete, by the claims of those who completed it (unix seconds)."""
+    is_shared: bool = False
+    """Whether several rules have it: somebody added what another wrote."""
 
 
 class HeldRuleVersion(NamedTuple):
@@ -106,6 +109,8 @@ class HeldRuleVersion(NamedTuple):
     """The entry that states it."""
     said: RuleVersion
     standing: TextStanding
+    is_deprecated: bool
+    """Whether the rule was deprecated after it became one of its texts: it does not come back with a newer one."""
 
     @property
     def status(self) -> str:
@@ -429,15 +434,18 @@ class LabFold:
         ]
         newest = self._clock.newest(sorted([*stated, *deprecations], key=by_order))
         last = [stated[one] for one in self._clock.newest(sorted(stated, key=by_order))]
-        counted = {version: None for _, version in sorted(stated.items(), key=lambda one: by_order(one[0]))}
+        ended = self._clock.past_of(deprecations)
+        counted: dict[Vertex, bool] = {}
+        for statement, version in sorted(stated.items(), key=lambda one: by_order(one[0])):
+            counted[version] = counted.get(version, True) and ended.holds(statement)
         proposals = [
             one for one in sorted(line.versions, key=by_order) if one.kind == "propose" and one not in counted
         ]
         return HeldRule(
             line.first,
-            self._held(last[-1]),
-            [self._held(version) for version in counted],
-            [self._held(version) for version in proposals],
+            self._held(last[-1], is_deprecated=counted[last[-1]]),
+            [self._held(version, is_deprecated=is_ended) for version, is_ended in counted.items()],
+            [self._held(version, is_deprecated=False) for version in proposals],
             len({self._said(version, RuleVersion).digest for version in last}) > 1,
             any(one.kind == "deprecate" for one in newest),
         )
@@ -454,9 +462,9 @@ class LabFold:
                     found[adoption] = version
         return found
 
-    def _held(self, version: Vertex) -> HeldRuleVersion:
+    def _held(self, version: Vertex, *, is_deprecated: bool) -> HeldRuleVersion:
         said = self._said(version, RuleVersion)
-        return HeldRuleVersion(version, said, self.standing(said.digest))
+        return HeldRuleVersion(version, said, self.standing(said.digest), is_deprecated)
 
     # --- how far a text has come -------------------------------------------------------------------
 
@@ -508,7 +516,11 @@ class LabFold:
         agree = sorted(
             one for one, words in reviews.items() if words[-1][1].verdict == "agree" and one not in authors
         )
-        disagree = sorted(one for one, words in reviews.items() if words[-1][1].verdict == "disagree")
+        disagree = sorted(
+            one
+            for one, words in reviews.items()
+            if words[-1][1].verdict == "disagree" and self._view.is_named(one)
+        )
         passed = {
             key: said for key, said in runs.items() if has_passed(said[-1][1]) and key[0] not in authors
         }
@@ -533,6 +545,12 @@ class LabFold:
         )
         if of == "remedy":
             return self._standing_of_remedy(standing)
+        traced = {
+            self._traced[one.entry_id][0]
+            for one in self._said_of[of].get(digest, ())
+            if one.entry_id in self._traced
+        }
+        standing = standing._replace(is_shared=len(traced) > 1)
         if test_since is None:
             missing = []
             if len(agree) < AGREEING_MIN:
@@ -683,6 +701,7 @@ def _version(held: HeldRuleVersion) -> Json:
         "author": held.vertex.author.text,
         "hash": said.digest.hex(),
         "id": held.vertex.entry_id.text,
+        "deprecated": held.is_deprecated,
         "level": said.level or None,
         "licence": said.licence,
         "rule_author": said.author,
@@ -723,6 +742,7 @@ def _text(digest: bytes, standing: TextStanding) -> Json:
             }
             for vertex, review in standing.reviews
         ],
+        "shared": standing.is_shared,
         "runs": [
             {
                 "author": vertex.author.text,

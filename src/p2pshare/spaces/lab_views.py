@@ -162,10 +162,10 @@ def _shown(held: HeldRule) -> Iterator[tuple[bool, HeldRuleVersion]]:
     if held.status == DEPRECATED:
         return
     yield True, held.current
-    best = max(held.versions, key=lambda one: STATUSES.index(one.status))
-    if STATUSES.index(best.status) > STATUSES.index(held.current.status):
-        last = [one for one in held.versions if one.status == best.status][-1]
-        yield False, last
+    older = [one for one in held.versions if not one.is_deprecated]
+    best = max((STATUSES.index(one.status) for one in older), default=0)
+    if best > STATUSES.index(held.current.status):
+        yield False, [one for one in older if one.status == STATUSES[best]][-1]
 
 
 def _row(
@@ -189,4 +189,5 @@ def _row(
         len(standing.agree),
         len(standing.passed),
         counts_from,
+        standing.is_shared,
     )

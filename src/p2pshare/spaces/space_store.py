@@ -179,6 +179,7 @@ class LabRuleRow(NamedTuple):
     reviews: int
     runs: int
     counts_from: int | None
+    is_shared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,13 +539,19 @@ class SpaceReading:
         """Returns the rows of a lab's rules."""
         rows = self._fetch(
             """SELECT r.rule, r.is_current, r.entry, r.language, r.title, o.partner_id, r.rule_author, r.licence, r.digest, r.tlp, r.status,
-            r.level, r.techniques, r.reviews, r.runs, r.counts_from
+            r.level, r.techniques, r.reviews, r.runs, r.counts_from, r.is_shared
             FROM lab_rule r JOIN organisation o ON o.id = r.author WHERE r.space = ?""",
             (space.row,),
         )
         return [
             LabRuleRow(
-                EntryId(rule), bool(is_current), EntryId(entry), language, title, PartnerId(author), *rest
+                EntryId(rule),
+                bool(is_current),
+                EntryId(entry),
+                language,
+                title,
+                PartnerId(author),
+                *rest,
             )
             for rule, is_current, entry, language, title, author, *rest in rows
         ]
@@ -830,7 +837,7 @@ class SpaceStore(SpaceReading):
             for one in rows:
                 rule, is_current, entry, language, title, author, *rest = one
                 writer.execute(
-                    "INSERT OR REPLACE INTO lab_rule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO lab_rule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         space.row,
                         bytes(rule),

@@ -8,7 +8,8 @@ CREATE TABLE lab_view (
 
 -- A text of a rule that is shown: the one that the rule is now, and an older one that has come farther. rule, entry: ids of entries.
 -- author: whose rule it is; rule_author: who wrote it, by its own word. techniques: a JSON array. counts_from: the
--- time (unix seconds) that the promotion which counts claims, where that was to come when it came here: until then the rule is `test` here.
+-- time (unix seconds) that the promotion which counts claims, where that was to come when it came here: until then the rule is `test` here. is_shared: another rule of the lab
+-- has the same text.
 CREATE TABLE lab_rule (
     space INTEGER NOT NULL REFERENCES space (id),
     rule BLOB NOT NULL,
@@ -27,6 +28,7 @@ CREATE TABLE lab_rule (
     reviews INTEGER NOT NULL,
     runs INTEGER NOT NULL,
     counts_from INTEGER,
+    is_shared INTEGER NOT NULL,
     PRIMARY KEY (space, rule, is_current)
 ) WITHOUT ROWID;
 CREATE INDEX lab_rule_author ON lab_rule (author);

@@ -125,7 +125,8 @@ SELECT
     r.runs AS runs,
     r.is_current AS is_current,
     lower(hex(r.entry)) AS entry,
-    a.name AS partner_name
+    a.name AS partner_name,
+    r.is_shared AS same_text
 FROM (
     SELECT
         q.*,
@@ -172,7 +173,8 @@ SELECT
     NULL,
     1,
     NULL,
-    a.name
+    a.name,
+    0
 FROM published_rule p
 JOIN object o ON o.id = p.object
 JOIN organisation a ON a.id = o.author
