@@ -73,7 +73,7 @@ lab = space_group(
     "lab",
     "lab",
     {"lab": _print_state},
-    "make rules and remedies with partners: write, test on samples, review, promote",
+    "make rules and remedies with partners: write, test, review, promote",
 )
 
 

@@ -66,7 +66,7 @@ COMMANDS = {
     ),
     "lab": (
         "p2pshare.cli.lab:lab",
-        "make rules and remedies with partners: write, test on samples, review, promote",
+        "make rules and remedies with partners: write, test, review, promote",
     ),
     "playbook": ("p2pshare.cli.playbook:playbook", "check, compare and draw playbooks (CACAO 2.0), offline"),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
