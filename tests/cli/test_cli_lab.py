@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -23,7 +24,8 @@ from p2pshare.errors import AuthorError
 from p2pshare.node.node import Node
 from p2pshare.operations.crossing import checked, fields_of
 from p2pshare.operations.interface import Request
-from p2pshare.spaces.lab_entries import LabRun, encode_lab
+from p2pshare.operations.labs import PutInLab, SayInLab
+from p2pshare.spaces.lab_entries import LabRun, RuleVersion, encode_lab
 
 HOSTILE = "a\n\x1b[2J\x07\u202etxt.exe<script>|\u2028"
 RULE = """title: Download by certutil
@@ -123,8 +125,6 @@ class Three:
 
     def told_a_run(self, name: str, rule_hash: str) -> None:
         """A run as an engine would have found it."""
-        from p2pshare.operations.labs import SayInLab
-
         run = LabRun(bytes.fromhex(rule_hash), bytes(32), "sigma", 1, 0, 0, 1, 5, 0, 2, 1)
         SayInLab(self.id, "run", encode_lab(run)).run(self.nodes[name], NOW, quiet)
         self.meet()
@@ -363,6 +363,31 @@ def test_an_export_has_author_and_licence_of_each_rule(three: Three) -> None:
     with zipfile.ZipFile(io.BytesIO(made[0].read_bytes())) as archive:
         assert len(archive.namelist()) == 3 and archive.read(archive.namelist()[0]) == RULE.encode()
         assert "Alice Example,DRL-1.1," in archive.read("RULES.csv").decode()
+
+
+def test_of_two_rules_of_one_name_and_of_what_is_no_rule_the_export_says_so(three: Three) -> None:
+    three.file("evil.yar", YARA)
+    three.file("evil2.yar", YARA + "// another\n")
+    for name in ("evil.yar", "evil2.yar"):
+        three.wrote("alpha", "rule", "add", "ID", name, "--licence", "MIT")
+    file = three.folder / "rules.yar"
+    said = three("alpha", "export", "ID", "--format", "yara", "--status", "experimental", "-o", str(file))
+    assert said.code == 6 and "1 rule, " in said.err and "same-name" in said.err
+    assert file.read_text().count("rule Evil") == 1
+    odd = b'include "/etc/passwd"\n'
+    version = RuleVersion(b"", "yara", hashlib.sha256(odd).digest(), len(odd), "odd", "a", "b", "", (), "")
+    PutInLab(three.id, "rule", encode_lab(version), odd).run(three.nodes["bravo"], NOW, quiet)
+    three.meet()
+    said = three("alpha", "export", "ID", "--format", "yara", "--status", "experimental", "-o", str(file))
+    assert "includes" in said.err and b"passwd" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["splunk", "elastic"])
+def test_without_a_backend_no_query_is_written_and_its_package_is_named(three: Three, name: str) -> None:
+    three.wrote("alpha", "rule", "add", "ID", "rule.yml")
+    file = three.folder / "queries"
+    said = three("alpha", "export", "ID", "--format", name, "--status", "experimental", "-o", str(file))
+    assert said.code == 1 and f"pysigma-backend-{name}" in said.err and not file.exists()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ NEEDS_ROOT = pytest.mark.skipif(
 )
 STRANGER = 12_345  # a user and group that nobody is
 OLD = b"old content, longer than nothing\n"
+SIGMA = b"title: a rule\nlogsource: {product: windows}\ndetection: {one: {a: b}, condition: one}\n"
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 # every command that writes a file, with what it needs to say something
@@ -88,9 +89,9 @@ def bravo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     incident = OpenIncident("a case", ("ransomware",), Tlp.GREEN, ()).run(bravo, now, quiet).incident
     lab = OpenLab("a lab", "which?", 100, Tlp.GREEN).run(bravo, now, quiet).lab
     rule = RuleVersion(
-        b"", "sigma", hashlib.sha256(OLD).digest(), len(OLD), "a rule", "Alice", "DRL-1.1", "", (), ""
+        b"", "sigma", hashlib.sha256(SIGMA).digest(), len(SIGMA), "a rule", "Alice", "DRL-1.1", "", (), ""
     )
-    PutInLab(lab, "rule", encode_lab(rule), OLD).run(bravo, now, quiet)
+    PutInLab(lab, "rule", encode_lab(rule), SIGMA).run(bravo, now, quiet)
     world.close()
     return folder / "bravo", {"ENVELOPE": envelope, "SPACE": space, "INCIDENT": incident, "LAB": lab}
 
@@ -662,4 +663,7 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
         if "write_output" in path.read_text() or "open_output" in path.read_text()
     }
     of_one_node = {"output", "export", "card", "partner", "envelope", "doctor", "rejects", "show"}
-    assert callers == of_one_node | {"incident", "lab", "playbook", "space_verbs"} | {"board_report", "listing"}
+    assert callers == of_one_node | {"incident", "lab", "playbook", "space_verbs"} | {
+        "board_report",
+        "listing",
+    }

@@ -1243,10 +1243,17 @@ def export(home: Path, lab_id: str, format_: str, least: str, rules: tuple[str, 
             f"no {format_} rule of this lab is {least}",
             hint="`p2pshare lab status` says what is missing; --status writes those that have not come so far",
         )
+    before = refusals.total
     raw = load_rule_exporter(format_)(records, refusals)
+    written = len(records) - (refusals.total - before)
+    if not written:
+        console.print_counts("refused", refusals.to_json())
+        raise RefusedError(
+            "nothing of it could be written", hint="the reasons are above", reason="not-converted"
+        )
     with open_output(file, mode=OWN_MODE) as stream:
         stream.write(raw)
-    console.say(f"{console.counted(len(records), 'rule')}, {tlp} or stricter")
+    console.say(f"{console.counted(written, 'rule')}, {tlp} or stricter")
     console.print_counts("refused", refusals.to_json())
     return EXIT_PARTLY_DONE if refusals.total else 0
 
@@ -1255,6 +1262,7 @@ def _records(
     told: LabTold, chosen: Iterable[Any], languages: Sequence[str], least: int, refusals: Any
 ) -> tuple[list[Any], str]:
     """Returns the rules that have come so far, as they are exported, and how the lab is marked."""
+    from p2pshare.importers.rule_files import read_rule_file
     from p2pshare.intel.rule_record import RuleRecord
     from p2pshare.operations.spaces import TLP_LABELS
 
@@ -1268,6 +1276,11 @@ def _records(
         text = told.whole(said.digest)
         if text is None:
             refusals.add("content-missing", said.title)
+            continue
+        try:
+            read_rule_file(text, "", said.language)
+        except AuthorError as error:  # whoever added it did not use this program
+            refusals.add(error.reason, said.title)
             continue
         agreed = tuple(map(told.called, held.current.standing.agree))
         records.append(

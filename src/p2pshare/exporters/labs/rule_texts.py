@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from p2pshare.importers.yara_text import split_rules
 from p2pshare.intel.refusals import Refusals
 from p2pshare.intel.rule_record import RuleRecord
 
@@ -14,14 +15,15 @@ def sigma(rules: Sequence[RuleRecord], refusals: Refusals) -> bytes:
 
 
 def yara(rules: Sequence[RuleRecord], refusals: Refusals) -> bytes:
-    """Returns a file that compiles: of two rules of one name the second is refused."""
+    """Returns a file that compiles: what has a rule of a name that stands before it already is refused."""
     taken: set[str] = set()
     kept = []
     for rule in rules:
-        if rule.title in taken:
+        names = {one.name for one in split_rules(rule.text.decode()).rules}
+        if names & taken:
             refusals.add("same-name", rule.title)
             continue
-        taken.add(rule.title)
+        taken |= names
         kept.append(_commented(rule, "// "))
     return b"\n".join(kept)
 
