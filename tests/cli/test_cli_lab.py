@@ -246,6 +246,31 @@ def test_what_a_sample_holds_leaves_only_when_a_person_says_so(three: Three) -> 
     assert len(three.status()["samples"]) == 1 and list(home.iterdir()) == []
 
 
+def test_what_is_marked_strictly_names_the_members_of_now_as_its_readers(three: Three) -> None:
+    sent = three.wrote(
+        "alpha",
+        "sample",
+        "add",
+        "ID",
+        "positive.json",
+        "--positive",
+        "--with-content",
+        "--tlp",
+        "amber+strict",
+    )
+    parts = [one for one in held(three.nodes["bravo"], three.id) if one.header.kind == "part"]
+    assert [len(one.header.audience) for one in parts] == [3] and parts[0].header.tlp == 3
+    target = three.folder / "fetched"
+    assert three("bravo", "fetch", "ID", sent["sha256"][:8], "-o", str(target)).code == 0
+    strict = three.json(
+        "alpha", "open", "--title", "s", "--question", "q", "--tlp", "amber+strict", "--invite", "bravo"
+    )
+    assert three("alpha", "rule", "add", strict["lab"], "rule.yml").code == 0
+    assert three("alpha", "note", strict["lab"], "hello").code == 0
+    [rule] = three.json("alpha", "status", strict["lab"])["rules"]
+    assert rule["is_here"]
+
+
 def test_malware_never_travels(three: Three) -> None:
     three.file("evil.bin", b"MZ" + bytes(200))
     refused = three("alpha", "sample", "add", "ID", "evil.bin", "--positive", "--with-content")

@@ -160,7 +160,7 @@ class SayInLab(Request[SpaceWritten], frozen=True, tag="lab-say"):
         row = space_called(node.store, self.id, LAB)
         content = checked_lab_content(self.kind, self.content)
         _require_effect(node, row, self.kind, content)
-        audience = _readers(node, row) if self.kind == "note" else ()
+        audience = _readers(node, row, row.tlp) if self.kind == "note" else ()
         return written(node, row, SpaceStatement(self.kind, content, row.tlp, audience), now)
 
 
@@ -184,9 +184,9 @@ class PutInLab(Request[SpaceWritten], frozen=True, tag="lab-put"):
             _require_sample(node, said, self.whole)
         _require_effect(node, row, self.kind, self.content)
         tlp = row.tlp if self.tlp is None else int(self.tlp)
-        audience = _readers(node, row) if tlp >= AMBER_STRICT else ()
+        audience = _readers(node, row, tlp)
         with node.store.transaction():
-            if assemble(said.digest, parts_in(node, row)) is None:
+            if audience or assemble(said.digest, parts_in(node, row)) is None:  # who came later gets its own
                 try:
                     exchange_of(node).say_whole(row.space, self.whole, tlp, now, audience)
                 except RefusedError as error:
@@ -537,9 +537,9 @@ def _fold_here(node: Node, row: SpaceRow) -> LabFold:
     return fold
 
 
-def _readers(node: Node, row: SpaceRow) -> tuple[PartnerId, ...]:
-    """Returns whom content names as its readers, where it must: everybody who is a member now. Later ones are not handed it."""
-    if row.tlp < AMBER_STRICT:
+def _readers(node: Node, row: SpaceRow, tlp: int) -> tuple[PartnerId, ...]:
+    """Returns whom content of a marking names as its readers, where it must: everybody who is a member now. Later ones are not handed it."""
+    if tlp < AMBER_STRICT:
         return ()
     members = spaces_of(node).state(row.space).members
     named = [one for one, status in members.items() if status in ("joined", "invited", "forked")]
