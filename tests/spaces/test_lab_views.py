@@ -12,7 +12,7 @@ from store_rows import named_rows
 from whole_nodes import NOW, World
 
 from p2pshare.config import RULE_STATUSES
-from p2pshare.identifiers import EntryId
+from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import RULE_BYTES_MAX
 from p2pshare.node.node import SIEM_STATUS_MIN, Node
@@ -256,6 +256,17 @@ def test_a_text_that_is_marked_too_strictly_is_null_and_others_are_marked_as_it_
     assert row["text"] is None
     lab.add("amber", tlp=2)
     assert {one["text"]: one["tlp"] for one in lab.rows()}["amber"] == "TLP:AMBER"
+
+
+def test_a_rule_of_a_member_that_is_no_partner_is_in_no_view(lab: ViewedLab) -> None:
+    lab.ask_at_least("experimental")
+    lab.add()
+    assert len(lab.rows()) == 1
+    database = lab.alpha.store.database
+    with database.transaction() as writer:
+        stranger = database.organisation(PartnerId(b"s" * 32))
+        writer.execute("UPDATE lab_rule SET author = ?", (stranger,))
+    assert lab.rows() == []
 
 
 def test_what_is_purged_leaves_the_rows(lab: ViewedLab) -> None:

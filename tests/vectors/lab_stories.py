@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab_histories import SET, SOAKED, LabTeller, digest_of
-from space_histories import NOW, partner
+from space_histories import NOW, key_of_partner, partner
 
 from p2pshare.envelope.encoding import pack
 from p2pshare.identifiers import EntryId
@@ -518,6 +518,35 @@ def _(s: TellingLab) -> None:
     s.expect(status("stable") | {"rule_texts.0.disagree": []})
     s.leave("A")
     s.expect(status("stable") | {"rule_texts.0.agree": sorted([A, L])})
+
+
+@story("what a thief of a key said counts for nothing once its owner has disowned it")
+def _(s: TellingLab) -> None:
+    s.rule("C")
+    good = s.review("A")
+    s.review("B")
+    stolen = s.run("A")
+    s.expect({"rules.0.status": "test"})
+    s.rekey("A", {key_of_partner("A"): good}, key=2)
+    s.expect(status("experimental", missing("independent-run", 0, 1)), {stolen: "disowned"})
+    s.run("A", key=2)
+    s.expect({"rules.0.status": "test"}, {stolen: "disowned"})
+
+
+@story(
+    "the owner of a rule that writes two texts under one number has both shown as a conflict, and is pardoned"
+)
+def _(s: TellingLab) -> None:
+    rule = s.rule("C")
+    seen = s.heads()
+    s.revise("C", rule, "two", after=seen)
+    s.revise("C", rule, "three", after=seen)
+    s.merge("L")
+    s.expect({"rules.0.conflict": True})
+    s.invite("L", "C")
+    s.expect({"rules.0.conflict": True})
+    last = s.revise("C", rule, "four")
+    s.expect({"rules.0.conflict": False, "rules.0.current": last.text})
 
 
 @story("sealed and redacted notes are listed without what they say; hostile text comes out as it was written")

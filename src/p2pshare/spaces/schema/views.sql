@@ -145,6 +145,10 @@ WHERE
     max(r.tlp, s.tlp) <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max')
     AND CASE r.shown WHEN 'stable' THEN 2 WHEN 'test' THEN 1 WHEN 'experimental' THEN 0 ELSE -1 END
     >= (SELECT m.value FROM setting m WHERE m.name = 'lab_siem_status_min')
+    AND (
+        r.author IN (SELECT n.organisation FROM partner n)
+        OR a.partner_id = (SELECT m.value FROM setting m WHERE m.name = 'own_id')
+    )
     AND s.space_id NOT IN (SELECT g.space_id FROM space_purged g)
 UNION ALL
 SELECT
