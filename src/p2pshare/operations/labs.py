@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -21,7 +22,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.limits import ENTRY_BODY_BYTES_MAX
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.incident_attachments import require_harmless
-from p2pshare.operations.incidents import AMBER_STRICT, fold_of, parts_in
+from p2pshare.operations.incidents import AMBER_STRICT, fold_of
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.operations.space_standing import standing_of
 from p2pshare.operations.spaces import (
@@ -62,7 +63,7 @@ from p2pshare.spaces.lab_entries import (
     RuleVersion,
     encode_lab,
 )
-from p2pshare.spaces.parts import CONTENT_MISSING, assemble, decode_part
+from p2pshare.spaces.parts import CONTENT_MISSING, PART_BYTES_MAX, assemble
 from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.spaces.writing import SpaceStatement
@@ -186,12 +187,17 @@ class PutInLab(Request[SpaceWritten], frozen=True, tag="lab-put"):
         tlp = row.tlp if self.tlp is None else int(self.tlp)
         audience = _readers(node, row, tlp)
         with node.store.transaction():
-            if audience or assemble(said.digest, parts_in(node, row)) is None:  # who came later gets its own
+            if audience or not self._is_held(node, row, said.digest):  # who came later gets its own
                 try:
                     exchange_of(node).say_whole(row.space, self.whole, tlp, now, audience)
                 except RefusedError as error:
                     raise who_may(node, row, error) from None
             return written(node, row, SpaceStatement(self.kind, self.content, tlp), now)
+
+    @staticmethod
+    def _is_held(node: Node, row: SpaceRow, digest: bytes) -> bool:
+        parts = HeldParts(SpaceReading(node.store.database), spaces_of(node).state(row.space))
+        return parts.whole(digest) is not None
 
 
 class ListLabs(Query[Several[LabListed]], frozen=True, tag="lab-list"):
@@ -233,6 +239,36 @@ class FoundText(NamedTuple):
     remedy: HeldRemedy | None
 
 
+class HeldParts:
+    """The parts that are held in a space, by what they are of: their beginnings are read, and their bodies only when a whole is asked for."""
+
+    def __init__(self, reading: SpaceReading, state: SpaceState) -> None:
+        self._reading = reading
+        self._entries: defaultdict[bytes, defaultdict[PartnerId, list[EntryId]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for vertex in state.timeline:
+            if vertex.kind == "part" and vertex.has_body:
+                digest = reading.whole_of_part(vertex.entry_id)
+                if digest is not None:
+                    self._entries[digest][vertex.author].append(vertex.entry_id)
+
+    def is_here(self, digest: bytes, size: int) -> bool:
+        """Returns whether somebody's parts are as many as a content of this size has; whether they are right is asked when it is read."""
+        count = -(-size // PART_BYTES_MAX)
+        return any(len(found) >= count for found in self._entries.get(digest, {}).values())
+
+    def whole(self, digest: bytes) -> bytes | None:
+        """Returns the content with that SHA-256, None while parts of it are not held."""
+        for author, found in sorted(self._entries.get(digest, {}).items()):
+            entries = (self._reading.entry(entry) for entry in found)
+            parts = [(author, one.content()) for one in entries if one is not None and one.body_fits()]
+            whole = assemble(digest, parts)
+            if whole is not None:
+                return whole
+        return None
+
+
 class LabTold:
     """A lab as it is told to a person: its fold, and the texts and samples that are held here."""
 
@@ -243,7 +279,7 @@ class LabTold:
         fold = self.state.kind
         assert isinstance(fold, LabFold)
         self.fold: LabFold = fold
-        self._held: set[bytes] | None = None
+        self._parts = HeldParts(SpaceReading(node.store.database), self.state)
 
     def called(self, member: PartnerId) -> str:
         """Returns a member's name here, else its id."""
@@ -253,19 +289,11 @@ class LabTold:
 
     def whole(self, digest: bytes) -> bytes | None:
         """Returns the content with that SHA-256, None while parts of it are not held."""
-        return assemble(digest, parts_in(self.node, self.row))
+        return self._parts.whole(digest)
 
     def wholes(self, digests: Collection[bytes]) -> dict[bytes, bytes]:
         """Returns those contents that are held whole, by their SHA-256."""
-        said: dict[bytes, list[tuple[PartnerId, bytes]]] = {digest: [] for digest in digests}
-        for author, content in parts_in(self.node, self.row):
-            try:
-                digest = decode_part(content).digest
-            except PeerError:
-                continue
-            if digest in said:
-                said[digest].append((author, content))
-        found = {digest: assemble(digest, parts) for digest, parts in said.items()}
+        found = {digest: self._parts.whole(digest) for digest in digests}
         return {digest: whole for digest, whole in found.items() if whole is not None}
 
     def text(self, digest: bytes) -> bytes:
@@ -278,20 +306,6 @@ class LabTold:
                 reason=CONTENT_MISSING,
             )
         return whole
-
-    def held(self) -> set[bytes]:
-        """Returns the SHA-256 of all contents of which every part of one author is held; whether the bytes are right is asked when they are
-        read."""
-        if self._held is None:
-            said: dict[tuple[PartnerId, bytes, int], set[int]] = {}
-            for author, content in parts_in(self.node, self.row):
-                try:
-                    part = decode_part(content)
-                except PeerError:
-                    continue
-                said.setdefault((author, part.digest, part.count), set()).add(part.index)
-            self._held = {digest for (_, digest, count), found in said.items() if len(found) == count}
-        return self._held
 
     # --- names ---
 
@@ -391,7 +405,7 @@ class LabTold:
             "level": current.said.level or None,
             "techniques": [*current.said.techniques],
             "added_by": rule.first.author.text,
-            "is_here": current.said.digest in self.held(),
+            "is_here": self._parts.is_here(current.said.digest, current.said.size),
             "conflict": rule.in_conflict,
             "reviews": self._reviews(current.standing),
             "runs": [
@@ -462,7 +476,7 @@ class LabTold:
             "rules": [one.text for one in said.rules],
             "tlp": TLP_LABELS[sample.vertex.header.tlp],
             "has_content": bool(said.has_content),
-            "is_here": said.digest in self.held(),
+            "is_here": self._parts.is_here(said.digest, said.size),
             "conflict": sample.in_conflict,
         }
 
@@ -477,7 +491,7 @@ class LabTold:
             "author": said.author,
             "vulnerabilities": [*said.vulnerabilities],
             "rules": [one.text for one in said.rules],
-            "is_here": said.digest in self.held(),
+            "is_here": self._parts.is_here(said.digest, said.size),
             "reviews": self._reviews(remedy.standing),
             "missing": self.missing(remedy.standing.missing),
         }
