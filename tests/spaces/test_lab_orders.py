@@ -18,6 +18,7 @@ from p2pshare.spaces.fold import SpaceFold, fold, parents_first
 
 SEEDS = 30
 ORDERS = 2
+TOLD = ("agree", "disagree", "missing", "passed", "promotion", "shared", "status", "test_since")
 VERSIONS = ("rule", "revise", "propose")
 
 
@@ -45,9 +46,7 @@ def compare(told: Teller, space: SpaceFold) -> None:
         for rule in shown["rules"]
     ] == naive.rules()
     for name, kinds in (("rule_texts", VERSIONS), ("remedy_texts", ("remedy",))):
-        assert {
-            one["hash"]: {key: one[key] for key in ("status", "missing", "test_since")} for one in shown[name]
-        } == naive.texts(*kinds)
+        assert {one["hash"]: {key: one[key] for key in TOLD} for one in shown[name]} == naive.texts(*kinds)
     assert [(one["id"], one["label"], one["conflict"]) for one in shown["samples"]] == naive.samples()
     assert [(one["id"], one["current"]) for one in shown["remedies"]] == naive.remedies()
     assert (shown["closes"], shown["late"], shown["after"]) == naive.sides()

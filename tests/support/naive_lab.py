@@ -211,26 +211,37 @@ class NaiveLab:
             if said[3] == 0 or 1_000 * GREATEST.get(said[5], said[5]) < self.limit() * said[3]:
                 quiet.append(o)
         missing: list[tuple[str, int, int, list[bytes]]] = []
+        found: dict[str, Any] = {
+            "agree": [one.hex() for one in agree],
+            "disagree": [one.hex() for one in disagree],
+            "passed": sorted({o.hex() for o, _ in passed}),
+            "promotion": None,
+            "shared": False,
+        }
         if kinds == ("remedy",):
             if len(agree) < 2:
                 missing.append(("agreement", len(agree), 2, agree))
             if disagree:
                 missing.append(("disagreement", len(disagree), 0, disagree))
-            return self.told("experimental" if missing else "reviewed", missing, None)
+            return found | self.told("experimental" if missing else "reviewed", missing, None)
+        rules = {self.traced(one) for one in self.of(*kinds) if self.hash(one) == h} - {None}
+        found["shared"] = len(rules) > 1
         if len(agree) < 2 or not passed:
             if len(agree) < 2:
                 missing.append(("agreement", len(agree), 2, agree))
             if not passed:
                 missing.append(("independent-run", 0, 1, []))
-            return self.told("experimental", missing, None)
+            return found | self.told("experimental", missing, None)
         assert since is not None
         if not counting:
             missing.append(("soak" if promotions else "promotion", 0, 1, sorted(promotions)))
+        else:
+            found["promotion"] = min(counting, key=self.order).text
         if len(quiet) < 2:
             missing.append(("field-figures", len(quiet), 2, sorted(quiet)))
         if disagree:
             missing.append(("disagreement", len(disagree), 0, disagree))
-        return self.told("test" if missing else "stable", missing, since)
+        return found | self.told("test" if missing else "stable", missing, since)
 
     def told(
         self, status: str, missing: list[tuple[str, int, int, list[bytes]]], since: int | None
