@@ -40,6 +40,7 @@ SAMPLE_KINDS = ("event-json", "event-jsonl", "evtx-json", "pcap", "file")
 REMEDY_KINDS = ("course-of-action", "patch-note", "csaf")
 STATUSES = ("experimental", "test", "stable")
 CANDIDATES_TOLD_MAX = 5  # in one hint
+REMEDY_TITLE_BYTES_MAX = 200  # that is taken out of a file: the first line of a note may be all of it
 DAY_SECONDS = 86_400
 FIELD_COUNT_MAX = 1_000_000_000_000_000  # hits of one rule: a slip of the finger has more
 _WINDOW = re.compile(r"(\d{1,4})([dhw])")
@@ -1065,7 +1066,9 @@ def remedy_group() -> None:
 @remedy_group.command("add")
 @_id
 @_file_argument
-@click.option("--title", metavar="TITLE", required=True, help="what stands in a list")
+@click.option(
+    "--title", metavar="TITLE", default="", help="what stands in a list; else by what the file holds"
+)
 @click.option("--author", metavar="NAME", default="", help="else this node's name")
 @click.option("--kind", type=click.Choice(REMEDY_KINDS), help="else by what the file holds")
 @click.option("--mends", "vulnerabilities", metavar="CVE", multiple=True, help="a vulnerability; repeat it")
@@ -1104,9 +1107,13 @@ def remedy_add(
             follows = bytes(before.vertex.entry_id)
         own = author or told.node.card.name
     digest = hashlib.sha256(raw).digest()
+    found, named_so = _remedy_said(raw)
+    title = title or named_so.encode("utf-8", "replace")[:REMEDY_TITLE_BYTES_MAX].decode("utf-8", "ignore")
+    if not title.strip():
+        raise UsageProblem("the file names no title", hint="--title TITLE")
     body = LabRemedy(
         follows,
-        kind or _remedy_kind(raw),
+        kind or found,
         digest,
         len(raw),
         title,
@@ -1119,19 +1126,22 @@ def remedy_add(
     answer(written, f"{written.entry}  {digest.hex()}  {console.shown(title)}", as_json=as_json)
 
 
-def _remedy_kind(raw: bytes) -> str:
-    """Returns what a remedy is by what it holds: a CSAF document, a STIX course of action, else a note."""
+def _remedy_said(raw: bytes) -> tuple[str, str]:
+    """Returns the kind and the title of a remedy by what it holds: a CSAF document, a STIX course of action, else a note with its first line."""
     import msgspec
 
     try:
-        document = msgspec.json.decode(raw)
+        read = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return "patch-note"
-    if not isinstance(document, dict):
-        return "patch-note"
-    if isinstance(document.get("document"), dict) and "csaf_version" in document["document"]:
-        return "csaf"
-    return "course-of-action" if document.get("type") == "course-of-action" else "patch-note"
+        read = None
+    document = read if isinstance(read, dict) else {}
+    csaf = document.get("document")
+    if isinstance(csaf, dict) and "csaf_version" in csaf:
+        return "csaf", str(csaf.get("title", ""))
+    if document.get("type") == "course-of-action":
+        return "course-of-action", str(document.get("name", ""))
+    lines = raw[:4096].decode("utf-8", "replace").split("\n")
+    return "patch-note", next((line.strip("# \t\r") for line in lines if line.strip("# \t\r")), "")
 
 
 @lab.command()
