@@ -240,6 +240,39 @@ def test_a_text_that_is_not_here_or_another_s_or_redacted_is_null(lab: ViewedLab
     assert [one["text"] for one in lab.rows()] == [None]
 
 
+def test_parts_that_give_no_text_are_not_read_again_for_each_entry(
+    lab: ViewedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.ask_at_least("experimental")
+    raw = b"\xff no UTF-8"
+    lab.say(lab.alpha, "part", split(raw)[0].encode())
+    body = RuleVersion(
+        NO_ENTRY, "yara", hashlib.sha256(raw).digest(), len(raw), "Loader", "Ada", "MIT", "", (), ""
+    )
+    lab.say(lab.alpha, "rule", body)
+    lab.add(is_told=False)
+    digest = hashlib.sha256(TEXT.encode()).digest()
+    lab.say(lab.alpha, "part", ContentPart(digest, 1, 1, b"something else").encode())
+    assert [one["text"] for one in lab.rows()] == [None, None]
+    read: list[bytes] = []
+    text_of = LabViews._text
+
+    def noting(views: LabViews, digest: bytes, parts: Any) -> Any:
+        read.append(digest)
+        return text_of(views, digest, parts)
+
+    monkeypatch.setattr(LabViews, "_text", noting)
+    lab.say(lab.alpha, "note", b"one more")
+    lab.rows()
+    assert read == []
+    lab.meet()
+    lab.say(lab.charlie, "part", split(TEXT.encode())[0].encode())
+    lab.meet()
+    assert TEXT in [one["text"] for one in lab.rows()] and read == [digest, digest], (
+        "of alpha, then of charlie"
+    )
+
+
 def test_a_text_in_parts_is_whole_and_a_longer_one_is_not_in_the_view(lab: ViewedLab) -> None:
     lab.ask_at_least("experimental")
     whole = "x" * (RULE_BYTES_MAX - 1)

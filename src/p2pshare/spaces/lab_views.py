@@ -43,6 +43,8 @@ class LabViews(ViewRounds):
         super().__init__(database, spaces)
         self._wholes: dict[EntryId, dict[EntryId, bytes | None]] = {}
         """Of each lab, of which whole its parts are."""
+        self._in_vain: dict[tuple[EntryId, bytes], frozenset[EntryId]] = {}
+        """Texts of labs, and the parts that were read for them and gave none: they are not read again for each entry that comes."""
 
     def due(self) -> list[SpaceRow]:
         return self._store.labs_to_show()
@@ -107,13 +109,19 @@ class LabViews(ViewRounds):
         yield from self._find_parts(row, state, fold, parts)
         for digest in wanted:
             by_author = parts[digest]
+            held = frozenset(part.entry_id for own in by_author.values() for part in own)
+            if self._in_vain.get((row.space, digest), frozenset()) == held:
+                continue
             first = named[digest].author
             for author in sorted(by_author, key=lambda one: (one != first, one)):
                 found = self._text(digest, by_author[author][:COPIES_MAX])
                 if found is not None:
                     self._store.put_lab_text(row, digest, *found)
+                    self._in_vain.pop((row.space, digest), None)
                     break
                 yield
+            else:
+                self._in_vain[row.space, digest] = held
             yield
 
     def _find_parts(
