@@ -1,6 +1,6 @@
 """The stories that scripts/demo tells: every line that starts with `$` is a command that you could type.
 
-A story is a file in scripts/demos/ with `tell`, and a line here. One that is named as an extra is told with that extra.
+A story is a file in scripts/demos/ with `tell`, and a line here. One that is named as an extra is told with that extra, `lab` with `detect`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 STORIES = {
     "framework": "demos.framework",
     "incident": "demos.incident",
+    "lab": "demos.lab",
     "risk": "demos.risk",
 }
 OF_A_FILE = "demos.sharing"  # without a name: three partners share a sample, or the file that is given

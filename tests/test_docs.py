@@ -222,7 +222,9 @@ def test_the_unit_leaves_no_core_file(name: str, repository: Path) -> None:
     assert "\nLimitCORE=0\n" in (repository / "config" / name).read_text()
 
 
-def test_the_unit_of_the_worker_has_no_network_and_that_of_the_daemon_no_inventory(repository: Path) -> None:
+def test_the_unit_of_the_worker_has_no_network_and_that_of_the_daemon_neither_inventory_nor_samples(
+    repository: Path,
+) -> None:
     worker = (repository / "config" / "p2pshare-risk.service").read_text().splitlines()
     assert {
         "PrivateNetwork=yes",
@@ -231,7 +233,8 @@ def test_the_unit_of_the_worker_has_no_network_and_that_of_the_daemon_no_invento
         "AmbientCapabilities=",
     } <= set(worker)
     daemon = (repository / "config" / "p2pshare.service").read_text().splitlines()
-    assert "InaccessiblePaths=-/var/lib/p2pshare/risk" in daemon
+    for hidden in ("risk", "samples"):
+        assert f"InaccessiblePaths=-/var/lib/p2pshare/{hidden}" in daemon
 
 
 def test_demo_data_is_what_its_generator_writes(repository: Path) -> None:

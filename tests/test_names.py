@@ -42,6 +42,7 @@ SHARED_FILE_NAMES = {
     "registry.py": "formats in, formats out",
     "fetching.py": "rows, bodies",
     "incident.py": "kind of space, command",
+    "lab.py": "kind of space, command",
 }
 
 

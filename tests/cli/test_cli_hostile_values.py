@@ -54,6 +54,7 @@ ELSEWHERE = {
     "risk": "test_cli_risk.py",
     "incident": "test_cli_incident.py",
     "framework": "test_cli_framework.py",
+    "lab": "test_cli_lab.py",
     "playbook": "test_cli_playbook.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import hashlib
 import os
 import pty
 import socket
@@ -30,14 +31,17 @@ from p2pshare.envelope.keys import reissue_card
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.intel.marking import Tlp
 from p2pshare.operations.incidents import OpenIncident
+from p2pshare.operations.labs import OpenLab, PutInLab
 from p2pshare.operations.spaces import OpenSpace
 from p2pshare.sharing.partners import apply_card_update
+from p2pshare.spaces.lab_entries import RuleVersion, encode_lab
 
 NEEDS_ROOT = pytest.mark.skipif(
     os.getuid() != 0, reason="skipped: needs root to make devices and to change users"
 )
 STRANGER = 12_345  # a user and group that nobody is
 OLD = b"old content, longer than nothing\n"
+SIGMA = b"title: a rule\nlogsource: {product: windows}\ndetection: {one: {a: b}, condition: one}\n"
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 # every command that writes a file, with what it needs to say something
@@ -51,6 +55,7 @@ WRITERS = {
     "rejects": "publish - --format list --tlp green --to charlie --dry-run --rejects FILE",
     "space": "space export SPACE -o FILE",
     "incident": "incident export INCIDENT --format markdown -o FILE",
+    "lab": "lab export LAB --status experimental -o FILE",
 }
 
 
@@ -82,8 +87,13 @@ def bravo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
         apply_card_update(bravo, alpha.identity.partner_id, other, now)
     space = OpenSpace("note", "notes", Tlp.GREEN, ()).run(bravo, now, quiet).space
     incident = OpenIncident("a case", ("ransomware",), Tlp.GREEN, ()).run(bravo, now, quiet).incident
+    lab = OpenLab("a lab", "which?", 100, Tlp.GREEN).run(bravo, now, quiet).lab
+    rule = RuleVersion(
+        b"", "sigma", hashlib.sha256(SIGMA).digest(), len(SIGMA), "a rule", "Alice", "DRL-1.1", "", (), ""
+    )
+    PutInLab(lab, "rule", encode_lab(rule), SIGMA).run(bravo, now, quiet)
     world.close()
-    return folder / "bravo", {"ENVELOPE": envelope, "SPACE": space, "INCIDENT": incident}
+    return folder / "bravo", {"ENVELOPE": envelope, "SPACE": space, "INCIDENT": incident, "LAB": lab}
 
 
 @pytest.fixture(params=WRITERS)
@@ -166,7 +176,7 @@ def test_a_new_file_has_the_mode_of_every_new_file_and_what_is_not_for_all_is_it
         assert is_done(asked(tmp_path / "file"))
     finally:
         os.umask(mask)
-    is_owners = asked.command.split()[0] in ("space", "incident") or "--rejects" in asked.command
+    is_owners = asked.command.split()[0] in ("space", "incident", "lab") or "--rejects" in asked.command
     expected = 0o600 if is_owners else 0o640
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == expected
 
@@ -653,4 +663,7 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
         if "write_output" in path.read_text() or "open_output" in path.read_text()
     }
     of_one_node = {"output", "export", "card", "partner", "envelope", "doctor", "rejects", "show"}
-    assert callers == of_one_node | {"incident", "playbook", "space_verbs"} | {"board_report", "listing"}
+    assert callers == of_one_node | {"incident", "lab", "playbook", "space_verbs"} | {
+        "board_report",
+        "listing",
+    }

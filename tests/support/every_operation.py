@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,7 @@ from p2pshare.operations.incidents import (
     ShowIncident,
 )
 from p2pshare.operations.interface import Request
+from p2pshare.operations.labs import ListLabs, OpenLab, PutInLab, SayInLab, ShowLab
 from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
 from p2pshare.operations.publishing import (
@@ -101,11 +103,13 @@ from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.publishing import new_publication
 from p2pshare.spaces.incident_entries import IncidentClosing, IncidentObject, encode_incident
+from p2pshare.spaces.lab_entries import LabReview, RuleVersion, encode_lab
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 from p2pshare.warninglists.warning_lists import ListAction
 
 OWN, THEIRS = "own.example", "theirs.example"
+RULE = b"title: a rule"
 LIST = b'{"name": "ours", "version": 1, "description": "", "type": "hostname", "list": ["listed.example", "bad bad"]}'
 
 
@@ -145,6 +149,7 @@ def _spaces_of_two(alpha: Node, bravo: Node) -> None:
         opened(alpha, title)
     OpenIncident("case", (), Tlp.GREEN).run(alpha, NOW, quiet)
     OpenSpace("framework", "agreed", Tlp.GREEN).run(alpha, NOW, quiet)
+    OpenLab("lab", "which?", 100, Tlp.GREEN).run(alpha, NOW, quiet)
     watched = OpenIncident("watched", (), Tlp.GREEN).run(alpha, NOW, quiet).incident
     seen = encode_incident(IncidentObject("domain", "evil.test.org", "", b""))
     SayInIncident(watched, "object", seen).run(alpha, NOW, quiet)
@@ -186,6 +191,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     framework = json.loads(shipped_frameworks()["hospitals"])
     framework["entries"] = [framework["entries"][0] | {"quorum": 1}]
     manifest = json.dumps(framework).encode()
+    digest = hashlib.sha256(RULE).digest()
+    rule = RuleVersion(b"", "sigma", digest, len(RULE), "title", "author", "DRL-1.1", "", (), "")
     every: list[Request[Any]] = [
         OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
         NoteInSpace(space["led"], "seen here"),
@@ -208,6 +215,11 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         AttachFile(space["case"], "proxy.log", b"GET /"),
         ListWatch(space["case"]),
         TellRecurrence(space["watched"], "evil.test.org"),
+        OpenLab("theirs", "which?", 100, Tlp.GREEN, ("bravo",)),
+        PutInLab(space["lab"], "rule", encode_lab(rule), RULE),
+        SayInLab(space["lab"], "review", encode_lab(LabReview(rule.digest, "agree", "seen here"))),
+        ListLabs(),
+        ShowLab(space["lab"]),
         JoinSpace(space["asked"]),
         DeclineSpace(space["declined"]),
         LeaveSpace(space["left"]),

@@ -68,6 +68,10 @@ COMMANDS = {
         "p2pshare.cli.framework:framework",
         "agree with partners which playbook answers what, and react by it",
     ),
+    "lab": (
+        "p2pshare.cli.lab:lab",
+        "make rules and remedies with partners: write, test, review, promote",
+    ),
     "playbook": (
         "p2pshare.cli.playbook:playbook",
         "check, compare, share and approve playbooks (CACAO 2.0)",

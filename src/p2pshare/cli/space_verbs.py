@@ -73,7 +73,7 @@ class SpaceCommand(Command):
 
 
 _ID = re.compile(r"[0-9a-fA-F]{6,64}")  # what may be one: a value that looks so stands behind one
-_IDS = ("space_id", "incident_id")
+_IDS = ("space_id", "incident_id", "lab_id")
 
 
 class SpaceSubgroup(Group):

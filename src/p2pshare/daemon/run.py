@@ -37,6 +37,7 @@ from p2pshare.daemon.control import ControlServer, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
+from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
@@ -50,6 +51,7 @@ from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
 from p2pshare.operations.incident_watch import WatchRounds
+from p2pshare.operations.lab_autorun import AutorunRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
 from p2pshare.operations.table import OPERATIONS, read_request
@@ -287,6 +289,7 @@ class Running:
                     self._spaces.run(),
                     self._follow_incidents(),
                     self._log_alarms(),
+                    self._try_rules(),
                 )
             ]
             background.append(tasks.create_task(self._ping(watchdog_seconds())))
@@ -439,6 +442,24 @@ class Running:
                     self._spaces.wake()
             except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one incident
                 log_failure("incidents are not followed", error)
+                await asyncio.sleep(TIDY_SECONDS)
+
+    async def _try_rules(self) -> None:
+        """With `lab.autorun`: try rules of labs as they come."""
+        rounds = AutorunRounds(self._node)
+        while True:
+            await asyncio.sleep(AUTORUN_SECONDS)
+            if not self._node.config.lab.autorun:
+                continue
+            try:
+                await self._spaces.wait_for_heads()
+                due = await self._writer(rounds.next_due, int(time.time()))
+                if due is not None:
+                    code = await run_due(run_command(self._node.home, due))
+                    if code == EXIT_NOT_FOUND:
+                        rounds.come_back(due, int(time.time()))
+            except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one lab
+                log_failure("rules of labs are not tried", error)
                 await asyncio.sleep(TIDY_SECONDS)
 
     async def _log_alarms(self) -> None:

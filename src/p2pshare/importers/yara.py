@@ -53,8 +53,7 @@ def read_yara(raw: bytes, source: InputSource) -> Reading:
         reading.refusals.add(
             "bad-rule", f"line {text.count(chr(10), 0, found.broken) + 1}: no rule ends here"
         )
-    header = _LICENCE.search(text, 0, found.rules[0].start) if found.rules else None
-    licence = header[1].strip(" */.") if header is not None else ""
+    licence = header_licence(text, found.rules[0].start) if found.rules else ""
     by_name: dict[str, YaraRule] = {}
     for rule in found.rules:
         made = (
@@ -105,7 +104,7 @@ def _read_rule(
         return problem
     if problem:
         reading.notes.add("not-verified", f"rule {rule.name}: {problem}")
-    indicator = indicator_of(_rule_of(rule, pattern, licence, is_verified=not problem), source)
+    indicator = indicator_of(rule_of_yara(rule, pattern, licence, is_verified=not problem), source)
     return indicator if isinstance(indicator, Fault) else object_of(indicator)
 
 
@@ -143,7 +142,14 @@ def compile_problem(pattern: str) -> Fault | str:
     return title if all(one["type"] in MISSING_ONLY for one in errors) else Fault("bad-rule", title)
 
 
-def _rule_of(rule: YaraRule, pattern: str, licence: str, *, is_verified: bool) -> Rule:
+def header_licence(text: str, end: int) -> str:
+    """Returns the licence that the head of a file names, before the first rule at `end`; else an empty text."""
+    found = _LICENCE.search(text, 0, end)
+    return found[1].strip(" */.") if found is not None else ""
+
+
+def rule_of_yara(rule: YaraRule, pattern: str, licence: str, *, is_verified: bool) -> Rule:
+    """Returns a rule as it describes itself; `licence` where it names none."""
     meta: dict[str, list[str]] = {}
     for name, value in rule.meta:
         meta.setdefault(name.lower(), []).append(value)

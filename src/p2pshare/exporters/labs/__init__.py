@@ -1,0 +1,1 @@
+"""Files that the rules of a lab are exported into."""
