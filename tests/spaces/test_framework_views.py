@@ -34,6 +34,7 @@ from p2pshare.operations.space_membership import JoinSpace
 from p2pshare.operations.spaces import OpenSpace, PurgeSpace, space_called, written
 from p2pshare.operations.status import ShowStatus
 from p2pshare.spaces.framework import PlaybookApproval, encode_framework
+from p2pshare.spaces.framework_holding import APPROVALS_JUDGED_MAX
 from p2pshare.spaces.framework_views import FrameworkViews
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.writing import SpaceStatement
@@ -169,6 +170,18 @@ def test_an_approval_whose_signature_is_none_counts_for_nothing_and_is_told(
     assert (entry.state, entry.missing) == ("approving", 1)
     shared.approve(shared.bravo)
     assert shared.rows()[0]["in_force"] == 1, "a good one of the same member counts beside it"
+
+
+def test_who_writes_many_bad_signatures_pays_with_its_good_one(shared: Framework) -> None:
+    hash_ = shared.begin().hash
+    shared.approve(shared.alpha, shared.bravo)
+    assert shared.rows()[0]["in_force"] == 1
+    for _ in range(APPROVALS_JUDGED_MAX - 1):
+        shared.forge(shared.bravo, b"{}", hash_)
+    assert shared.rows()[0]["in_force"] == 1
+    shared.forge(shared.bravo, b"{}", hash_)
+    (row,) = shared.rows()
+    assert (row["in_force"], row["bad_signatures"]) == (0, APPROVALS_JUDGED_MAX)
 
 
 def test_one_changed_byte_of_a_step_voids_every_approval_on_every_node(shared: Framework) -> None:

@@ -99,7 +99,7 @@ def check_jss(playbook: Mapping[str, Any], jss: Mapping[str, Any]) -> None:
 
 
 class JssChecker:
-    """Checks signatures over one playbook. Its canonical form is made once: another signature costs no more for a large one."""
+    """Checks signatures over one playbook. Its canonical form is made once, which is most of the work for a large one."""
 
     def __init__(self, playbook: Mapping[str, Any]) -> None:
         """Raises AuthorError where there is no canonical form."""

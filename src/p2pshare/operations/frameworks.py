@@ -42,10 +42,10 @@ from p2pshare.spaces.framework import (
     APPROVAL_JSS_BYTES_MAX,
     MANIFEST_ENTRY_BYTES_MAX,
     ApprovalRevoked,
-    HeldVersion,
     ManifestAdoption,
     ManifestSaid,
     PlaybookApproval,
+    PlaybookHeld,
     PlaybookSaid,
     encode_framework,
 )
@@ -190,12 +190,12 @@ def is_called(playbook: str, called: str) -> bool:
     )
 
 
-def _is_version(one: HeldVersion, called: str) -> bool:
+def _is_version(one: PlaybookHeld, called: str) -> bool:
     begun = called.lower()
     return one.said.modified == called or (len(begun) >= 6 and one.said.digest.hex().startswith(begun))
 
 
-def versions_called(held: HeldFramework, called: str) -> list[HeldVersion]:
+def versions_called(held: HeldFramework, called: str) -> list[PlaybookHeld]:
     """Returns the versions of the playbook of that id, oldest first. Raises NotFoundError, AmbiguousId."""
     found = {name: of for name, of in held.fold.playbooks().items() if is_called(name, called)}
     if not found:
@@ -206,7 +206,7 @@ def versions_called(held: HeldFramework, called: str) -> list[HeldVersion]:
     return sorted(versions, key=lambda one: one.said.modified)
 
 
-def version_called(held: HeldFramework, called: str, version: str) -> HeldVersion:
+def version_called(held: HeldFramework, called: str, version: str) -> PlaybookHeld:
     """Returns one version: of that `modified` or hash, else the newest. Raises NotFoundError, AmbiguousId."""
     versions = versions_called(held, called)
     if not version:
@@ -222,7 +222,7 @@ def version_called(held: HeldFramework, called: str, version: str) -> HeldVersio
     return next(iter(found.values()))
 
 
-def text_of(node: NodeReading, row: SpaceRow, version: HeldVersion) -> Playbook:
+def text_of(node: NodeReading, row: SpaceRow, version: PlaybookHeld) -> Playbook:
     """Returns the playbook of a version. Raises as `playbook_text`."""
     return playbook_text(node.store.database, row, version)
 
@@ -242,7 +242,7 @@ def approvals_of(
     return [ApprovalShown(_name(PartnerId.parse(one), names), at.get(one, 0)) for one in counted]
 
 
-def _listed(held: HeldFramework, one: HeldVersion, names: dict[PartnerId, str]) -> PlaybookListed:
+def _listed(held: HeldFramework, one: PlaybookHeld, names: dict[PartnerId, str]) -> PlaybookListed:
     said, entry = one.said, held.fold.entry_of(one.said.playbook)
     needed, least = (1, "") if entry is None else (entry.quorum, entry.least)
     counted = held.tally(said.playbook, needed, least)

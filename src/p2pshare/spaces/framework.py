@@ -1,4 +1,4 @@
-"""The kind `framework`: which playbook answers what, who approves it, who adopted it (docs/playbooks.md, "Frameworks").
+"""The kind `framework`: which playbook answers what, who approves it, who adopted it (docs/frameworks.md).
 
 1. The manifest is the newest of the lead's. Of several beside each other the last by (depth, id), and the conflict is shown.
 2. A playbook is owned by who wrote the first version of it, by (depth, id), that the first manifest naming it has in its past; by that
@@ -171,7 +171,7 @@ ApprovalSubject = tuple[str, str, bytes]
 """What an approval is of: playbook, `modified`, digest."""
 
 
-class HeldVersion(NamedTuple):
+class PlaybookHeld(NamedTuple):
     """A version of a playbook that counts. `is_forked`: another content of the same version counts as well."""
 
     vertex: Vertex
@@ -215,7 +215,7 @@ class FrameworkFold:
 
     def _forget(self) -> None:
         self._manifest: tuple[HeldManifest | None] | None = None
-        self._playbooks: tuple[dict[str, list[HeldVersion]], dict[str, list[HeldVersion]]] | None = None
+        self._playbooks: tuple[dict[str, list[PlaybookHeld]], dict[str, list[PlaybookHeld]]] | None = None
 
     # --- from entries ------------------------------------------------------------------------------
 
@@ -278,11 +278,11 @@ class FrameworkFold:
             self._manifest = (held,)
         return self._manifest[0]
 
-    def playbooks(self) -> dict[str, list[HeldVersion]]:
+    def playbooks(self) -> dict[str, list[PlaybookHeld]]:
         """Returns the versions that count of each playbook, by its id, in the order of their entries."""
         return self._versions()[0]
 
-    def proposals(self) -> dict[str, list[HeldVersion]]:
+    def proposals(self) -> dict[str, list[PlaybookHeld]]:
         """Returns the versions that count for nothing: others wrote them."""
         return self._versions()[1]
 
@@ -301,14 +301,14 @@ class FrameworkFold:
     def _playbook_of(self, vertex: Vertex) -> str:
         return self._said(vertex, PlaybookSaid).playbook
 
-    def _versions(self) -> tuple[dict[str, list[HeldVersion]], dict[str, list[HeldVersion]]]:
+    def _versions(self) -> tuple[dict[str, list[PlaybookHeld]], dict[str, list[PlaybookHeld]]]:
         if self._playbooks is None:
             of: defaultdict[str, list[tuple[Vertex, PlaybookSaid]]] = defaultdict(list)
             for vertex in self.by_kind["playbook"]:
                 said = self._said(vertex, PlaybookSaid)
                 of[said.playbook].append((vertex, said))
-            counted: dict[str, list[HeldVersion]] = {}
-            proposed: dict[str, list[HeldVersion]] = {}
+            counted: dict[str, list[PlaybookHeld]] = {}
+            proposed: dict[str, list[PlaybookHeld]] = {}
             for playbook, held in sorted(of.items()):
                 owner = self._owner(playbook, [vertex for vertex, _ in held])
                 for versions, is_counted in ((counted, True), (proposed, False)):
@@ -461,14 +461,14 @@ def _plain(version: PlaybookVersion) -> PlaybookVersion:
     return version._replace(digest=version.digest[-DIGEST_BYTES:])
 
 
-def _held_versions(said: Sequence[tuple[Vertex, PlaybookSaid]]) -> list[HeldVersion]:
+def _held_versions(said: Sequence[tuple[Vertex, PlaybookSaid]]) -> list[PlaybookHeld]:
     contents: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
     for _, one in said:
         contents[instant_order(one.modified)].add(one.digest)
-    return [HeldVersion(vertex, one, len(contents[instant_order(one.modified)]) > 1) for vertex, one in said]
+    return [PlaybookHeld(vertex, one, len(contents[instant_order(one.modified)]) > 1) for vertex, one in said]
 
 
-def _version_shown(one: HeldVersion, *, counts: bool) -> Json:
+def _version_shown(one: PlaybookHeld, *, counts: bool) -> Json:
     return {
         "author": one.vertex.author.text,
         "counts": counts,

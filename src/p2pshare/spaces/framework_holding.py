@@ -1,4 +1,4 @@
-"""A framework as one node holds it: the fold, and what only who holds the playbooks' texts can say (docs/playbooks.md, "Approval").
+"""A framework as one node holds it: the fold, and what only who holds the playbooks' texts can say (docs/frameworks.md, "Approval").
 
 The fold counts approvals; whether the signature of one is good is judged here, once for each approval and run of the program. One that is not
 counts in no quorum, and is told as `bad-jss`. While the text is not here nobody can say, and nobody can work by the playbook either.
@@ -27,23 +27,28 @@ from p2pshare.intel.playbooks.playbook_text import PLAYBOOK_BYTES_MAX, Playbook,
 from p2pshare.intel.playbooks.quorum import QuorumTally
 from p2pshare.jcs import jcs_bytes
 from p2pshare.spaces.fold import SpaceState
-from p2pshare.spaces.framework import READERS, FrameworkFold, HeldVersion, PlaybookApproval
+from p2pshare.spaces.framework import READERS, FrameworkFold, PlaybookApproval, PlaybookHeld
 from p2pshare.spaces.parts import CONTENT_MISSING, PART_BYTES_MAX, assemble, decode_part
 from p2pshare.spaces.space_store import FoldedEntry, SpaceReading, SpaceRow
 
 BAD_JSS = "bad-jss"
 PLAYBOOK_PARTS_MAX = -(-PLAYBOOK_BYTES_MAX // PART_BYTES_MAX)  # a text of more is refused anyway
 JSS_DEPTH_MAX = 4  # a signature is flat; an extension in it nests
-STEP_SIGNATURES = 32  # checked between two yields: some 5 ms
+STEP_SIGNATURES = 4  # checked between two yields: some 5 ms of a playbook of 5,000 steps
+APPROVALS_JUDGED_MAX = (
+    8  # of one member and content, the newest: who writes bad ones on purpose pays with its good ones
+)
 
 
 class HeldFramework(NamedTuple):
-    """A framework as it stands here. `bad`: approvals whose signature is none; `texts`: the digests whose text is held, and fits."""
+    """A framework as it stands here. `bad`: approvals whose signature is none; `passed_over`: those that nobody judges, for their author wrote so
+    many later ones; `texts`: the digests whose text is held, and fits."""
 
     row: SpaceRow
     state: SpaceState
     fold: FrameworkFold
     bad: frozenset[EntryId] = frozenset()
+    passed_over: frozenset[EntryId] = frozenset()
     texts: frozenset[bytes] = frozenset()
 
     @property
@@ -58,7 +63,9 @@ class HeldFramework(NamedTuple):
         return self.tally(entry.playbook, entry.quorum, entry.least)
 
     def tally(self, playbook: str, needed: int, least: str) -> QuorumTally:
-        return self.fold.tally_of(playbook, needed, least, self.joined, self.forked, self.bad)
+        return self.fold.tally_of(
+            playbook, needed, least, self.joined, self.forked, self.bad | self.passed_over
+        )
 
     def adopters(self) -> list[PartnerId]:
         """Returns the members that adopted the manifest of now."""
@@ -86,6 +93,7 @@ def holding_framework(
     fold = state.kind
     assert isinstance(fold, FrameworkFold)
     bad: set[EntryId] = set()
+    passed_over: set[EntryId] = set()
     texts: set[bytes] = set()
     judged = _judged_of(database)
     yield from judged.parts(row).look(SpaceReading(database), row)
@@ -95,8 +103,9 @@ def holding_framework(
             if judged.fits.get(one.vertex.entry_id):
                 texts.add(one.said.digest)
             for approvals in fold.approvals_of(one.said).values():
+                passed_over.update(by.entry_id for by in approvals[:-APPROVALS_JUDGED_MAX])
                 bad.update(by.entry_id for by in approvals if judged.is_good.get(by.entry_id) is False)
-    return HeldFramework(row, state, fold, frozenset(bad), frozenset(texts))
+    return HeldFramework(row, state, fold, frozenset(bad), frozenset(passed_over), frozenset(texts))
 
 
 class _Judged:
@@ -162,13 +171,13 @@ class _PartsSeen:
         return []
 
 
-def _judge(database: Database, row: SpaceRow, fold: FrameworkFold, version: HeldVersion) -> Iterator[None]:
+def _judge(database: Database, row: SpaceRow, fold: FrameworkFold, version: PlaybookHeld) -> Iterator[None]:
     """Judge what is not judged yet about one content. Nothing is, while its text or the extra `framework` is not here."""
     judged = _judged_of(database)
     approvals = [
         vertex
         for own in fold.approvals_of(version.said).values()
-        for vertex in own
+        for vertex in own[-APPROVALS_JUDGED_MAX:]
         if vertex.entry_id not in judged.is_good
     ]
     named = version.vertex.entry_id
@@ -207,7 +216,7 @@ def is_good_jss(checker: JssChecker, raw: bytes) -> bool:
     return True
 
 
-def playbook_text(database: Database, row: SpaceRow, version: HeldVersion) -> Playbook:
+def playbook_text(database: Database, row: SpaceRow, version: PlaybookHeld) -> Playbook:
     """Returns the playbook of a version. Raises NotFoundError `content-missing`, RefusedError `hash-mismatch`, AuthorError as `playbook_of`."""
     for _ in _judged_of(database).parts(row).look(SpaceReading(database), row):
         pass
@@ -222,7 +231,7 @@ def holds_parts(database: Database, row: SpaceRow, author: PartnerId, digest: by
     return bool(parts.whole(author, digest))
 
 
-def _text(database: Database, row: SpaceRow, version: HeldVersion) -> Playbook:
+def _text(database: Database, row: SpaceRow, version: PlaybookHeld) -> Playbook:
     """Does what `playbook_text` does, by the parts that were seen last."""
     said, author, reading = version.said, version.vertex.author, SpaceReading(database)
     found = (reading.entry(one) for one in _judged_of(database).parts(row).whole(author, said.raw_digest))
