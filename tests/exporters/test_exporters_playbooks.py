@@ -53,7 +53,7 @@ def record(text: bytes, signed: int = 0, **more: Any) -> PlaybookRecord:
 
 def back(exported: bytes) -> bytes:
     read = read_container(exported)
-    assert not read.problems, read.problems
+    assert not read.problems and not read.notes, read
     (only,) = read.playbooks
     return only.playbook.raw
 

@@ -329,9 +329,9 @@ def nested_ifs(depth: int) -> Document:
     "document",
     [
         {"k" * 400_000: [[]] * 2_000},
-        deep(60, [[]] * 20_000),
-        {"type": "playbook", "x": deep(60, [" __a__:value"] * 20_000)},
-        {"type": "playbook", "x": deep(60, {"x_extensions": {str(number): 1 for number in range(20_000)}})},
+        deep(60, [[]] * 8_000),
+        {"type": "playbook", "x": deep(60, [" __a__:value"] * 8_000)},
+        {"type": "playbook", "x": deep(60, {"x_extensions": {str(number): 1 for number in range(8_000)}})},
     ],
     ids=["a long key", "deep lists", "deep variables", "deep extensions"],
 )

@@ -18,7 +18,7 @@ from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, rea
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import open_store_for_reading, read_or_ask
 from p2pshare.cli.space_verbs import SpaceSubgroup, answer, confirm, say_links, space_group, write
-from p2pshare.errors import AuthorError, NotFoundError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError, OperatorError, RefusedError
 
 if TYPE_CHECKING:
     from p2pshare.intel.marking import Tlp
@@ -247,7 +247,12 @@ def _offer(home: Path, incident_id: str, types: tuple[str, ...]) -> None:
     """Say which playbook of our frameworks answers it, and how it stands."""
     from p2pshare.operations.frameworks import FindAnswers
 
-    for one in read_or_ask(home, FindAnswers(types)).each:
+    try:
+        found = read_or_ask(home, FindAnswers(types)).each
+    except OperatorError as error:  # without the extra: the incident is open all the same
+        console.warn(f"whether a playbook answers it is not known: {error.message}")
+        return
+    for one in found:
         about = f"{console.shown(one.name)}, version {one.version or 'none'}"
         call = f"`p2pshare framework react {incident_id[:10]} --playbook {one.playbook.removeprefix('playbook--')[:8]}`"
         if one.state == "ready":

@@ -45,6 +45,7 @@ CACAO, BASE64, MISP, STIX = "cacao", "base64", "misp", "stix"
 
 _FILE, _TEXT = "playbook-file", "playbook-base64"
 _WHOLE = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
+_SAY_NOTHING = ("bundle", "extension-definition", "marking-definition")  # of STIX: what belongs to others
 _TRUE = (True, 1, "1", "true", "True")
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)  # of what is here no number is looked at
 _Contents = list[tuple[TextPlace, str]]
@@ -182,11 +183,7 @@ def _kind_of(value: dict[str, Any]) -> str | None:
         return "MISP object"
     if "category" in value and "value" in value:
         return "MISP attribute"
-    if (
-        "id" in value
-        and isinstance(value.get("type"), str)
-        and value["type"] not in ("bundle", "extension-definition")
-    ):
+    if "id" in value and isinstance(value.get("type"), str) and value["type"] not in _SAY_NOTHING:
         return "STIX object"
     return None
 
