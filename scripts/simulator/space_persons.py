@@ -5,16 +5,16 @@ Each decides by what its own node shows it, and by nothing else; that the lead i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from random import Random
+from typing import Protocol
 
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.spaces.acts import Ack, Handover, Inviting, Plain, Redaction, Removal, Takeover
 from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.vertex import Vertex
+from simulator.event_queue import EventQueue
 from simulator.space_member import SpaceMember
-
-if TYPE_CHECKING:
-    from simulator.space_world import SpaceWorld
+from simulator.trace import Trace
 
 NOTE_SECONDS_MEAN = 150.0
 LEAD_SECONDS_MEAN = 240.0
@@ -26,10 +26,30 @@ VOTING_SECONDS_MAX = 4 * 3_600.0
 NOTHING = Plain().encode()
 
 
+class PersonsWorld(Protocol):
+    """What persons live in (`space_world`): its clock and chance, its members, and what befell them."""
+
+    draw: Random
+    queue: EventQueue
+    trace: Trace
+    members: dict[PartnerId, SpaceMember]
+    outsiders: frozenset[PartnerId]
+    liars: frozenset[PartnerId]
+    wanted_members: frozenset[PartnerId]
+    space: EntryId
+    is_peace: bool
+    lead_gone: PartnerId | None
+    written: dict[EntryId, tuple[PartnerId, float, frozenset[PartnerId]]]
+
+    def touch(self, member: SpaceMember) -> None: ...
+
+    def groups(self) -> list[list[SpaceMember]]: ...
+
+
 class SpacePersons:
     """The persons at the members of a world."""
 
-    def __init__(self, world: SpaceWorld) -> None:
+    def __init__(self, world: PersonsWorld) -> None:
         self._world = world
         self._silent_since: float | None = None
         self._proposed_at: dict[PartnerId, float] = {}

@@ -407,6 +407,28 @@ def test_a_vex_of_something_else_changes_nothing_and_is_told(
     assert state == "affected" and len(told) == 1 and sentence in told[0]
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_percent_encoded_bom_link_is_read(store: RiskStore, tmp_path: Path, is_first: bool) -> None:
+    state, told = linked(store, tmp_path, vex("not_affected", reference="in%23ner"), is_first=is_first)
+    assert state == "not_affected"
+    assert is_first or told == []
+
+
+@pytest.mark.parametrize("reference", ["pkg:npm/%40a/x@1.0.0", "pkg%3Anpm%2F%2540a%2Fx%401.0.0"])
+def test_a_bom_link_to_a_name_with_percent_signs_is_read_encoded_and_as_it_is(
+    store: RiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
+) -> None:
+    monkeypatch.setitem(BOM["components"][0], "bom-ref", "pkg:npm/%40a/x@1.0.0")
+    assert linked(store, tmp_path, vex("not_affected", reference=reference)) == ("not_affected", [])
+
+
+def test_a_percent_encoded_bom_link_to_nothing_is_told_once_as_it_is_written(
+    store: RiskStore, tmp_path: Path
+) -> None:
+    state, told = linked(store, tmp_path, vex("not_affected", reference="oth%23er"))
+    assert state == "affected" and len(told) == 1 and "'oth%23er', which is no component" in told[0]
+
+
 def test_a_vex_holds_for_the_versions_that_it_names(store: RiskStore, tmp_path: Path) -> None:
     assert (
         linked(store, tmp_path, vex("not_affected", versions=[{"version": "9.9", "status": "unaffected"}]))[0]

@@ -22,7 +22,7 @@ from p2pshare.database.fetching import fetch
 from p2pshare.risk.assets import Component
 from p2pshare.risk.fitting import Fit, Within, fit_by_key, fit_by_name
 from p2pshare.risk.match_keys import read_cpe, read_purl
-from p2pshare.risk.statements import AdvisoryProduct
+from p2pshare.risk.statements import AdvisoryProduct, decoded_reference
 from p2pshare.risk.vendors import same_vendor, vendor_group
 from p2pshare.risk.verdicts import StatementSays, Verdict, of_all, of_document, say
 from p2pshare.risk.version_statements import decide
@@ -341,17 +341,24 @@ class Matching:
     def _say_links(
         self, said: dict[_VerdictKey, list[StatementSays]], links: Iterable[tuple[Any, ...]]
     ) -> None:
-        for _, text, document, vulnerability, status, justification, product in links:
+        rows = list(links)
+        places_of: dict[str, list[tuple[Any, ...]]] = {}
+        readings: set[tuple[int, int, str]] = (
+            set()
+        )  # what a name that is written with percent signs is read as, too
+        for row in rows:
+            _, text, document, vulnerability, *_ = row
+            prefix, _, reference = text.partition("#")
+            other = f"{prefix}#{decoded_reference(reference)}"
+            if other != text:
+                readings.add((document, vulnerability, other))
+            places_of[text] = self._places_of_link(text)
+        for _, text, document, vulnerability, status, justification, product in rows:
             prefix, _, reference = text.partition("#")
             serial, _, version = prefix.rpartition("/")
-            places = fetch(
-                self._writer,
-                """SELECT place.id, place.component, component.version FROM inventory_file AS file
-                JOIN asset_component AS place ON place.file = file.id AND place.bom_ref = ?
-                JOIN component ON component.id = place.component WHERE file.serial_number = ? AND file.version = ?""",
-                (reference, serial, int(version)),
-            )
-            if not places:
+            places = places_of[text]
+            is_found = places or places_of.get(f"{prefix}#{decoded_reference(reference)}")
+            if not is_found and (document, vulnerability, text) not in readings:
                 self.told.append(
                     (document, self._why_not_linked(serial, int(version), reference, vulnerability))
                 )
@@ -376,6 +383,20 @@ class Matching:
                 one = say(fit, status, affects_below=False, justification=justification)
                 if one is not None:
                     said[component, place, vulnerability, document].append(one)
+
+    def _places_of_link(self, text: str) -> list[tuple[Any, ...]]:
+        """Returns (place, component, its version) of what a kept BOM-Link names."""
+        prefix, _, reference = text.partition("#")
+        serial, _, version = prefix.rpartition("/")
+        return list(
+            fetch(
+                self._writer,
+                """SELECT place.id, place.component, component.version FROM inventory_file AS file
+                JOIN asset_component AS place ON place.file = file.id AND place.bom_ref = ?
+                JOIN component ON component.id = place.component WHERE file.serial_number = ? AND file.version = ?""",
+                (reference, serial, int(version)),
+            )
+        )
 
     def _why_not_linked(self, serial: str, version: int, reference: str, vulnerability: int) -> str:
         ((name,),) = fetch(self._writer, "SELECT name FROM vulnerability WHERE id = ?", (vulnerability,))

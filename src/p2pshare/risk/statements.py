@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +90,12 @@ class SourceRead(NamedTuple):
     refused: list[dict[str, Any]]
     told: list[dict[str, Any]]
     as_of: str
+
+
+def decoded_reference(reference: str) -> str:
+    """Returns the name that a BOM-Link's percent-encoded one stands for; itself where that is no UTF-8, or not to be printed."""
+    try:
+        decoded = unquote(reference, errors="strict")
+    except UnicodeDecodeError:
+        return reference
+    return decoded if decoded.isprintable() else reference

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from p2pshare.envelope.entry import REAL, VerifiedEntry, decode_entry, without_body
+from p2pshare.envelope.entry import REAL, EntryHeader, VerifiedEntry, decode_entry, without_body
 from p2pshare.errors import NotFoundError, PeerError, StoreError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
@@ -188,30 +188,28 @@ class SpaceExchange:
     ) -> list[EntryVerdict]:
         """Take in entries that a partner handed over; where one waits for a card that stands beside it, that is taken in, too."""
         travel = self._engine(now)
-        admitted = [wire for wire in wires if self._is_admitted(travel, wire, handed_by, now)]
-        admitted.sort(key=self._comes_later)
+        came = [(wire, _header_of(wire)) for wire in wires]
+        came = [one for one in came if self._is_admitted(travel, one[1], handed_by, now)]
+        came.sort(key=lambda one: self._comes_later(one[1]))
+        admitted, headers = [wire for wire, _ in came], [header for _, header in came]
         if len(admitted) < len(wires):
             self._node.store.partners.count_refusals(handed_by, {"later": len(wires) - len(admitted)})
         taken = self.spaces.take_in(admitted, handed_by, now)
         verdicts = list(taken.verdicts)
         for number, verdict in enumerate(verdicts):
             if verdict.status == WAITS and verdict.reason == WAITS_FOR_CARD:
-                author = decode_entry(admitted[number], REAL).header.author
-                if author in cards:
-                    self._take_card(cards[author], author, handed_by, now)
-        self._note_handed(travel, handed_by, admitted, verdicts, now)
+                header = headers[number]
+                if header is not None and header.author in cards:
+                    self._take_card(cards[header.author], header.author, handed_by, now)
+        self._note_handed(travel, handed_by, headers, verdicts, now)
         if self._early_cards and any(verdict.status == HELD for verdict in verdicts):
             for owner, (raw, came_from) in list(self._early_cards.items()):
                 self._take_card(raw, owner, came_from, now)
         return verdicts
 
-    def _comes_later(self, wire: bytes) -> bool:
+    def _comes_later(self, header: EntryHeader | None) -> bool:
         """Returns False for an invitation into a space that is not known here: its opening may name others, and is believed by it."""
-        try:
-            header = decode_entry(wire, REAL).header
-        except PeerError:
-            return True
-        return header.kind != "invite" or self._store.find(header.space) is not None
+        return header is None or header.kind != "invite" or self._store.find(header.space) is not None
 
     def cards_came(self, handed_by: PartnerId, cards: Mapping[PartnerId, bytes], now: int) -> None:
         """Take in newer versions of cards of members that are no partners, of which one is held already."""
@@ -242,11 +240,11 @@ class SpaceExchange:
         self._early_cards[owner] = (raw, handed_by)
         return True
 
-    def _is_admitted(self, travel: SpaceTravel, wire: bytes, handed_by: PartnerId, now: int) -> bool:
+    def _is_admitted(
+        self, travel: SpaceTravel, header: EntryHeader | None, handed_by: PartnerId, now: int
+    ) -> bool:
         """Returns whether an entry is not one too many of those that its author handed over unasked (rule 2)."""
-        try:
-            header = decode_entry(wire, REAL).header
-        except PeerError:
+        if header is None:
             return True  # it is refused with its reason
         if header.author != handed_by or handed_by == self._own:
             return True
@@ -264,16 +262,19 @@ class SpaceExchange:
         self,
         travel: SpaceTravel,
         handed_by: PartnerId,
-        wires: Sequence[bytes],
+        headers: Sequence[EntryHeader | None],
         verdicts: Sequence[EntryVerdict],
         now: int,
     ) -> None:
         held: dict[EntryId, list[EntryId]] = {}
         missing: dict[EntryId, list[EntryId]] = {}
-        for wire, verdict in zip(wires, verdicts, strict=True):
-            if verdict.entry_id is None or verdict.status not in (HELD, ALREADY_HELD, WAITS):
+        for header, verdict in zip(headers, verdicts, strict=True):
+            if (
+                header is None
+                or verdict.entry_id is None
+                or verdict.status not in (HELD, ALREADY_HELD, WAITS)
+            ):
                 continue
-            header = decode_entry(wire, REAL).header
             space = verdict.entry_id if header.kind == "open" else header.space
             held.setdefault(space, []).append(verdict.entry_id)
             if verdict.status == WAITS and verdict.reason == WAITS_FOR_PARENTS:
@@ -482,11 +483,17 @@ class SpaceExchange:
         return found
 
 
-def _space_named(wire: bytes) -> EntryId | None:
+def _header_of(wire: bytes) -> EntryHeader | None:
+    """Returns the header of an entry that came, None where it is none: whoever takes it in refuses it with its reason."""
     try:
-        return decode_entry(wire, REAL).header.space
+        return decode_entry(wire, REAL).header
     except PeerError:
         return None
+
+
+def _space_named(wire: bytes) -> EntryId | None:
+    header = _header_of(wire)
+    return None if header is None else header.space
 
 
 def spaces_of(node: Node) -> Spaces:

@@ -1,6 +1,6 @@
 """CycloneDX VEX (1.4 to 1.6, JSON and XML): what is known of vulnerabilities in the components of one BOM, named by BOM-Link.
 
-A BOM-Link is `urn:cdx:serial/version#bom-ref`. Serial and version must both fit what is imported; what does not is told and
+A BOM-Link is `urn:cdx:serial/version#bom-ref`, percent-encoded or not. Serial and version must both fit what is imported; what does not is told and
 has no effect. A VEX that names components of its own file (`bom-ref`) speaks of their purl or CPE.
 """
 
@@ -27,6 +27,7 @@ from p2pshare.risk.statements import (
     DocumentSaid,
     ProductStatement,
     VulnerabilitySaid,
+    decoded_reference,
 )
 
 STATES = {
@@ -55,10 +56,16 @@ class BomLink(NamedTuple):
     reference: str
 
 
-def read_bom_link(text: str) -> BomLink | None:
-    """Returns the parts of a BOM-Link to a component, None where it is none."""
+def read_bom_link(text: str) -> list[BomLink]:
+    """Returns what a BOM-Link to a component may name, [] where it is none: the name as it is written, then the percent-decoded one where that
+    is another. CycloneDX has names encoded (RFC 3986, section 2.1); many write them as they are, and a purl has `%` of its own.
+    """
     found = _LINK.fullmatch(text)
-    return BomLink(f"urn:uuid:{found[1].lower()}", int(found[2]), found[3]) if found else None
+    if found is None:
+        return []
+    written = BomLink(f"urn:uuid:{found[1].lower()}", int(found[2]), found[3])
+    decoded = decoded_reference(written.reference)
+    return [written] if decoded == written.reference else [written, written._replace(reference=decoded)]
 
 
 def read_cyclonedx_vex(raw: bytes) -> DocumentRead:
@@ -153,9 +160,10 @@ def _statements(
     )
     for affected in list_in(item, "affects"):
         reference = text_in(affected, "ref")
-        link = read_bom_link(reference)
+        links: list[BomLink | None] = [*read_bom_link(reference)]
         product = None
-        if link is None:
+        if not links:
+            links = [None]
             product = components.get(reference)
             if product is None or not (product.purl or product.cpe or product.product):
                 read.told.append(
@@ -167,19 +175,20 @@ def _statements(
                 version = content.get("version")
                 own = read_bom_link(f"urn:cdx:{serial.removeprefix('urn:uuid:')}/{version}#{reference}")
                 yield (
-                    ProductStatement(name, status, link=_written(own), justification=why)
+                    ProductStatement(name, status, link=_written(own[0]), justification=why)
                     if own
                     else ProductStatement(name, status, product, justification=why)
                 )
                 continue
         for versions, one_status in _versions(affected, status):
-            yield ProductStatement(
-                name,
-                one_status,
-                _with_versions(product, versions),
-                link=_written(link),
-                justification=why,
-            )
+            for link in links:
+                yield ProductStatement(
+                    name,
+                    one_status,
+                    _with_versions(product, versions),
+                    link=_written(link),
+                    justification=why,
+                )
 
 
 def _with_versions(product: AdvisoryProduct | None, versions: str) -> AdvisoryProduct | None:
