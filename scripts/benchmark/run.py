@@ -74,7 +74,11 @@ def main() -> int:
         metavar="DIR",
         help="another checkout, set up: both in turn, and what became slower",
     )
-    parser.add_argument("--rounds", type=int, default=against.ROUNDS_MIN, help="with --against (9)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help=f"of each figure (3, with --full 7, with --against at least {against.ROUNDS_MIN})",
+    )
     parser.add_argument(
         "--objects", type=int, default=20_000, help="at most so many for one peer, 100 or more (with --peers)"
     )
@@ -82,11 +86,14 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.objects < 100:
         parser.error("--objects: a peer is handed 100 or more")
+    if arguments.rounds is not None and arguments.rounds < 1:
+        parser.error("--rounds: at least one")
     report, start = Report(), time.perf_counter()
     environment = _environment()
     print("  ".join(f"{name} {value}" for name, value in environment.items()))
     if arguments.against is not None:
-        return 0 if against.measure(arguments.against.resolve(), arguments.rounds) else 1
+        rounds = against.ROUNDS_MIN if arguments.rounds is None else arguments.rounds
+        return 0 if against.measure(arguments.against.resolve(), rounds) else 1
     print(f"  {'':<52} {'min':>9} {'median':>9} {'max':>9}")
     with tempfile.TemporaryDirectory(dir=REPOSITORY, prefix=".bench-") as name:  # the disk, not a tmpfs
         is_well = True
@@ -103,7 +110,8 @@ def main() -> int:
         elif arguments.playbooks:
             reading_playbooks.measure(report, rounds=5)
         else:
-            _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
+            rounds = arguments.rounds or (7 if arguments.full else 3)
+            _run(report, Path(name), rounds=rounds, is_full=arguments.full, largest=arguments.largest)
     if report.gates:
         print("gates (must):")
     for gate in report.gates:
@@ -116,9 +124,8 @@ def main() -> int:
     return 0 if is_well else 1
 
 
-def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
+def _run(report: Report, folder: Path, *, rounds: int, is_full: bool, largest: int) -> None:
     now = int(time.time())
-    rounds = 7 if is_full else 3
     partners = Partners(folder, now)
     ingest.measure(report, partners, folder, now=now, rounds=rounds)
     reading.measure(report, partners, now=now, rounds=rounds, per_author=200_000 if is_full else 20_000)

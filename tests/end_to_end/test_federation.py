@@ -21,7 +21,7 @@ pytestmark = [
 ]
 Eventually = Callable[[Callable[[], Any], str], Any]
 HOURS = 3_600
-KILLING_SECONDS = 60
+KILLING_SECONDS = 25  # some eight kills
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_partner_who_can_only_dial_out_gives_and_gets_everything(
     eventually(lambda: b.cli("lookup", "red-from-hidden.example", codes=(0, 3)).code == 0, "red out of it")
 
 
-def test_kill_9_at_random_moments_for_a_minute_of_traffic_then_all_stores_are_equal(
+def test_kill_9_at_random_moments_under_traffic_then_all_stores_are_equal(
     company: Company, roads: Roads, eventually: Eventually
 ) -> None:
     chance = random.Random(20_261_124)
