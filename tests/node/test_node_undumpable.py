@@ -36,7 +36,7 @@ PROCESSES = {
         def read(path):
             print("ready", flush=True)
             time.sleep(60)
-        keys_apart.read_operational_keys = read
+        keys_apart.read_completed_keys = read
         keys_apart.hand_over(home / "identity.p2pkey")
         """,
     "has the key file opened": """

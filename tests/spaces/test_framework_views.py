@@ -223,6 +223,20 @@ def test_only_the_owner_makes_versions(shared: Framework) -> None:
     assert refused.value.reason == "not-owner"
 
 
+def test_an_entry_that_lies_about_its_text_is_approved_by_nobody(shared: Framework) -> None:
+    shared.begin()
+    (held,) = run(shared.alpha, ListPlaybooks(shared.id)).each
+    row = space_called(shared.alpha.store, shared.id, "framework")
+    said = framework_beside(shared.alpha, row).fold.playbooks()[P][0].said
+    lie = said._replace(modified=V2, digest=bytes(32))
+    written(shared.alpha, row, SpaceStatement("playbook", encode_framework(lie), row.tlp), NOW)
+    rows = shared.rows()
+    assert [(one["version"], one["is_held"]) for one in rows] == [(V1, 1), (V2, 0)] and held.version == V1
+    with pytest.raises(RefusedError) as refused:
+        run(shared.bravo, ApprovePlaybook(P, V2, shared.id))
+    assert refused.value.reason == "hash-mismatch"
+
+
 def test_a_text_that_is_not_here_yet_is_told_and_nobody_approves_it(shared: Framework) -> None:
     shared.begin()
     database = shared.bravo.store.database
