@@ -49,6 +49,7 @@ from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_no
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
+from p2pshare.operations.incident_labels import LabelRounds
 from p2pshare.operations.incident_watch import WatchRounds
 from p2pshare.operations.interface import LongRequest
 from p2pshare.operations.payload_readers import load_readers
@@ -347,7 +348,7 @@ class Running:
     async def _in_steps(self, name: str, request: LongRequest[Struct]) -> Struct:
         """Do a request step after step, other work of the writer in between. Raises ShareError."""
         steps = request.steps(self._node, int(time.time()))
-        answer = None
+        answer: Struct | None = None
         while answer is None:
             answer = await self._writer.call(name, next, steps)
         return answer
@@ -445,6 +446,7 @@ class Running:
     async def _follow_incidents(self) -> None:
         """Send and withdraw our indicators as incidents stand, and tell what of a closed one is seen again."""
         indicators, watch = IndicatorRounds(self._node), WatchRounds(self._node)
+        labels = LabelRounds(self._node)
         while True:
             await asyncio.sleep(INCIDENT_SECONDS)
             try:
@@ -452,6 +454,7 @@ class Running:
                 async with self._chain:
                     if await self._writer(indicators.step, int(time.time())):
                         self._driver.wake()
+                await self._writer(labels.step)
                 async with self._entries:
                     has_written = await self._writer(watch.step, int(time.time()))
                 if has_written:

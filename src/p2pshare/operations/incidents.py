@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import DecodeError, Meta, Struct
+from msgspec import json as msgspec_json
 
 from p2pshare.errors import AuthorError, PeerError
 from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.intel.checks import is_id
 from p2pshare.intel.duty_templates import DutyTemplate
 from p2pshare.intel.incident_record import IncidentRecord, ToldDuty
 from p2pshare.intel.marking import Tlp
@@ -316,6 +318,19 @@ def missing_attachments(node: NodeReading, row: SpaceRow, state: SpaceState) -> 
             part = decode_part(content)
             said[author, part.digest, part.count].add(part.index)
     return named - {digest.hex() for (_, digest, count), found in said.items() if len(found) == count}
+
+
+class _Identified(Struct):
+    id: str = ""
+
+
+def stix_id_of(stix: bytes) -> str:
+    """Returns the id of the STIX object that came with an entry; "" where it is none: its author may write anything."""
+    with suppress(DecodeError, RecursionError):
+        found = msgspec_json.decode(stix, type=_Identified).id
+        if is_id(found):
+            return found
+    return ""
 
 
 def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[str, Any]]:
