@@ -33,7 +33,9 @@ from p2pshare.spaces.vertex import Vertex
 
 HEADS_AFTER_CHANGE_SECONDS = 10.0  # what comes together is told together
 HEADS_SECONDS = 60.0  # between two envelopes of heads to one partner
-HEADS_AT_ONCE_MAX = 6  # before their minute, questions among them: so in any time they are one a minute and six at most
+HEADS_AT_ONCE_MAX = (
+    6  # before their minute, questions among them: so in any time they are one a minute and six at most
+)
 HEADS_IDLE_SECONDS = 3_600.0  # without a change
 ASK_SECONDS = 10.0  # between two questions to one partner, and between two answers to it
 ASK_SECONDS_MAX = 3_600.0  # for what it names again and again and never delivers
