@@ -607,6 +607,14 @@ class SpaceStore(SpaceReading):
         with self._database.transaction(frees_space=True) as writer, overwriting(writer):
             writer.execute("DELETE FROM space_waiting WHERE id = ?", (row,))
 
+    def waits_since_before(self, instant: int, own: PartnerId, limit: int) -> list[WaitingEntry]:
+        """Returns what has waited since before an instant, the oldest first; not our own, nor an invitation of ours."""
+        rows = self._fetch(
+            f"{_WAITING} WHERE w.received_at < ? AND NOT w.names_us AND w.author != ? ORDER BY w.id LIMIT ?",
+            (instant, bytes(own), limit),
+        )
+        return [_waiting_of(row) for row in rows]
+
     def end_waiting(self, entry_id: EntryId, reason: str) -> None:
         """Let an entry wait no more: it is held, or refused."""
         with self._database.transaction(frees_space=True) as writer, overwriting(writer):

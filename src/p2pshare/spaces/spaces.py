@@ -88,6 +88,10 @@ SMALL_SPACE_ENTRIES = (
     1_000  # folded once a second, in some 30 ms: entries wait for it, for who may have them follows from it
 )
 DROPPED_AT_ONCE = 64  # bodies overwritten in one step, at most 16 MiB: one attachment
+WAITING_SECONDS_MAX = (
+    14 * 86_400
+)  # twice as long as an envelope is carried: what an entry waits for is with nobody who tells it
+WAITING_SWEEP_SECONDS = 3_600
 WAITING_AT_ONCE = 16  # entries that wait, read in one step of loading: of 280 kB each some 4 ms
 
 HELD = "held"
@@ -197,6 +201,7 @@ class Spaces:
         self._mended: set[EntryId] = set()
         self._loading: dict[EntryId, tuple[LoadedSpace, Iterator[None]]] = {}
         self._asked: set[EntryId] = set()
+        self._swept_at = 0
         self._has_dropped = False
         """Whether bodies were dropped that the write-ahead log may still have."""
         self._versions: dict[PartnerId, list[CardBody]] = {}
@@ -248,9 +253,28 @@ class Spaces:
                 self._drop_bodies(loaded, gone[:DROPPED_AT_ONCE])
                 del gone[:DROPPED_AT_ONCE]
                 return True
+        if now >= self._swept_at + WAITING_SWEEP_SECONDS or now < self._swept_at:
+            if self._end_long_waits(now):
+                return True
+            self._swept_at = now
         if self._has_dropped:  # a reader may have been in the way: then the next time
             self._has_dropped = not self._database.cut_log()
         return False
+
+    def _end_long_waits(self, now: int) -> bool:
+        """Let go of some of what has waited too long; returns whether there may be more. Where it was worth waiting for, heads bring it again."""
+        own = self._identity().partner_id
+        old = self._store.waits_since_before(now - WAITING_SECONDS_MAX, own, WAITING_AT_ONCE)
+        if not old:
+            return False
+        with self._whole():
+            for one in old:
+                self._store.drop_waiting(one.row)
+                self._count(one.handed_by, [EntryVerdict(one.entry_id, REFUSED, "later")])
+                loaded = self._loaded.get(one.space)
+                if loaded is not None and one.reason == WAITS_FOR_PARENTS:
+                    loaded.intake.forget(one.entry_id)
+        return True
 
     def newest(self, space: EntryId) -> SpaceState | None:
         """Returns what held in a space when it was folded last; nothing is read or folded. None: it was not, or is not in memory."""
