@@ -29,6 +29,7 @@ from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.operations.space_links import news_of
 from p2pshare.operations.space_standing import Standing, standing_of
 from p2pshare.operations.spaces import (
+    NOTE_BYTES_MAX,
     TLP_LABELS,
     Called,
     Invited,
@@ -130,6 +131,12 @@ class SayInIncident(Request[SpaceWritten], frozen=True, tag="incident-say"):
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
         row = space_called(node.store, self.id, INCIDENT)
+        if len(self.content) > NOTE_BYTES_MAX:
+            raise AuthorError(
+                f"an entry says at most {NOTE_BYTES_MAX:,} bytes, this one {len(self.content):,}",
+                hint="say it in several, or `p2pshare incident attach` a file",
+                reason="oversized",
+            )
         content = checked_content(self.kind, self.content)
         tlp = row.tlp if self.tlp is None else int(self.tlp)
         own = node.identity.partner_id
