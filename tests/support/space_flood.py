@@ -19,6 +19,7 @@ from whole_nodes import NOW, World, befriend
 from p2pshare.envelope.entry import REAL, EntryDraft, sign_entry
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
+from p2pshare.limits import ENTRY_NUMBER_MAX
 from p2pshare.node.node import Node
 from p2pshare.operations.space_membership import JoinSpace
 from p2pshare.operations.spaces import NoteInSpace, OpenSpace
@@ -92,7 +93,7 @@ class FloodedSpace:
         graph = exchange_of(self.alpha).spaces.fold_of(EntryId.parse(self.space)).graph
         [parent] = graph.by_author(id_of(author))
         depth, last = parent.depth, parent.entry_id
-        for number in range(count):
+        for number in range(min(count, ENTRY_NUMBER_MAX - 1)):
             depth += 1
             draft = EntryDraft(
                 REAL, EntryId.parse(self.space), id_of(author), 2 + number, (last,), depth, NOW, "note", 1

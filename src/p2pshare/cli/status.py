@@ -10,8 +10,8 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
+from p2pshare.cli.finding_alarms import finding_alarms
 from p2pshare.cli.options import json_option
-from p2pshare.cli.risk.finding_alarms import finding_alarms
 from p2pshare.cli.session import ask
 from p2pshare.limits import MIB
 
