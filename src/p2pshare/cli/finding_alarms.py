@@ -37,10 +37,9 @@ def finding_alarms(home: Path, name: str, partner_id: str) -> list[Alarm]:
     # -P: no folder of the moment says what is imported
     command = [sys.executable, "-P", "-m", CHILD, str(home)]
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=ANSWER_SECONDS_MAX, check=True
-        )
-        found = json.loads(done.stdout) if len(done.stdout) <= ANSWER_BYTES_MAX else []
+        # our own program, and no text of others
+        said = subprocess.check_output(command, stdin=subprocess.DEVNULL, timeout=ANSWER_SECONDS_MAX)
+        found = json.loads(said) if len(said) <= ANSWER_BYTES_MAX else []
     except (subprocess.SubprocessError, ValueError):
         console.say("warning: the inventory could not be asked what it has of closed incidents")
         return []
