@@ -14,13 +14,26 @@ from shared_spaces import hand_over, held, id_of, partners
 from whole_nodes import NOW, World, quiet
 
 from p2pshare.cli import space_verbs
+from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.operations.incidents import OpenIncident
 from p2pshare.operations.interface import Request
 from p2pshare.operations.space_membership import InviteIntoSpace
 from p2pshare.operations.spaces import MarkShown
+from p2pshare.spaces.incident_entries import (
+    IncidentBody,
+    IncidentEvent,
+    IncidentLesson,
+    IncidentObject,
+    IncidentQuestion,
+    IncidentRecurrence,
+    IncidentTask,
+    OwnStatus,
+    encode_incident,
+)
 from p2pshare.spaces.space_exchange import spaces_of
+from p2pshare.spaces.writing import SpaceStatement
 
 HOSTILE = "a\n\x1b[2J\x07\u202etxt.exe<script>|\u2028"
 ZONE = ("--zone", "Europe/Berlin", "--under", "nis2")
@@ -462,3 +475,167 @@ def test_an_attachment_comes_back_byte_for_byte_and_nothing_is_watched_before_th
     assert two("bravo", "fetch", two.id, "abcdef12", "-o", str(copy)).code == 3
     assert two.json("bravo", "incident", "watch", "list", two.id) == []
     assert two("bravo", "watch", "tell", two.id, "evil.test.org", "--yes").code == 3
+
+
+LONG = "x" * 100_000
+STRAY = "a\udcffb"  # what Python makes of a byte that is no UTF-8, on the command line
+TYPED = {
+    "controls": HOSTILE.replace("\x00", ""),
+    "c1 and bidi": "\x9b2J\u202egnp.exe\u202c\u2066x\u2069\u200b\x85\u2029",
+    "long": LONG,
+    "stray": STRAY,
+}
+FIELDS: list[tuple[str, ...]] = [
+    ("open", "--title", "TEXT", "--type", "x", "--tlp", "green", "--yes"),
+    ("open", "--title", "t", "--type", "TEXT", "--tlp", "green", "--yes"),
+    ("open", "--title", "t", "--type", "x", "--tlp", "TEXT", "--yes"),
+    ("open", "--title", "t", "--type", "x", "--tlp", "green", "--invite", "TEXT", "--yes"),
+    ("note", "ID", "TEXT"),
+    ("note", "ID", "for few", "--to", "TEXT"),
+    ("note", "ID", "strict", "--tlp", "TEXT"),
+    ("event", "add", "ID", "--text", "TEXT"),
+    ("event", "add", "ID", "--start", "TEXT"),
+    ("event", "add", "ID", "--end", "TEXT"),
+    ("event", "add", "ID", "--status", "TEXT"),
+    ("event", "add", "ID", "--type", "TEXT"),
+    ("event", "add", "ID", "--start", "2027-01-01T00:00:00", "--zone", "TEXT"),
+    ("impact", "add", "ID", "TEXT", "x=1"),
+    ("impact", "add", "ID", "availability", "availability_impact=TEXT"),
+    ("impact", "add", "ID", "availability", "TEXT=1"),
+    ("impact", "add", "ID", "availability", "availability_impact=1", "--count", "TEXT=1"),
+    ("impact", "add", "ID", "availability", "availability_impact=1", "--text", "TEXT"),
+    ("ioc", "add", "ID", "TEXT", "--yes"),
+    ("ioc", "add", "ID", "evil.test.org", "--text", "TEXT", "--yes"),
+    ("ioc", "remove", "ID", "TEXT"),
+    ("ask", "ID", "TEXT"),
+    ("ask", "ID", "who?", "--to", "TEXT"),
+    ("answer", "ID", "TEXT", "me"),
+    ("opine", "ID", "TEXT"),
+    ("opine", "ID", "agree", "--about", "TEXT"),
+    ("opine", "ID", "agree", "--determination", "TEXT"),
+    ("determine", "ID", "TEXT"),
+    ("own-status", "ID", "TEXT"),
+    ("own-status", "ID", "engaged", "--text", "TEXT"),
+    ("task", "add", "ID", "TEXT"),
+    ("task", "add", "ID", "t", "--text", "TEXT"),
+    ("task", "add", "ID", "t", "--due", "TEXT"),
+    ("task", "add", "ID", "t", "--type", "TEXT"),
+    ("task", "claim", "ID", "TEXT"),
+    ("task", "assign", "ID", "TEXT", "TEXT"),
+    ("lesson", "add", "ID", "TEXT"),
+    ("lesson", "add", "ID", "t", "--owner", "TEXT"),
+    ("lesson", "add", "ID", "t", "--due", "TEXT"),
+    ("lesson", "add", "ID", "t", "--link", "TEXT"),
+    ("lesson", "done", "ID", "TEXT"),
+    ("close", "ID", "--override", "TEXT"),
+    ("reopen", "ID", "--text", "TEXT"),
+    ("duplicate", "ID", "TEXT"),
+    ("attach", "ID", "FILE", "--name", "TEXT"),
+    ("attach", "ID", "TEXT"),
+    ("fetch", "ID", "TEXT", "-o", "-"),
+    ("watch", "tell", "ID", "TEXT", "--yes"),
+    ("watch", "list", "TEXT"),
+    ("aware", "ID", "--at", "TEXT", *ZONE),
+    ("aware", "ID", "--at", "2027-01-01T00:00:00Z", "--zone", "TEXT", "--under", "nis2"),
+    ("aware", "ID", "--at", "2027-01-01T00:00:00Z", "--zone", "Europe/Berlin", "--under", "TEXT"),
+    ("classify", "ID", "TEXT", "--at", "2027-01-01T00:00:00Z", *ZONE),
+    ("duty", "done", "ID", "TEXT"),
+    ("sitrep", "ID", "--report", "TEXT"),
+    ("export", "ID", "--format", "TEXT"),
+    ("export", "ID", "-o", "no/such/folder/TEXT"),
+    ("import", "ID", "TEXT"),
+    ("show", "TEXT"),
+    ("handover", "ID", "TEXT"),
+    ("invite", "ID", "TEXT"),
+    ("remove", "ID", "TEXT", "--yes"),
+    ("redact", "ID", "TEXT", "--yes"),
+    ("trust", "ID", "TEXT", "--yes"),
+    ("TEXT", "ID"),
+    ("note", "ID", "a note", "--TEXT"),
+]  # fmt: skip
+
+
+def harmless(text: str) -> bool:
+    return all(character == "\n" or character.isprintable() for character in text)
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_no_text_that_is_typed_into_any_field_crashes_or_steers_a_terminal(
+    two: Two, name: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.log"
+    file.write_text("an attachment")
+    for words in FIELDS:
+        typed = [
+            {"ID": two.id, "FILE": str(file)}.get(word, word.replace("TEXT", TYPED[name])) for word in words
+        ]
+        said = two("alpha", *typed)
+        assert said.code in (0, 1, 2, 3, 5, 6), (words, said.code, said.err[-500:])
+        assert harmless(said.out) and harmless(said.err), (words, said)
+        assert "Traceback" not in said.err and "internal" not in said.err, (words, said.err[-500:])
+        if said.code:
+            assert said.err.count("error: ") == 1, (words, said.err[-500:])
+            assert len(said.out + said.err) < 8_000, (words, len(said.out), len(said.err))
+    two.meet()
+    for words in (("show", two.id), ("list",), ("duty", "list", two.id), ("watch", "list")):
+        for who in ("alpha", "bravo"):
+            said = two(who, *words)
+            assert said.code == 0 and harmless(said.out) and harmless(said.err), words
+    for format_ in ("markdown", "html", "csv", "veris", "stix"):
+        said = two("bravo", "export", two.id, "--format", format_)
+        assert said.code == 0 and not {"\x1b", "\x07", "\u202e", "\x9b"} & set(said.out), format_
+        assert "<script>" not in said.out or format_ in ("stix", "veris", "csv"), format_
+
+
+def test_a_note_of_a_megabyte_is_refused_with_its_limit_and_the_rest_goes_on(two: Two) -> None:
+    entries = len(two.show()["timeline"])
+    for size, text in ((1_000_000, "a"), (300_000, "\u00e9"), (262_129, "x")):
+        said = two("alpha", "note", two.id, text * size)
+        assert said.code == 1 and len(said.err) < 1_000 and "error: " in said.err, said.err[-500:]
+    assert len(two.show()["timeline"]) == entries
+    two.wrote("alpha", "note", two.id, "x" * 262_000)
+    assert len(two.show("bravo")["timeline"]) == entries + 1
+
+
+def hostile_entries(text: str) -> Iterator[tuple[str, bytes]]:
+    """Content of each kind as a member's own program writes it: the text in every field that is one."""
+    stix = json.dumps({"type": text, "id": text, "name": text, "x": text}).encode()
+    bodies: list[tuple[str, IncidentBody]] = [
+        ("event", IncidentEvent("occurred", 0, "", 0, "", (), text)),
+        ("object", IncidentObject("domain", text, text, stix)),
+        ("object", IncidentObject("domain", text, text, b"[" * 100_000)),
+        ("object", IncidentObject("artifact", text, text, b"")),
+        ("ask", IncidentQuestion((), text)),
+        ("recurrence", IncidentRecurrence("domain", text, NOW - NOW % 86_400, text)),
+        ("task", IncidentTask(text[:40], text[:1_000], 0, ())),
+        ("own-status", OwnStatus("engaged", text[:1_000])),
+        ("lesson", IncidentLesson(b"", text[:1_000], (), 0, text[:40], "open")),
+    ]
+    yield "note", text.encode()
+    for kind, body in bodies:
+        yield kind, encode_incident(body)
+
+
+@pytest.mark.parametrize("name", ["controls", "c1 and bidi", "long", "markup"])
+def test_what_a_hostile_member_writes_into_any_field_is_shown_and_exported_without_harm(
+    two: Two, name: str
+) -> None:
+    text = (TYPED | {"markup": "=cmd|' /C calc'!A0\n# x\n[a](javascript:b)<img src=x onerror=y>|`"})[name]
+    bravo, space = two.nodes["bravo"], EntryId.parse(two.id)
+    for kind, content in hostile_entries(text[:4_000] if name == "long" else text):
+        spaces_of(bravo).say(space, SpaceStatement(kind, content, 1), NOW)
+    two.meet()
+    views = (("show", two.id), ("list",), ("watch", "list"), ("duty", "list", two.id), ("sitrep", two.id))
+    for words in views:
+        said = two("alpha", *words)
+        assert said.code == 0 and harmless(said.out) and harmless(said.err), (words, said.err[-500:])
+    for format_ in ("markdown", "html", "csv", "veris", "stix"):
+        said = two("alpha", "export", two.id, "--format", format_)
+        assert said.code == 0 and harmless(said.out.replace("\r", "")), (format_, said.err[-500:])
+        if format_ == "html":
+            assert "<script>" not in said.out and "<img" not in said.out
+        if format_ in ("veris", "stix"):
+            json.loads(said.out)
+    assert two.homes["alpha"]("status").code == 0
+    shown = two.show()
+    assert text[:4_000] in [row["text"] for row in shown["timeline"] if row["kind"] == "note"]

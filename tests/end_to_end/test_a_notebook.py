@@ -103,4 +103,7 @@ def test_two_members_see_each_other_write_and_vote(chain: Chain, eventually: Cal
     )
     bravo.cli_json("space", "remove", space, "alpha", "--yes", "--json")
     eventually(lambda: alpha.cli_json("space", "list", "--json")[-1]["status"] == "removed", "alpha is told")
+    for size in (1_000_000, 262_129):
+        said = alpha.cli("space", "note", space, "x" * size, code=1)
+        assert len(said.err) < 1_000 and "error: " in said.err, "refused with its limit, by command or daemon"
     alpha.cli("space", "note", space, "too late", code=5)

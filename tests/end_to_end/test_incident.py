@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -218,6 +220,58 @@ def test_the_views_are_fresh_at_all(case_of_three: Case, eventually: Callable[..
         )
         ((conflict, claims),) = one.query("SELECT conflict, json_array_length(claim) FROM v1_tasks")
         assert (conflict, claims) == (1, 2)
+
+
+def test_one_stored_byte_that_changed_is_named_and_not_folded_over(
+    case_of_three: Case, roads: Roads, eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo, charlie, case = case_of_three
+    text = "what the disk of bravo spoils"
+    spoilt = str(incident(alpha, "note", case, text)["entry"])
+    incident(charlie, "note", case, "what it does not")
+    for one in case_of_three.three:
+        eventually(
+            lambda one=one: {text, "what it does not"} <= set(texts(one, case)), "both notes came", LONG
+        )
+    for other in ("alpha", "charlie"):
+        roads.cut("bravo", other)
+    assert bravo.stop() == 0
+    change_a_byte(bravo.home / "store.sqlite", spoilt)
+    bravo.start()
+
+    [alarm] = eventually(
+        lambda: [one for one in bravo.status()["alarms"] if one["word"] == "space-damaged"],
+        "it is told",
+        LONG,
+    )
+    assert spoilt in alarm["message"] and alarm["space"] == case
+    state = json.loads(canonical(bravo, case))["state"]
+    assert [one["text"] for one in state["notes"] if one["id"] == spoilt] == [None], "nothing is read from it"
+    assert "what it does not" in texts(bravo, case)
+    incident(bravo, "note", case, "and bravo goes on")
+    assert "and bravo goes on" in texts(bravo, case)
+    for other in ("alpha", "charlie"):
+        roads.mend("bravo", other)
+    eventually(lambda: text in texts(bravo, case), "a good copy came", 2 * LONG)
+    eventually(lambda: len({canonical(one, case) for one in case_of_three.three}) == 1, "the same", LONG)
+    assert "space-damaged" not in [one["word"] for one in bravo.status()["alarms"]]
+
+
+def texts(partner: Partner, case: str) -> list[str]:
+    return [str(one["text"]) for one in json.loads(canonical(partner, case))["state"]["notes"]]
+
+
+def change_a_byte(store: Path, entry: str) -> None:
+    """Change a bit of one byte of an entry's body in the file of a store that nobody has open."""
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((body,),) = connection.execute(
+            "SELECT body FROM space_entry WHERE hex(entry_id) = ?", (entry.upper(),)
+        )
+    raw = bytearray(store.read_bytes())
+    assert raw.count(body) == 1, "it stands in one place"
+    raw[raw.index(body) + len(body) - 1] ^= 1
+    store.write_bytes(raw)
 
 
 def test_a_lead_that_is_lost_for_good_is_taken_over_by_two_of_three_and_never_by_one(

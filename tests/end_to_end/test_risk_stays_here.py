@@ -120,6 +120,16 @@ def is_held(partner: Partner, count: int) -> Callable[[], bool]:
     return all_read
 
 
+def closed_incident(alpha: Partner) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """What an incident asks that watches a vulnerability of ours."""
+    invited = ("--invite", "bravo", "--yes", "--json")
+    opened = alpha.cli_json("incident", "open", "--title", "VPN", "--type", "x", "--tlp", "green", *invited)
+    alpha.case = opened["incident"]  # type: ignore[attr-defined]
+    yield ("incident", "ioc", "add", opened["incident"], hospital.VPN, "--yes"), (0,)
+    yield ("incident", "close", opened["incident"], "--override", "over"), (0,)
+    yield ("incident", "watch", "list", opened["incident"]), (0,)
+
+
 def every_command(
     alpha: Partner, folder: Path, space: str, known: str
 ) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
@@ -207,6 +217,7 @@ def every_command(
     yield ("risk", "diff"), (0,)
     yield ("risk", "report", "-o", str(folder / "report.html")), (0,)
     yield ("risk", "exposure", "--cve", hospital.VPN, "--json"), (0,)
+    yield from closed_incident(alpha)
     yield ("risk", "exposure", "--cve", hospital.VPN, "--cve", hospital.PUMP, "--share", space, "--yes"), (0,)
     yield ("asset", "set", CANARIES[45], "--retire"), (0,)
     # ... and what others tell, who know nothing of it
@@ -315,6 +326,25 @@ def test_what_was_told_to_the_space_is_the_answer_and_nothing_else(told: Chain, 
     [body] = [bytes(body) for (body,) in bodies if b"exposure" in bytes(body)]
     told = rf"exposure as of \d{{4}}-\d{{2}}-\d{{2}}: {hospital.VPN} yes \(1-9 assets\), {hospital.PUMP} no"
     assert re.search(told.encode() + rb"\Z", body), body
+
+
+def test_a_vulnerability_of_a_closed_incident_that_is_ours_alarms_here_alone(
+    told: Chain, done: dict[str, str], eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo, _ = told
+    case = alpha.case  # type: ignore[attr-defined]
+
+    def alarms(partner: Partner) -> list[Any]:
+        return [one for one in partner.status()["alarms"] if one["word"] == "incident-found-here"]
+
+    [alarm] = eventually(lambda: alarms(alpha), "it is in `status`")
+    assert (alarm["space"], alarm["count"]) == (case, 4), "of five that have it one is retired"
+    assert hospital.VPN in alarm["message"]
+    assert canaries_in(json.dumps(alarm)) == [], "not which ones"
+    assert alarms(bravo) == []
+    shown = alpha.cli_json("incident", "show", case, "--json")
+    assert shown["recurrences"] == [] and [one["kind"] for one in shown["timeline"]][-1] == "close"
+    assert "incident-found-here" not in alpha.log_path.read_text(), "the daemon does not know it"
 
 
 def test_what_leaves_and_who_reads_it_is_shown_and_without_a_person_nothing_leaves(

@@ -15,6 +15,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.operations.incident_attachments import AttachFile, attached
 from p2pshare.operations.incidents import OpenIncident, SayInIncident, ShowIncident
+from p2pshare.operations.space_entries import RedactEntry
 from p2pshare.operations.space_membership import JoinSpace
 from p2pshare.spaces.incident_entries import IncidentObject, encode_incident
 from p2pshare.spaces.incident_telling import ATTACHMENT
@@ -90,9 +91,8 @@ def test_a_program_is_neither_attached_nor_written_out(case: Case, whole: bytes)
     with pytest.raises(RefusedError) as refused:
         run(case.alpha, AttachFile(case.id, "harmless.txt", whole))
     assert refused.value.reason == "malware"
-    exchange_of(case.alpha).say_whole(
-        EntryId.parse(case.id), whole, 1, NOW
-    )  # a member whose program does not ask
+    for _ in exchange_of(case.alpha).saying_whole(EntryId.parse(case.id), whole, 1, NOW):
+        pass  # a member whose program does not ask
     digest = case.name(whole)
     hand_over(case.id, case.alpha, case.bravo)
     with pytest.raises(RefusedError):
@@ -114,3 +114,73 @@ def test_what_is_sealed_for_a_few_is_attached_for_them_alone(case: Case) -> None
     assert len(sealed) == 2 and all(
         set(one.audience) == {id_of(case.alpha), id_of(case.bravo)} for one in sealed
     )
+
+
+def bodies(node: Node, space: str) -> list[tuple[int, bool]]:
+    """Of each part, its number, and whether its body is held."""
+    return [(one.header.number, one.body_fits()) for one in held(node, space) if one.header.kind == "part"]
+
+
+def on_disk(node: Node, text: bytes) -> bool:
+    """Whether a text stands in the store's file, or in its log."""
+    path = node.store.database.path
+    files = (path, path.with_name(path.name + "-wal"))
+    return any(text in file.read_bytes() for file in files if file.exists())
+
+
+def test_the_parts_of_a_redacted_attachment_leave_store_and_log_of_all_who_obey(case: Case) -> None:
+    mark = b"GET /the-password-is-in-here"
+    whole = (mark + b"\n") * 10_000
+    kept = run(case.alpha, AttachFile(case.id, "other.log", b"a file that stays"))
+    done = run(case.alpha, AttachFile(case.id, "proxy.log", whole))
+    hand_over(case.id, case.alpha, case.bravo)
+    assert all(on_disk(node, mark) for node in (case.alpha, case.bravo))
+    run(case.alpha, RedactEntry(case.id, done.entry))
+    before = bodies(case.alpha, case.id)
+    assert [is_held for _, is_held in before] == [True, False, False], "at once where it is said"
+    assert not on_disk(case.alpha, mark)
+    hand_over(case.id, case.alpha, case.bravo, now=NOW + 5)
+    assert bodies(case.bravo, case.id) == before and not on_disk(case.bravo, mark)
+    assert attached(case.bravo, case.id, kept.sha256) == b"a file that stays"
+    with pytest.raises(NotFoundError):
+        attached(case.bravo, case.id, done.sha256)
+    again = run(case.alpha, AttachFile(case.id, "proxy.log", whole))
+    hand_over(case.id, case.alpha, case.bravo)
+    assert attached(case.bravo, case.id, again.entry) == whole, "what was redacted can be said again"
+
+
+def test_no_copy_of_a_redacted_part_comes_back(case: Case) -> None:
+    done = run(case.alpha, AttachFile(case.id, "proxy.log", WHOLE))
+    wires = [one.wire for one in held(case.alpha, case.id)]
+    hand_over(case.id, case.alpha, case.bravo)
+    run(case.alpha, RedactEntry(case.id, done.entry))
+    hand_over(case.id, case.alpha, case.bravo, now=NOW + 5)
+    exchange = exchange_of(case.bravo)
+    exchange.entries_came(id_of(case.alpha), wires, {}, NOW + 9)
+    while exchange.spaces.go_on(NOW + 9):
+        pass
+    assert [is_held for _, is_held in bodies(case.bravo, case.id)] == [False] * 3
+    view = exchange._view_of(EntryId.parse(case.id))
+    assert view is not None
+    lacking = [one for one in view.fold.graph.vertices if not one.has_body and not view.fold.is_redacted(one)]
+    assert lacking == [], "nor is it asked for"
+
+
+def test_an_attachment_that_was_broken_off_names_nothing_and_is_attached_anew(case: Case) -> None:
+    steps = AttachFile(case.id, "proxy.log", WHOLE).steps(case.alpha, NOW)
+    assert [next(steps) for _ in range(3)] == [None] * 3
+    steps.close()  # the daemon was killed here
+    hand_over(case.id, case.alpha, case.bravo)
+    assert case.badges(case.bravo) == [] and len(bodies(case.bravo, case.id)) == 2
+    done = run(case.alpha, AttachFile(case.id, "proxy.log", WHOLE))
+    hand_over(case.id, case.alpha, case.bravo)
+    assert attached(case.bravo, case.id, done.entry) == WHOLE
+    run(case.alpha, RedactEntry(case.id, done.entry))
+    assert [is_held for _, is_held in bodies(case.alpha, case.id)][-3:] == [False] * 3
+
+
+def test_a_space_without_room_for_all_parts_gets_none(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2pshare.spaces.spaces.SPACE_BODIES_BYTES_MAX", 300_000)
+    with pytest.raises(RefusedError) as refused:
+        run(case.alpha, AttachFile(case.id, "proxy.log", WHOLE))
+    assert refused.value.reason == "space-full" and bodies(case.alpha, case.id) == []

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from shared_spaces import hand_over, id_of, partners, run
-from whole_nodes import NOW, World, befriend, take_in
+from whole_nodes import NOW, World, befriend, draft, publish, quiet, take_in
 
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.authoring import incident_label, indicator_id, indicator_object
 from p2pshare.intel.marking import Tlp
-from p2pshare.intel.observable import detect
+from p2pshare.intel.observable import Observable, detect
 from p2pshare.node.node import Node
 from p2pshare.operations.incident_indicators import (
     VALUES_AT_ONCE_MAX,
@@ -22,11 +22,13 @@ from p2pshare.operations.incident_indicators import (
     IndicatorRounds,
     IndicatorsAdded,
 )
-from p2pshare.operations.incidents import OpenIncident, ShowIncident
+from p2pshare.operations.incident_labels import LabelRounds
+from p2pshare.operations.incidents import OpenIncident, SayInIncident, ShowIncident
 from p2pshare.operations.publishing import Part
 from p2pshare.operations.space_entries import RedactEntry
 from p2pshare.operations.space_membership import InviteIntoSpace, JoinSpace
 from p2pshare.sharing.intake import Arrival
+from p2pshare.spaces.incident_entries import IncidentObject, encode_incident
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 
@@ -212,3 +214,56 @@ def test_an_introduced_member_counts_in_the_views_once_both_sides_trust(tmp_path
     case.follow(echo)
     assert [one[0] for one in case.claimed(bravo, "introduced.test.org")] == [id_of(echo).text]
     world.close()
+
+
+def test_an_object_of_a_file_has_the_incidents_label_in_the_views_and_stays_as_it_was_written(
+    case: Case,
+) -> None:
+    own = id_of(case.alpha)
+    value = detect("filed.test.org")
+    stated = indicator_object(
+        value, author=own, created=NOW, tlp=Tlp.GREEN, object_id=indicator_id(own, value), labels=("apt",)
+    )
+    frame = compress_frame(b"[" + stated + b"]")
+    added = run(case.alpha, AddIndicators(case.id, (Part(Tlp.GREEN, (frame,), 1, 0),)))
+    case.deliver()
+    assert len(added.told) == 1 and case.claimed(case.bravo, value.value)[0][1] == ("apt",), (
+        "before its entry came"
+    )
+    case.meet()
+    for node in (case.alpha, case.bravo):
+        spaces_of(node).state(EntryId.parse(case.id))
+        LabelRounds(node).step()
+        assert case.claimed(node, value.value) == [(own.text, ("apt", f"incident:{case.id}"), False)]
+        labels = "SELECT labels FROM v1_claims WHERE value = 'filed.test.org'"
+        assert node.store.database.fetch(labels) == [(f'["apt","incident:{case.id}"]',)]
+        [held] = node.store.knowledge.object_versions(indicator_id(own, value))
+        assert held.raw == stated, "no version of it that its author did not write"
+
+
+def test_nobody_labels_what_another_says(case: Case) -> None:
+    value = detect("theirs.test.org")
+    own = id_of(case.charlie)
+    object_id = indicator_id(own, value)
+    publish_value(case, value)
+    stated = indicator_object(value, author=own, created=NOW, tlp=Tlp.GREEN, object_id=object_id)
+    content = encode_incident(IncidentObject(value.type, value.value, "", stated))
+    run(case.bravo, SayInIncident(case.id, "object", content))
+    case.meet()
+    spaces_of(case.alpha).state(EntryId.parse(case.id))
+    LabelRounds(case.alpha).step()
+    assert case.claimed(case.alpha, value.value) == [(own.text, (), False)]
+
+
+def publish_value(case: Case, value: Observable) -> None:
+    done = publish(
+        case.charlie,
+        [draft(case.charlie, [value.value], Tlp.GREEN, NOW)],
+        names=["alpha"],
+        ttl_class=4,
+        is_dry_run=False,
+        now=NOW,
+        progress=quiet,
+    )
+    assert done.envelopes
+    case.deliver()

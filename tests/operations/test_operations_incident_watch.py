@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,12 +10,15 @@ from shared_spaces import hand_over, held, id_of, partners, run
 from store_rows import rows
 from whole_nodes import NOW, World, draft, publish, quiet, seen_by_daemon, take_in
 
-from p2pshare.identifiers import EntryId
+from p2pshare.envelope.payload import compress_frame
+from p2pshare.identifiers import EntryId, EnvelopeId
+from p2pshare.intel.authoring import identity_id, vulnerability_object
 from p2pshare.intel.instants import SECOND_US, format_instant
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Node
 from p2pshare.operations.assessing import Sight
+from p2pshare.operations.incident_indicators import AddIndicators
 from p2pshare.operations.incident_watch import (
     DAY_SECONDS,
     NEXT_SECONDS,
@@ -23,6 +27,7 @@ from p2pshare.operations.incident_watch import (
     WatchRounds,
 )
 from p2pshare.operations.incidents import OpenIncident, SayInIncident
+from p2pshare.operations.publishing import Part
 from p2pshare.operations.space_entries import RedactEntry
 from p2pshare.operations.space_membership import JoinSpace
 from p2pshare.operations.status import ShowStatus
@@ -58,8 +63,8 @@ class Case:
         self.say(self.alpha, "close", IncidentClosing(""))
         self.rounds = {node.config.name: WatchRounds(node) for node in self.members}
 
-    def say(self, node: Node, kind: str, body: IncidentBody, **how: object) -> str:
-        entry = run(node, SayInIncident(self.id, kind, encode_incident(body), **how)).entry  # type: ignore[arg-type]
+    def say(self, node: Node, kind: str, body: IncidentBody, *, now: int = NOW, **how: object) -> str:
+        entry = run(node, SayInIncident(self.id, kind, encode_incident(body), **how), now).entry  # type: ignore[arg-type]
         self.meet()
         return entry
 
@@ -214,3 +219,61 @@ def test_the_view_shows_what_is_watched_until_it_is_opened_again(nodes: list[Nod
     case.say(case.alpha, "reopen", IncidentClosing(""))
     case.look(case.alpha, LATER)
     assert watched(case.alpha) == []
+
+
+RULE = "indicator--5d0b1f42-3c55-4a3f-9c2c-0d1f2a3b4c5d"
+FILED = "vulnerability--7e0b1f42-3c55-4a3f-9c2c-0d1f2a3b4c5d"
+
+
+def rule_of(author: Node) -> bytes:
+    return json.dumps(
+        {
+            "type": "indicator",
+            "spec_version": "2.1",
+            "id": RULE,
+            "created": "2026-01-01T00:00:00Z",
+            "modified": "2026-01-01T00:00:00Z",
+            "created_by_ref": identity_id(id_of(author)),
+            "pattern": "title: x\nlogsource: {product: a}\ndetection:\n  s: {a: b}\n  condition: s\n",
+            "pattern_type": "sigma",
+            "valid_from": "2026-01-01T00:00:00Z",
+            "object_marking_refs": [TLP2_IDS[Tlp.GREEN]],
+        }
+    ).encode()
+
+
+@pytest.mark.parametrize("what", [RULE, "CVE-2026-4711", FILED])
+def test_a_rule_that_fires_and_a_vulnerability_that_is_seen_tell_like_a_value(
+    nodes: list[Node], what: str
+) -> None:
+    case = Case(nodes)
+    case.say(case.alpha, "reopen", IncidentClosing(""))
+    own = id_of(case.alpha)
+    typed = vulnerability_object("CVE-2026-4711", author=own, now=NOW, tlp=Tlp.GREEN)
+    filed = typed.replace(json.loads(typed)["id"].encode(), FILED.encode()).replace(b"4711", b"4712")
+    frame = compress_frame(b"[" + b",".join([rule_of(case.alpha), typed, filed]) + b"]")
+    added = run(case.alpha, AddIndicators(case.id, (Part(Tlp.GREEN, (frame,), 3, 0),)))
+    assert sorted(one.type for one in added.told) == ["cve", "cve", "sigma"]
+    for envelope_id in added.envelopes:
+        wire = case.alpha.store.log.wire(EnvelopeId.parse(envelope_id))
+        assert wire is not None
+        for taker in case.members[1:]:
+            take_in(taker, [Arrival(wire, own)], NOW)
+    case.meet()
+    run(case.bravo, Sight(what), NOW - 60)  # before the close: nothing is said again
+    case.say(case.alpha, "close", IncidentClosing(""))
+    case.look(case.bravo, LATER)
+    assert case.recurrences(case.alpha) == []
+    run(case.bravo, Sight(what, count=0), LATER)  # looked for, and not seen
+    case.look(case.bravo, LATER + 60)
+    assert case.recurrences(case.alpha) == []
+    run(case.bravo, Sight(what), LATER + 61)
+    case.look(case.bravo, LATER + 120)
+    [(by, kind, value, _)] = case.recurrences(case.alpha)
+    expected = {
+        RULE: ("sigma", RULE),
+        "CVE-2026-4711": ("cve", "CVE-2026-4711"),
+        FILED: ("cve", "CVE-2026-4712"),
+    }
+    assert (by, (kind, value)) == (id_of(case.bravo).text, expected[what])
+    assert "incident-recurrence" in case.alarms(case.charlie)

@@ -264,8 +264,9 @@ def test_kinds_of_this_space_are_asked_for_their_audience(
 
 
 def test_more_than_sixteen_heads_are_merged_before_anything_is_said(
-    members: list[Member], identities: list[Identity]
+    members: list[Member], identities: list[Identity], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("p2pshare.spaces.writing.BRANCHES_CITED_MAX", 64)
     a, b = members[:2]
     (join,) = b.say("join")
     a.hear(join.wire, identities)

@@ -524,6 +524,45 @@ def test_orphans_are_bounded_in_the_store_as_in_memory(
     assert bravo.waiting("parents") == 3
 
 
+def test_what_waits_for_nothing_is_let_go_after_two_weeks_and_comes_again_when_it_is_whole(
+    nodes: list[OneNode],
+) -> None:
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, bravo, charlie)
+    space = opening.entry_id
+    for node in (bravo, charlie):
+        node.hear(opening, of=alpha)
+    join, mine = charlie.spaces.join(space, NOW), charlie.note(space, "mine")
+    last = charlie.note(space, "and more")
+    bravo.hear(last, of=charlie)
+    assert bravo.waiting("parents") == 1
+
+    def tick(now: int) -> None:
+        while bravo.spaces.go_on(now):
+            pass
+
+    tick(NOW + service.WAITING_SECONDS_MAX - service.WAITING_SWEEP_SECONDS)
+    assert bravo.waiting("parents") == 1
+    tick(NOW + service.WAITING_SECONDS_MAX + service.WAITING_SWEEP_SECONDS)
+    assert bravo.waiting("parents") == 0 and bravo.refused() == {"later": 1}
+    assert bravo.spaces.wanted(space) == [], "nor is what it waited for asked for any more"
+    assert statuses(bravo.hear(join, mine, last, of=charlie)) == [(HELD, "")] * 3
+
+
+def test_an_invitation_of_ours_and_our_join_beside_it_wait_for_ever(nodes: list[OneNode]) -> None:
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, charlie)
+    note = alpha.note(opening.entry_id, "before")
+    invite = alpha.say(opening.entry_id, "invite", Inviting(((bravo.id, ""),)).encode())[-1]
+    assert note.entry_id in invite.header.parents
+    bravo.hear(invite, of=alpha)
+    bravo.spaces.join(opening.entry_id, NOW)
+    assert bravo.waiting("parents") == 2
+    while bravo.spaces.go_on(NOW + 10 * service.WAITING_SECONDS_MAX):
+        pass
+    assert bravo.waiting("parents") == 2
+
+
 def test_the_bytes_that_wait_are_bounded_for_each_partner(
     nodes: list[OneNode], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -445,6 +445,33 @@ def test_a_million_asks_are_answered_once_in_ten_seconds_and_nothing_goes_twice(
     assert len(replies) <= 4
 
 
+def test_no_liar_makes_heads_more_than_one_a_minute_and_six() -> None:
+    """It asks all the time, and lists other ids each time, so that there is always a question that was not asked before."""
+    world = World("L", "A", "B")
+    world.link_all()
+    space = world.joined("L", "A", "B")
+    world.run(100)
+    world.carries = lambda sender, to: to != world["A"].id
+    for number in range(720):
+        invented = AuthorHead(partner("A"), 9_000, EntryId(number.to_bytes(32, "big")))
+        liar = SpaceHeads(REAL, space, (invented,), asks=True)
+        world["L"].engine.heads_came(world["A"].id, liar, world.now)
+        world["L"].run()
+        if number % 60 == 0:
+            world["B"].note()
+        world.run(5)
+    for one in world.members.values():
+        for peer in one.partners:
+            times = [at for at, to, _ in one.heads_sent if to == peer]
+            for first, begin in enumerate(times):
+                assert all(
+                    number <= (at - begin) / travel.HEADS_SECONDS + travel.HEADS_AT_ONCE_MAX
+                    for number, at in enumerate(times[first:], start=1)
+                )
+    liars = [at for at, to, _ in world["L"].heads_sent if to == world["A"].id]
+    assert len(liars) > 50, "it is still told once a minute"
+
+
 def test_heads_with_ids_that_nobody_has_are_asked_for_ever_more_seldom() -> None:
     world = World("L", "A")
     world.link_all()

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from p2pshare.queries.status import PartnerStatus
 
 REDRAW_SECONDS = 0.1
+COMPLAINT_CHARACTERS_MAX = (
+    6_000  # of an error and of its hint: more than any path has; of what is longer the middle is left out
+)
+COMPLAINT_END_CHARACTERS = 500  # which say what is wrong
 CLEAR_LINE = "\r\x1b[K"
 UNWRITABLE_HINTS = {
     errno.EACCES: "write as a user who may, or choose another file",
@@ -124,12 +128,19 @@ def complain(error: ShareError, *, as_json: bool = False) -> None:
     except OSError:
         discard(sys.stdout)
     if as_json:
-        fields = {"message": safe(error.message), "hint": safe(error.hint)}
+        fields = {"message": _told(error.message), "hint": _told(error.hint)}
         say(json_text({"error": fields | {"reason": error.reason, "exit_code": error.exit_code}}))
         return
-    say(f"{_coloured('error:', '31')} {safe(error.message)}")
+    say(f"{_coloured('error:', '31')} {_told(error.message)}")
     if error.hint:
-        say(f"{_coloured('hint:', '36')} {safe(error.hint)}")
+        say(f"{_coloured('hint:', '36')} {_told(error.hint)}")
+
+
+def _told(text: str) -> str:
+    """Returns what an error says, harmless for a terminal: it may repeat what somebody typed, of any length."""
+    if len(text) <= COMPLAINT_CHARACTERS_MAX:
+        return safe(text)
+    return f"{safe(text[: COMPLAINT_CHARACTERS_MAX // 2])} … {safe(text[-COMPLAINT_END_CHARACTERS:])}"
 
 
 def warn(text: str) -> None:

@@ -10,6 +10,7 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
+from p2pshare.cli.finding_alarms import finding_alarms
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import ask
 from p2pshare.limits import MIB
@@ -26,6 +27,7 @@ def status(home: Path, as_json: bool) -> None:
     from p2pshare.operations.status import ShowStatus
 
     answer = ask(home, ShowStatus())
+    answer.alarms.extend(finding_alarms(home, answer.name, answer.partner_id))
     if as_json:
         console.print_json(answer)
     else:

@@ -50,7 +50,9 @@ from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_no
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
+from p2pshare.operations.incident_labels import LabelRounds
 from p2pshare.operations.incident_watch import WatchRounds
+from p2pshare.operations.interface import LongRequest
 from p2pshare.operations.lab_autorun import AutorunRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
@@ -254,6 +256,8 @@ class Running:
         self._is_staged = asyncio.Event()
         self._chain = asyncio.Lock()
         """Held while our chain or card may change: by what publishes, and by a publication in steps until it is in the log."""
+        self._entries = asyncio.Lock()
+        """Held by who writes entries in spaces, before `_chain`: those of one request stand directly behind each other."""
         self._spaces = SpaceRounds(node, writer, self._driver, self._chain)
         self._log_lock = asyncio.Lock()
 
@@ -319,11 +323,17 @@ class Running:
 
         if operation.reads_only:
             answer = await asyncio.to_thread(run)
-        elif operation.publishes or operation.changes_card:
-            async with self._chain:
-                answer = await self._writer.call(f"operation {name_of(request)}", run)
         else:
-            answer = await self._writer.call(f"operation {name_of(request)}", run)
+            async with AsyncExitStack() as turns:
+                if operation.writes_spaces:
+                    await turns.enter_async_context(self._entries)
+                if operation.publishes or operation.changes_card:
+                    await turns.enter_async_context(self._chain)
+                name = f"operation {name_of(request)}"
+                if isinstance(request, LongRequest):
+                    answer = await self._in_steps(name, request)
+                else:
+                    answer = await self._writer.call(name, run)
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
@@ -337,6 +347,14 @@ class Running:
             self._driver.wake()
             self._is_staged.set()
         return fields_of(answer)
+
+    async def _in_steps(self, name: str, request: LongRequest[Struct]) -> Struct:
+        """Do a request step after step, other work of the writer in between. Raises ShareError."""
+        steps = request.steps(self._node, int(time.time()))
+        answer: Struct | None = None
+        while answer is None:
+            answer = await self._writer.call(name, next, steps)
+        return answer
 
     def _live(self) -> Live:
         refused = dict(sorted(self._server.tally.handshakes_refused.items()))
@@ -431,6 +449,7 @@ class Running:
     async def _follow_incidents(self) -> None:
         """Send and withdraw our indicators as incidents stand, and tell what of a closed one is seen again."""
         indicators, watch = IndicatorRounds(self._node), WatchRounds(self._node)
+        labels = LabelRounds(self._node)
         while True:
             await asyncio.sleep(INCIDENT_SECONDS)
             try:
@@ -438,7 +457,10 @@ class Running:
                 async with self._chain:
                     if await self._writer(indicators.step, int(time.time())):
                         self._driver.wake()
-                if await self._writer(watch.step, int(time.time())):
+                await self._writer(labels.step)
+                async with self._entries:
+                    has_written = await self._writer(watch.step, int(time.time()))
+                if has_written:
                     self._spaces.wake()
             except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one incident
                 log_failure("incidents are not followed", error)

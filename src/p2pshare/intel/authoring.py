@@ -162,6 +162,11 @@ def indicator_object(
     return _encode(stix)
 
 
+def vulnerability_id(author: PartnerId, cve: str) -> str:
+    """Returns the id of `author`'s vulnerability of that canonical CVE id."""
+    return f"vulnerability--{named_id(f'{author.text}:cve:{cve}')}"
+
+
 def vulnerability_object(cve: str, *, author: PartnerId, now: int, tlp: Tlp) -> bytes:
     """Returns a vulnerability named by its canonical CVE id, as JSON. It is no indicator: a CVE id is no
     pattern to detect.
@@ -175,7 +180,7 @@ def vulnerability_object(cve: str, *, author: PartnerId, now: int, tlp: Tlp) -> 
         {
             "type": "vulnerability",
             "spec_version": "2.1",
-            "id": f"vulnerability--{named_id(f'{author.text}:cve:{cve}')}",
+            "id": vulnerability_id(author, cve),
             "created_by_ref": identity_id(author),
             "created": _format_seconds(min(begun, now)),
             "modified": _format_seconds(now),

@@ -7,6 +7,7 @@ from a file or a partner passes `safe` before a person sees it, and no canonical
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
 from p2pshare.limits import EXAMPLE_CHARACTERS_MAX
 from p2pshare.lookalikes import INVISIBLE
@@ -30,6 +31,27 @@ def safe(text: str) -> str:
     if text.isprintable() and not INVISIBLE.search(text):
         return text
     return "".join(character if _shows(character) else _escape(ord(character)) for character in text)
+
+
+def escaped_json(text: bytes) -> bytes:
+    """Returns JSON in which every character that is not printable is an escape (RFC 8259, section 7): such characters stand in strings alone,
+    so a reader sees the same, and a terminal obeys none."""
+    found = text.decode("utf-8")
+    lines = found.split("\n")
+    if all(line.isprintable() and not INVISIBLE.search(line) for line in lines):
+        return text
+    return "\n".join(map(_escaped_line, lines)).encode("utf-8")
+
+
+def _escaped_line(line: str) -> str:
+    return "".join(
+        one if _shows(one) else "".join(f"\\u{unit:04x}" for unit in _utf16_units(one)) for one in line
+    )
+
+
+def _utf16_units(character: str) -> Iterator[int]:
+    raw = character.encode("utf-16-be")
+    yield from (int.from_bytes(raw[place : place + 2], "big") for place in range(0, len(raw), 2))
 
 
 def _shows(character: str) -> bool:

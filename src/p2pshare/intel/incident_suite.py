@@ -21,6 +21,7 @@ import msgspec
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.authoring import NAMESPACE, identity_id, identity_object, named_id, pattern_of
+from p2pshare.intel.display import escaped_json
 from p2pshare.intel.incident_record import (
     IncidentRecord,
     Told,
@@ -111,7 +112,7 @@ def incident_bundle(record: IncidentRecord) -> bytes:
         "id": f"bundle--{named_id(f'incident-export:{record.incident}:{record.changed}')}",
         "objects": [*unique.values()],
     }
-    return msgspec.json.encode(bundle)
+    return escaped_json(msgspec.json.encode(bundle))
 
 
 def _identities(record: IncidentRecord) -> Iterable[Stix]:

@@ -35,6 +35,7 @@ from p2pshare.knowledge import (
     claims,
     derivations,
     feed,
+    labelling,
     out_of_effect,
     own_findings,
     publication_parts,
@@ -310,6 +311,14 @@ class Knowledge(KnowledgeReading):
         one that never is tells nothing."""
         with self._database.transaction() as writer:
             own_findings.note(writer, self._vocabulary, findings, now)
+
+    def add_label(self, author: PartnerId, object_ids: Collection[str], label: str) -> None:
+        """Add a label to the current claims out of objects of these ids by this author, where it lacks."""
+        if not self._read(labelling.lacking, author, object_ids, label):
+            return
+        with self._database.transaction() as writer:
+            claims = labelling.lacking(writer, author, object_ids, label)
+            labelling.add_label(writer, self._vocabulary, claims, label)
 
     def put_part(self, source: EnvelopeOrigin, part: PublicationPart) -> None:
         """Note of which publication an envelope is a part. Repeating changes nothing."""

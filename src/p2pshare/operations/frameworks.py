@@ -26,7 +26,7 @@ from p2pshare.intel.playbooks.quorum import QuorumTally
 from p2pshare.jcs import jcs_bytes
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.incidents import AMBER_STRICT
-from p2pshare.operations.interface import Query, Request, Several
+from p2pshare.operations.interface import LongRequest, Query, Request, Several
 from p2pshare.operations.spaces import (
     TLP_LABELS,
     AmbiguousId,
@@ -399,14 +399,14 @@ def entry_shown(
 # --- writing -----------------------------------------------------------------------------------------
 
 
-class ImportPlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-import"):
+class ImportPlaybook(LongRequest[PlaybookWritten], frozen=True, tag="playbook-import"):
     """Put a playbook into the framework of that id, byte for byte. `review`: until when its owner looks at it again."""
 
     id: Called
     raw: Annotated[bytes, Meta(max_length=PLAYBOOK_BYTES_MAX)]
     review: Annotated[int, Meta(ge=0, le=253_402_300_799)] = 0
 
-    def run(self, node: Node, now: int, progress: Progress) -> PlaybookWritten:
+    def steps(self, node: Node, now: int) -> Iterator[PlaybookWritten | None]:
         row = space_called(node.store, self.id, FRAMEWORK)
         held, own = framework_here(node, row), node.identity.partner_id
         standing = standing_of(self.raw)
@@ -438,15 +438,18 @@ class ImportPlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-import
         )
         same = [one for one in before if one.said == said]
         if same:
-            return _written_of(row, same[-1].vertex.entry_id, said, is_new=False)
-        with node.store.transaction():
-            if not holds_parts(node.store.database, row, own, said.raw_digest):
-                try:
-                    exchange_of(node).say_whole(row.space, self.raw, row.tlp, now, _readers(held))
-                except RefusedError as error:
-                    raise who_may(node, row, error) from None
-            entry = written(node, row, SpaceStatement("playbook", encode_framework(said), row.tlp), now).entry
-        return _written_of(row, EntryId.parse(entry), said, is_new=True)
+            yield _written_of(row, same[-1].vertex.entry_id, said, is_new=False)
+            return
+        if not holds_parts(node.store.database, row, own, said.raw_digest):
+            yield None
+            try:
+                for _ in exchange_of(node).saying_whole(row.space, self.raw, row.tlp, now, _readers(held)):
+                    yield None
+            except RefusedError as error:
+                raise who_may(node, row, error) from None
+            yield None
+        entry = written(node, row, SpaceStatement("playbook", encode_framework(said), row.tlp), now).entry
+        yield _written_of(row, EntryId.parse(entry), said, is_new=True)
 
 
 def _readers(held: HeldFramework) -> tuple[PartnerId, ...]:

@@ -8,6 +8,7 @@ hash that somebody claims, is neither attached nor written out.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -16,10 +17,10 @@ from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.store import StoreReading
 from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT, attachments, parts_in, state_of
-from p2pshare.operations.interface import Request
+from p2pshare.operations.interface import LongRequest
 from p2pshare.operations.spaces import (
     TLP_LABELS,
     Called,
@@ -30,6 +31,7 @@ from p2pshare.operations.spaces import (
     who_may,
     written,
 )
+from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.incident_entries import IncidentObject, encode_incident
 from p2pshare.spaces.incident_telling import ATTACHMENT
 from p2pshare.spaces.parts import CONTENT_MISSING, PART_BYTES_MAX, PARTS_MAX, assemble
@@ -58,9 +60,9 @@ class FileAttached(Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-class AttachFile(Request[FileAttached], frozen=True, tag="incident-attach"):
-    """Attach a file to the incident of that id under a name: its parts and the entry that names it, all or nothing. Parts that are here already are
-    not written again."""
+class AttachFile(LongRequest[FileAttached], frozen=True, tag="incident-attach"):
+    """Attach a file to the incident of that id under a name: its parts, an entry a step, and last, directly behind them, the entry that names it.
+    Parts that another entry names, and that are all here, are not written again."""
 
     id: Called
     name: Annotated[str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
@@ -68,7 +70,7 @@ class AttachFile(Request[FileAttached], frozen=True, tag="incident-attach"):
     tlp: Tlp | None = None
     audience: Invited = ()
 
-    def run(self, node: Node, now: int, progress: Progress) -> FileAttached:
+    def steps(self, node: Node, now: int) -> Iterator[FileAttached | None]:
         row = space_called(node.store, self.id, INCIDENT)
         require_harmless(node.store, self.whole)
         exchange, own = exchange_of(node), node.identity.partner_id
@@ -86,18 +88,22 @@ class AttachFile(Request[FileAttached], frozen=True, tag="incident-attach"):
         who = tuple(sorted(audience))
         digest = hashlib.sha256(self.whole).digest()
         content = encode_incident(IncidentObject(ATTACHMENT, digest.hex(), self.name, b""))
-        with node.store.transaction():
-            if audience or not _is_held(node, row, digest):
-                try:
-                    exchange.say_whole(row.space, self.whole, tlp, now, who)
-                except RefusedError as error:
-                    raise who_may(node, row, error) from None
-            entry = written(node, row, SpaceStatement("object", content, tlp, who), now).entry
-        return FileAttached(row.space.text, entry, digest.hex())
+        if audience or not _is_attached(node, row, exchange.spaces.state(row.space), digest):
+            yield None
+            try:
+                for _ in exchange.saying_whole(row.space, self.whole, tlp, now, who):
+                    yield None
+            except RefusedError as error:
+                raise who_may(node, row, error) from None
+            yield None
+        entry = written(node, row, SpaceStatement("object", content, tlp, who), now).entry
+        yield FileAttached(row.space.text, entry, digest.hex())
 
 
-def _is_held(node: NodeReading, row: SpaceRow, digest: bytes) -> bool:
-    return assemble(digest, parts_in(node, row)) is not None
+def _is_attached(node: NodeReading, row: SpaceRow, state: SpaceState, digest: bytes) -> bool:
+    """Returns whether a file is here that an entry names which stands: then its parts stay as long as that does."""
+    is_named = any(one.digest == digest.hex() for one in attachments(state))
+    return is_named and assemble(digest, parts_in(node, row)) is not None
 
 
 def attached(node: NodeReading, incident: str, what: str) -> bytes:

@@ -24,7 +24,7 @@ from msgspec import Meta, Struct
 from p2pshare.envelope.payload import compress_frame, inflate_frame
 from p2pshare.errors import AuthorError, RefusedError, ShareError
 from p2pshare.identifiers import EntryId, PartnerId
-from p2pshare.intel.authoring import identity_object
+from p2pshare.intel.authoring import identity_object, incident_label
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.incident_words import as_word
 from p2pshare.intel.marking import Tlp
@@ -152,6 +152,8 @@ class AddIndicators(Request[IndicatorsAdded], frozen=True, tag="incident-add-ind
                 entries = _write(node, row, fresh, tuple(sorted(audience)), now)
                 if prepared is not None:
                     envelopes = [one.text for one in seal(node, prepared.terms, kept, now, progress)]
+                    label, ids = incident_label(row.space.text), {one.object_id for one in fresh}
+                    node.store.knowledge.add_label(own, ids, label)
         told = [
             IndicatorTold(entry, one.said.type, one.said.value, one.object_id)
             for entry, one in zip(entries, fresh, strict=True)

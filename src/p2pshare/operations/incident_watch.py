@@ -4,6 +4,7 @@ Rules:
 
 1. Watched is what a closed incident says for all its members: its values, rules and vulnerabilities, for so many days after its close. What is sealed
    for a few is watched here alone.
+   A rule is named by the id of its object, a vulnerability by its CVE id: what is said of those objects says that they were seen.
 2. `recurrence` is written by itself for an own sighting, and for a claim that is TLP:CLEAR: of others' envelopes nobody knows who can read them, so of
    a stricter claim it is not known that every member may have it. Of our own claims it is known. Everything else alerts here alone.
 3. Nothing is told of a value that is sealed, or in an incident whose content names its readers; nor is a sighting of what is marked
@@ -15,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -25,14 +27,16 @@ from msgspec import Meta, Struct
 from p2pshare.envelope.entry import BODY_SALT_BYTES
 from p2pshare.errors import NotFoundError, RefusedError, ShareError
 from p2pshare.identifiers import EntryId, PartnerId
-from p2pshare.intel.authoring import incident_label
+from p2pshare.intel.assessing import Assessment
+from p2pshare.intel.authoring import incident_label, vulnerability_id
+from p2pshare.intel.checks import is_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.limits import VALUE_BYTES_MAX
 from p2pshare.node.node import WATCH_DAYS, Node, NodeReading, Progress
 from p2pshare.node.store import StoreReading
-from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT, state_of
+from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT, state_of, stix_id_of
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.operations.spaces import Called, SpaceWritten, space_called, written
 from p2pshare.spaces.fold import SpaceState
@@ -51,17 +55,22 @@ PAUSE_SECONDS = 60  # between two looks where nothing came: then what waits for 
 NEXT_SECONDS = 600  # after which the next member in order tells of a claim: the lead is away
 VALUES_AT_ONCE = 256  # looked up in one call of the writer: some 5 ms
 
+ASSESSMENTS_LOOKED_AT = 64  # of one object, the newest: as many wait of one organisation
+CVE = "cve"
+
 SIGHTING, CLAIM = "sighting", "claim"
 
 
 @dataclass(frozen=True)
 class IncidentWatch:
-    """The watch of one closed incident. `values`: each with whether all members know it, and the entry that tells it."""
+    """The watch of one closed incident. `values`: each with whether all members know it, and the entry that tells it. `objects`: of a rule, or a
+    vulnerability, the ids of the objects that state it: it is seen when one of them is."""
 
     row: SpaceRow
     closed_at: int
     until: int
     values: Mapping[tuple[str, str], tuple[bool, EntryId]]
+    objects: Mapping[tuple[str, str], frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -92,16 +101,23 @@ def watch_of(
     if now >= until:
         return None
     values: dict[tuple[str, str], tuple[bool, EntryId]] = {}
+    objects: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for vertex in fold.by_kind["object"]:
         read = readable_object(vertex, fold)
         if read is None or read.type == ATTACHMENT:
             continue
+        if is_id(read.value):
+            objects[read.type, read.value].add(read.value)
+        elif read.type == CVE:
+            typed = vulnerability_id(vertex.author, read.value)
+            objects[read.type, read.value] |= {typed, stix_id_of(read.stix) or typed}
         said = fold.content(vertex, IncidentObject)
         if said is not None:
             values[said.type, said.value] = True, vertex.entry_id
         else:
             values.setdefault((read.type, read.value), (False, vertex.entry_id))
-    return IncidentWatch(row, closed_at, until, values)
+    stating = {value: frozenset(ids) for value, ids in objects.items()}
+    return IncidentWatch(row, closed_at, until, values, stating)
 
 
 def seen_again(
@@ -124,6 +140,12 @@ def seen_again(
             assert seen.last_seen is not None
             is_tellable = is_open and seen.tlp <= Tlp.AMBER  # what every sighting is at least
             yield SeenAgain(observable.type, observable.value, SIGHTING, seen.last_seen, is_tellable)
+        for object_id in sorted(watch.objects.get((observable.type, observable.value), ())):
+            for said in store.knowledge.assessments(object_id, ASSESSMENTS_LOOKED_AT):
+                is_sighting = said.kind is Assessment.SIGHTING and said.count > 0
+                if said.reporter == own and is_sighting and said.seen_at >= watch.closed_at:
+                    is_tellable = is_open and said.tlp <= Tlp.AMBER
+                    yield SeenAgain(observable.type, observable.value, SIGHTING, said.seen_at, is_tellable)
         for claim in claims.get(observable, ()):
             if (
                 claim.is_out

@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import DecodeError, Meta, Struct
+from msgspec import json as msgspec_json
 
 from p2pshare.errors import AuthorError, PeerError
 from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.intel.checks import is_id
 from p2pshare.intel.duty_templates import DutyTemplate
 from p2pshare.intel.incident_record import IncidentRecord, ToldDuty
 from p2pshare.intel.marking import Tlp
@@ -27,6 +29,7 @@ from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.operations.space_links import news_of
 from p2pshare.operations.space_standing import Standing, standing_of
 from p2pshare.operations.spaces import (
+    NOTE_BYTES_MAX,
     TLP_LABELS,
     Called,
     Invited,
@@ -128,6 +131,12 @@ class SayInIncident(Request[SpaceWritten], frozen=True, tag="incident-say"):
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
         row = space_called(node.store, self.id, INCIDENT)
+        if len(self.content) > NOTE_BYTES_MAX:
+            raise AuthorError(
+                f"an entry says at most {NOTE_BYTES_MAX:,} bytes, this one {len(self.content):,}",
+                hint="say it in several, or `p2pshare incident attach` a file",
+                reason="oversized",
+            )
         content = checked_content(self.kind, self.content)
         tlp = row.tlp if self.tlp is None else int(self.tlp)
         own = node.identity.partner_id
@@ -316,6 +325,19 @@ def missing_attachments(node: NodeReading, row: SpaceRow, state: SpaceState) -> 
             part = decode_part(content)
             said[author, part.digest, part.count].add(part.index)
     return named - {digest.hex() for (_, digest, count), found in said.items() if len(found) == count}
+
+
+class _Identified(Struct):
+    id: str = ""
+
+
+def stix_id_of(stix: bytes) -> str:
+    """Returns the id of the STIX object that came with an entry; "" where it is none: its author may write anything."""
+    with suppress(DecodeError, RecursionError):
+        found = msgspec_json.decode(stix, type=_Identified).id
+        if is_id(found):
+            return found
+    return ""
 
 
 def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[str, Any]]:

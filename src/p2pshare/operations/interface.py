@@ -7,6 +7,7 @@ a constructor does not look at them, `crossing.py` does.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct
@@ -36,6 +37,21 @@ class Query(Request[A], Generic[A], frozen=True):
     @abstractmethod
     def run(self, node: NodeReading, now: int, progress: Progress) -> A:
         """Do it as `Request.run` does."""
+
+
+class LongRequest(Request[A], Generic[A], frozen=True):
+    """A request that is done in steps, each a call of the writer's thread: others write in between, but for our own entries in spaces."""
+
+    @abstractmethod
+    def steps(self, node: Node, now: int) -> Iterator[A | None]:
+        """Do a step a call; yields None between two, and the answer last. Raises ShareError, with the steps before done."""
+
+    def run(self, node: Node, now: int, progress: Progress) -> A:
+        """Do all steps at once."""
+        for answer in self.steps(node, now):
+            if answer is not None:
+                return answer
+        raise AssertionError("the last step has the answer")
 
 
 class Several(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, Struct
@@ -23,7 +23,7 @@ from p2pshare.limits import ENTRY_BODY_BYTES_MAX
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.incident_attachments import require_harmless
 from p2pshare.operations.incidents import AMBER_STRICT, fold_of
-from p2pshare.operations.interface import Query, Request, Several
+from p2pshare.operations.interface import LongRequest, Query, Request, Several
 from p2pshare.operations.space_standing import standing_of
 from p2pshare.operations.spaces import (
     TLP_LABELS,
@@ -165,9 +165,9 @@ class SayInLab(Request[SpaceWritten], frozen=True, tag="lab-say"):
         return written(node, row, SpaceStatement(self.kind, content, row.tlp, audience), now)
 
 
-class PutInLab(Request[SpaceWritten], frozen=True, tag="lab-put"):
-    """Write a rule, a remedy, or a sample with its content into the lab of that id: the entry that names `whole` by its SHA-256, and its parts, all
-    or nothing. Parts that are here already are not written again."""
+class PutInLab(LongRequest[SpaceWritten], frozen=True, tag="lab-put"):
+    """Write a rule, a remedy, or a sample with its content into the lab of that id: the entry that names `whole` by its SHA-256, behind its parts,
+    an entry a step. Parts that are here already are not written again."""
 
     id: Called
     kind: PutKind
@@ -176,7 +176,7 @@ class PutInLab(Request[SpaceWritten], frozen=True, tag="lab-put"):
     tlp: Tlp | None = None
     """Of the content and its entry; None: as the lab is marked."""
 
-    def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
+    def steps(self, node: Node, now: int) -> Iterator[SpaceWritten | None]:
         row = space_called(node.store, self.id, LAB)
         said: Any = READERS[self.kind](checked_lab_content(self.kind, self.content))
         if said.digest != hashlib.sha256(self.whole).digest() or said.size != len(self.whole):
@@ -186,13 +186,15 @@ class PutInLab(Request[SpaceWritten], frozen=True, tag="lab-put"):
         _require_effect(node, row, self.kind, self.content)
         tlp = row.tlp if self.tlp is None else int(self.tlp)
         audience = _readers(node, row, tlp)
-        with node.store.transaction():
-            if audience or not self._is_held(node, row, said.digest):  # who came later gets its own
-                try:
-                    exchange_of(node).say_whole(row.space, self.whole, tlp, now, audience)
-                except RefusedError as error:
-                    raise who_may(node, row, error) from None
-            return written(node, row, SpaceStatement(self.kind, self.content, tlp), now)
+        if audience or not self._is_held(node, row, said.digest):  # who came later gets its own
+            yield None
+            try:
+                for _ in exchange_of(node).saying_whole(row.space, self.whole, tlp, now, audience):
+                    yield None
+            except RefusedError as error:
+                raise who_may(node, row, error) from None
+            yield None
+        yield written(node, row, SpaceStatement(self.kind, self.content, tlp), now)
 
     @staticmethod
     def _is_held(node: Node, row: SpaceRow, digest: bytes) -> bool:

@@ -7,7 +7,7 @@ and what was mended is gone when the inventory says so. Instants are seconds, ha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import apsw
@@ -330,6 +330,19 @@ def _answer(store: RiskFile, name: str, now: int) -> ExposureAnswer:
     )
     bucket = bucket_of(int(str(assets)))
     return ExposureAnswer(name, YES if bucket else NO, bucket, now)
+
+
+def assets_with(store: RiskFile, names: Collection[str]) -> dict[str, int]:
+    """Returns of each vulnerability on how many assets it is, or may be; candidates do not count. For this machine alone."""
+    found = {}
+    for name in sorted(names):
+        ((assets,),) = store.fetch(
+            """SELECT count(DISTINCT e.asset) FROM exposed e JOIN vulnerability v ON v.id = e.vulnerability
+            WHERE v.name = ? AND e.state >= 4 AND e.match > 0""",
+            (name,),
+        )
+        found[name] = int(str(assets))
+    return found
 
 
 # --- what is named -----------------------------------------------------------------------------------

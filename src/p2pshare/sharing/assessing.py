@@ -19,6 +19,7 @@ from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.assessing import Target
+from p2pshare.intel.authoring import vulnerability_id
 from p2pshare.intel.checks import is_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
@@ -47,18 +48,24 @@ class Said:
 
 
 def find_targets(store: StoreReading, what: str) -> dict[Target, Tlp]:
-    """Returns the objects behind a value or an object id, one for each author, with their markings.
+    """Returns the objects behind a value or an object id, one for each author, with their markings. Those behind a CVE id are the
+    vulnerabilities that partners published under it as a value.
 
     Raises AuthorError when it is neither, NotFoundError when nothing is known of it.
     """
     found: dict[Target, Tlp] = {}
-    if is_id(what):
-        for version in store.knowledge.object_versions(what):
+    observable = None if is_id(what) else detect(what)
+    object_ids = [what]
+    if observable is not None and observable.type == "cve":
+        object_ids = [vulnerability_id(author, observable.value) for author in store.partners.names()]
+        observable = None
+    if observable is None:
+        versions = ((one, version) for one in object_ids for version in store.knowledge.object_versions(one))
+        for object_id, version in versions:
             if version.is_current:
-                target = Target(what, version.author)
+                target = Target(object_id, version.author)
                 found[target] = max(found.get(target, version.tlp), version.tlp)
     else:
-        observable = detect(what)
         for claim in store.knowledge.lookup([observable]).get(observable, ()):
             if not claim.is_revoked:
                 target = Target(claim.object_id, claim.author, observable)

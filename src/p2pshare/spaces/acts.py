@@ -119,6 +119,9 @@ class Plain:
         return pack({})
 
 
+PLAIN = Plain()
+"""What is read: one for all, as there are tens of thousands in a large space."""
+
 Act = Opening | Inviting | Removal | Handover | Takeover | Ack | Rekey | Redaction | Plain
 
 
@@ -131,7 +134,7 @@ def decode_plain(content: bytes) -> Plain:
     reader = Reader(content)
     reader.map(0)
     reader.end()
-    return Plain()
+    return PLAIN
 
 
 def _opening(reader: Reader) -> Opening:

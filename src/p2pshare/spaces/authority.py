@@ -154,6 +154,8 @@ class Authority:
         self._lead_role = lead_role
         self._ballot = Ballot()
         self._terms: list[Term] = []
+        self._followers: defaultdict[Term, list[tuple[Term, Past]]] = defaultdict(list)
+        """Of a term, those whose past has it at the top, with that past."""
         self._won: list[tuple[Candidacy, Term]] = []
         self.members: dict[PartnerId, Membership] = {}
         self._by_bit: list[Vertex] = []
@@ -177,7 +179,7 @@ class Authority:
 
     def begin(self, count: int) -> Iterator[None]:
         """Make ready to judge the first `count` entries; yields between small steps."""
-        vertices, forks = self._graph.vertices, [list(twins) for twins in self._graph.forks()]
+        vertices, forks = self._graph.vertices, list(self._graph.forks())
         for start in range(0, count, STEP_FLAGS):
             for vertex in vertices[
                 start : min(start + STEP_FLAGS, count)
@@ -188,6 +190,8 @@ class Authority:
             author = twins[0].author
             if author not in self._forks:
                 self._forks[author] = Forks(self._fork_bits)
+            if twins[-1].place >= count:  # what came meanwhile is of the next fold
+                twins = [twin for twin in twins if twin.place < count]
             self._forks[author].add(twins)
             self._fork_bits += len(twins)
             if number % STEP_FORKS == STEP_FORKS - 1:
@@ -453,8 +457,7 @@ class Authority:
         line = 0
         for top in past.tops:
             line |= top.line
-        for follower in term.followers:
-            its_past = follower.vertex.past
+        for follower, its_past in self._followers.get(term, ()):
             if follower.bit & line and its_past.holds(vertex):
                 if not self._is_disowned_act(vertex, its_past):
                     return ""
@@ -602,6 +605,7 @@ class Authority:
         self._terms.append(term)
         settled = 0
         for before in vertex.past.tops:
+            self._followers[before].append((term, vertex.past))
             settled |= self._acts_under(before, vertex.past) | self._settled[before]
         self._settled[term] = settled
         return term
@@ -670,11 +674,12 @@ class Authority:
             ):
                 terms.add(term)
                 best = term.number
-        return _by_id(term for term in terms if term.number == best)
+        tops = _by_id(term for term in terms if term.number == best)
+        return next((past.tops for past in pasts if past.tops == tops), tops)  # the same object, mostly
 
 
 def _by_id(terms: Iterable[Term]) -> tuple[Term, ...]:
-    return tuple(sorted(terms, key=lambda term: term.vertex.entry_id))
+    return tuple(sorted(terms, key=lambda term: term.entry_id))
 
 
 def _reads(row: EntryKind, vertex: Vertex) -> bool:

@@ -61,10 +61,14 @@ class Effects:
             after = [0] * count
             yield from self._descend(after, marks)
         for start in range(0, count, STEP_ENTRIES):
+            redacted = len(self.redacted)
             for vertex in vertices[start : min(start + STEP_ENTRIES, count)]:
                 if vertex.kind == "redact":
                     vertex.code = self._code(vertex, after[vertex.place] if after else 0)
                     self._note_redaction(vertex)
+                    if len(self.redacted) - redacted > STEP_ENTRIES:
+                        redacted = len(self.redacted)
+                        yield
             yield
         for start in range(0, count, STEP_ENTRIES):
             for vertex in vertices[start : min(start + STEP_ENTRIES, count)]:
@@ -110,9 +114,16 @@ class Effects:
         assert vertex.void or isinstance(vertex.act, Redaction)
         if isinstance(vertex.act, Redaction) and not vertex.void:
             if vertex.code == "":
-                self.redacted.add(vertex.act.entry)
+                self._redact(vertex.act.entry)
             elif self._find(vertex.act.entry) is None:
                 self.redactions_of_absent.add(vertex.act.entry)
+
+    def _redact(self, entry_id: EntryId) -> None:
+        """Note an entry as redacted, and with it the parts of what it names."""
+        named = self._find(entry_id)
+        if named is not None and entry_id not in self.redacted:
+            self.redacted.update(part.entry_id for part in self._graph.parts_before(named))
+        self.redacted.add(entry_id)
 
     def _find(self, entry_id: EntryId) -> Vertex | None:
         found = self._graph.get(entry_id)

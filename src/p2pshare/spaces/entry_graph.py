@@ -21,6 +21,7 @@ from heapq import heappop, heappush
 from p2pshare.envelope.entry import EntryHeader
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import SPACE_BODIES_BYTES_MAX, SPACE_ENTRIES_MAX
+from p2pshare.spaces.parts import PART, PARTS_MAX
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
 
 
@@ -97,6 +98,20 @@ class EntryGraph:
         for author, numbers in self._forks.items():
             for number in sorted(numbers):
                 yield self._by_number[author][number]
+
+    def parts_before(self, vertex: Vertex) -> list[Vertex]:
+        """Returns the entries `part` that stand directly before an entry in the numbers of its author, with merges between: the whole that it
+        names. None of a part, and none beyond a number that is used twice."""
+        found: list[Vertex] = []
+        number = vertex.number - 1
+        while vertex.kind != PART and number > 0 and len(found) < PARTS_MAX:
+            before = self.with_number(vertex.author, number)
+            if len(before) != 1 or before[0].kind not in (PART, "merge"):
+                break
+            if before[0].kind == PART:
+                found.append(before[0])
+            number -= 1
+        return found
 
     # --- what is taken in: rules 13 to 16 ----------------------------------------------------------
 

@@ -15,6 +15,7 @@ from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.errors import AuthorError, PeerError
 from p2pshare.identifiers import PartnerId
 
+PART = "part"
 PART_BYTES_MAX = 196_608  # 192 KiB: an entry's body with room for the rest
 PARTS_MAX = 86  # of one whole: 16 MiB
 CONTENT_MISSING = "content-missing"

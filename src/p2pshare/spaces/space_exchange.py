@@ -15,11 +15,11 @@ Everything runs in the writer thread.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pshare.envelope.entry import REAL, EntryHeader, VerifiedEntry, decode_entry, without_body
-from p2pshare.errors import NotFoundError, PeerError, StoreError
+from p2pshare.errors import NotFoundError, PeerError, RefusedError, StoreError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import INTRODUCED_CARD_BYTES_MAX, TTL_CLASS_BY_NAME
@@ -35,7 +35,7 @@ from p2pshare.spaces.framework_views import FrameworkViews
 from p2pshare.spaces.heads import SpaceHeads
 from p2pshare.spaces.incident_views import IncidentViews
 from p2pshare.spaces.lab_views import LabViews
-from p2pshare.spaces.parts import CONTENT_MISSING, assemble, split
+from p2pshare.spaces.parts import CONTENT_MISSING, PART, assemble, split
 from p2pshare.spaces.space_store import WAITS_FOR_CARD, WAITS_FOR_PARENTS, SpaceStore, StoredEntry
 from p2pshare.spaces.spaces import ALREADY_HELD, HELD, WAITS, EntryVerdict, Spaces
 from p2pshare.spaces.travel import EntriesParcel, HeadsParcel, Parcel, SpaceTravel, SpaceView
@@ -319,18 +319,22 @@ class SpaceExchange:
 
     # --- what is larger than an entry --------------------------------------------------------------
 
-    def say_whole(
+    def saying_whole(
         self, space: EntryId, whole: bytes, tlp: int, now: int, audience: tuple[PartnerId, ...] = ()
-    ) -> bytes:
-        """Write content of any size up to 16 MiB as entries `part`, all or none. Returns its SHA-256, by which others name it.
+    ) -> Iterator[None]:
+        """Write content of any size up to 16 MiB as entries `part`; yields between two of them. What names it by its SHA-256 is written directly
+        behind: a redaction of that takes the parts along.
 
-        Raises AuthorError `oversized`, and as `Spaces.say`.
+        Raises AuthorError `oversized`, RefusedError where there is no room for all, and as `Spaces.say`.
         """
         pieces = split(whole)
-        with self._node.store.transaction():
-            for piece in pieces:
-                self.spaces.say(space, SpaceStatement("part", piece.encode(), tlp, audience), now)
-        return pieces[0].digest
+        reason = self.spaces.room_for(space, len(pieces) + 1, len(whole))
+        if reason:
+            raise RefusedError("there is no room in this space for all parts of it", reason=reason)
+        for number, piece in enumerate(pieces):
+            if number:
+                yield
+            self.spaces.say(space, SpaceStatement(PART, piece.encode(), tlp, audience), now)
 
     def whole(self, space: EntryId, digest: bytes) -> bytes:
         """Returns the content with that SHA-256. Raises NotFoundError `content-missing` until all its parts are held; `unknown-space`."""
@@ -340,7 +344,7 @@ class SpaceExchange:
         said = (
             (entry.header.author, entry.content())
             for entry in self._store.entries(row)
-            if entry.header.kind == "part" and entry.body_fits()
+            if entry.header.kind == PART and entry.body_fits()
         )
         found = assemble(digest, said)
         if found is None:

@@ -489,6 +489,16 @@ class SpaceReading:
         )
         return [(EntryId(entry), how, seen_at) for entry, how, seen_at in rows]
 
+    def watched(self, value_type: str, now: int) -> list[tuple[EntryId, str, str]]:
+        """Returns (incident, title, value) of what is watched of a type, as the daemon last noted it."""
+        rows = self._fetch(
+            """SELECT s.space_id, s.title, w.value FROM incident_watch w JOIN space s ON s.id = w.space
+            WHERE w.value_type = ? AND w.until > ? AND s.space_id NOT IN (SELECT g.space_id FROM space_purged g)
+            ORDER BY s.id, w.value""",
+            (value_type, now),
+        )
+        return [(EntryId(space), title, value) for space, title, value in rows]
+
     def is_purged(self, space: EntryId) -> bool:
         """Returns whether a person has purged this space from this node."""
         return bool(self._fetch("SELECT 1 FROM space_purged WHERE space_id = ?", (bytes(space),)))
@@ -691,6 +701,14 @@ class SpaceStore(SpaceReading):
     def drop_waiting(self, row: int) -> None:
         with self._database.transaction(frees_space=True) as writer, overwriting(writer):
             writer.execute("DELETE FROM space_waiting WHERE id = ?", (row,))
+
+    def waits_since_before(self, instant: int, own: PartnerId, limit: int) -> list[WaitingEntry]:
+        """Returns what has waited since before an instant, the oldest first; not our own, nor an invitation of ours."""
+        rows = self._fetch(
+            f"{_WAITING} WHERE w.received_at < ? AND NOT w.names_us AND w.author != ? ORDER BY w.id LIMIT ?",
+            (instant, bytes(own), limit),
+        )
+        return [_waiting_of(row) for row in rows]
 
     def end_waiting(self, entry_id: EntryId, reason: str) -> None:
         """Let an entry wait no more: it is held, or refused."""

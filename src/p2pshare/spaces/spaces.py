@@ -51,6 +51,7 @@ from p2pshare.limits import (
     INTRODUCED_CARD_BYTES_MAX,
     MIB,
     SPACE_BODIES_BYTES_MAX,
+    SPACE_ENTRIES_MAX,
     SPACE_INVITATIONS_MAX,
     SPACE_WAITING_BYTES_MAX,
     SPACE_WAITING_FOR_CARD_MAX,
@@ -86,6 +87,11 @@ FOLD_PAUSE_SECONDS = 10  # between two whole folds for what comes; who asks has 
 SMALL_SPACE_ENTRIES = (
     1_000  # folded once a second, in some 30 ms: entries wait for it, for who may have them follows from it
 )
+DROPPED_AT_ONCE = 64  # bodies overwritten in one step, at most 16 MiB: one attachment
+WAITING_SECONDS_MAX = (
+    14 * 86_400
+)  # twice as long as an envelope is carried: what an entry waits for is with nobody who tells it
+WAITING_SWEEP_SECONDS = 3_600
 WAITING_AT_ONCE = 16  # entries that wait, read in one step of loading: of 280 kB each some 4 ms
 
 HELD = "held"
@@ -128,6 +134,9 @@ class LoadedSpace:
         first has come."""
         self.dropped: set[EntryId] = set()
         """Entries whose bodies were dropped by a redaction that no fold knows yet."""
+        self._to_drop: list[EntryId] = []
+        self._swept: SpaceState | None = None
+        """The state by which `_to_drop` was found."""
         self._frozen = 0
 
     def put_back(self, entry: SpaceEntry) -> None:
@@ -152,6 +161,15 @@ class LoadedSpace:
             self.entries_of[author] >= ENTRY_NUMBER_MAX
             or self.body_bytes_of[author] >= SPACE_BODIES_BYTES_MAX
         )
+
+    def bodies_to_drop(self) -> list[EntryId]:
+        """Returns the redacted entries whose bodies are still to leave the store, whoever folded it; whoever drops some takes them off the list."""
+        state = self.fold.newest_state
+        if state is not self._swept and not self.fold.is_under_way:
+            self._swept = state
+            self.dropped = {one for one in self.dropped if not self.fold.is_dropped(one)}
+            self._to_drop = self.fold.redacted_bodies()
+        return self._to_drop
 
     def is_due(self, now: int) -> bool:
         """Returns whether a whole fold is under way, or is to be begun."""
@@ -183,6 +201,7 @@ class Spaces:
         self._mended: set[EntryId] = set()
         self._loading: dict[EntryId, tuple[LoadedSpace, Iterator[None]]] = {}
         self._asked: set[EntryId] = set()
+        self._swept_at = 0
         self._has_dropped = False
         """Whether bodies were dropped that the write-ahead log may still have."""
         self._versions: dict[PartnerId, list[CardBody]] = {}
@@ -228,13 +247,34 @@ class Spaces:
         due = [loaded for loaded in self._loaded.values() if loaded.is_due(now)]
         if due:
             due[0].step(now)
-            if not due[0].fold.is_under_way:
-                due[0].dropped.clear()
-                self._drop_bodies(due[0], due[0].fold.redacted_bodies())
-            return len(due) > 1 or due[0].is_due(now)
+            return len(due) > 1 or due[0].is_due(now) or bool(due[0].bodies_to_drop())
+        for loaded in self._loaded.values():
+            if gone := loaded.bodies_to_drop():
+                self._drop_bodies(loaded, gone[:DROPPED_AT_ONCE])
+                del gone[:DROPPED_AT_ONCE]
+                return True
+        if now >= self._swept_at + WAITING_SWEEP_SECONDS or now < self._swept_at:
+            if self._end_long_waits(now):
+                return True
+            self._swept_at = now
         if self._has_dropped:  # a reader may have been in the way: then the next time
             self._has_dropped = not self._database.cut_log()
         return False
+
+    def _end_long_waits(self, now: int) -> bool:
+        """Let go of some of what has waited too long; returns whether there may be more. Where it was worth waiting for, heads bring it again."""
+        own = self._identity().partner_id
+        old = self._store.waits_since_before(now - WAITING_SECONDS_MAX, own, WAITING_AT_ONCE)
+        if not old:
+            return False
+        with self._whole():
+            for one in old:
+                self._store.drop_waiting(one.row)
+                self._count(one.handed_by, [EntryVerdict(one.entry_id, REFUSED, "later")])
+                loaded = self._loaded.get(one.space)
+                if loaded is not None and one.reason == WAITS_FOR_PARENTS:
+                    loaded.intake.forget(one.entry_id)
+        return True
 
     def newest(self, space: EntryId) -> SpaceState | None:
         """Returns what held in a space when it was folded last; nothing is read or folded. None: it was not, or is not in memory."""
@@ -335,6 +375,17 @@ class Spaces:
     def wanted(self, space: EntryId) -> list[EntryId]:
         """Returns the ids for which entries of a space wait. Raises NotFoundError."""
         return list(self._require(space).intake.wanted())
+
+    def room_for(self, space: EntryId, entries: int, size: int) -> str:
+        """Returns the code why we cannot write so many entries, of so many bytes together, after all that is held; or "". Raises NotFoundError."""
+        loaded, own = self._require(space), self._identity().partner_id
+        if loaded.entries_of[own] + entries > ENTRY_NUMBER_MAX:
+            return "author-full"
+        is_full = (
+            len(loaded.fold) + entries > SPACE_ENTRIES_MAX
+            or loaded.body_bytes_of.total() + size > SPACE_BODIES_BYTES_MAX
+        )
+        return "space-full" if is_full else ""
 
     # --- writing -----------------------------------------------------------------------------------
 
@@ -807,11 +858,14 @@ class Spaces:
             raise _unknown()
 
     def redact(self, space: EntryId, entry: EntryId, now: int) -> VerifiedEntry:
-        """Redact an entry; its body leaves this node at once. Raises what `say` raises."""
+        """Redact an entry; its body leaves this node at once, and the parts of what it names. Raises what `say` raises."""
         redaction = self.decide(space, "redact", Redaction(entry), now)
         loaded = self._require(space)
-        self._drop_bodies(loaded, [entry])
-        loaded.dropped.add(entry)
+        named = loaded.fold.graph.get(entry)
+        parts = [] if named is None else loaded.fold.graph.parts_before(named)
+        gone = [entry, *(part.entry_id for part in parts)]
+        self._drop_bodies(loaded, gone)
+        loaded.dropped.update(gone)
         return redaction
 
     def _drop_bodies(self, loaded: LoadedSpace, entries: Sequence[EntryId]) -> None:

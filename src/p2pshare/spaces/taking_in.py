@@ -12,6 +12,7 @@ on, and then another copy may come.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import SPACE_UNCITED_MAX, SPACE_WAITING_MAX
 from p2pshare.spaces.acts import Rekey, decode_act
 from p2pshare.spaces.fold import SpaceFold
-from p2pshare.spaces.vertex import SpaceEntry, Vertex
+from p2pshare.spaces.vertex import ScreenOrder, SpaceEntry, Vertex
 
 _NOT_BELIEVED = frozenset({"forked", "removed", "left", "declined"})
 REFUSED_KEPT_MAX = 4_096  # ids refused for good that are remembered: a forgotten one is found wrong again
@@ -88,6 +89,8 @@ class SpaceIntake:
         self._space = space
         self._waiting_max = waiting_max
         self._waiting: dict[EntryId, VerifiedEntry] = {}
+        self._ahead: defaultdict[PartnerId, list[ScreenOrder]] = defaultdict(list)
+        """What waits of each author, in order."""
         self._children: defaultdict[EntryId, set[EntryId]] = defaultdict(set)
         self._lost: list[IntakeOutcome] = []
         self._refused: dict[EntryId, str] = {}
@@ -125,6 +128,7 @@ class SpaceIntake:
                 outcome = self._try(waited)
                 if not isinstance(outcome, Awaited):
                     del self._waiting[child]
+                    self._note_waits_no_more(waited)
                     outcomes.append(outcome)
                     settled.append(child)
         outcomes += self._lost
@@ -212,33 +216,43 @@ class SpaceIntake:
 
         A copy whose body fits stays: whoever passes on another cannot spoil it."""
         known = self._waiting.get(entry.entry_id)
+        if known is None:
+            insort(self._ahead[entry.header.author], (entry.header.depth, entry.entry_id))
         if known is None or not known.body_fits():
             self._waiting[entry.entry_id] = entry
         for parent in missing:
             self._children[parent].add(entry.entry_id)
         if len(self._waiting) > self._waiting_max:
             lost = self._farthest_ahead()
-            self._forget(lost)
+            self.forget(lost)
             if lost == entry.entry_id:
                 return TurnedAway(lost, "later")
             self._lost.append(TurnedAway(lost, "later"))
         return Awaited(entry.entry_id, missing)
 
     def _farthest_ahead(self) -> EntryId:
-        by_author: defaultdict[PartnerId, list[VerifiedEntry]] = defaultdict(list)
-        for waits in self._waiting.values():
-            by_author[waits.header.author].append(waits)
-        _, most = max(by_author.items(), key=lambda item: (len(item[1]), item[0]))
-        return max(most, key=lambda waits: (waits.header.depth, waits.entry_id)).entry_id
+        _, most = max(self._ahead.items(), key=lambda item: (len(item[1]), item[0]))
+        return most[-1][1]
 
-    def _forget(self, entry_id: EntryId) -> None:
-        entry = self._waiting.pop(entry_id)
+    def forget(self, entry_id: EntryId) -> None:
+        """Let an entry wait no more; nothing where it does not."""
+        entry = self._waiting.pop(entry_id, None)
+        if entry is None:
+            return
+        self._note_waits_no_more(entry)
         for parent in entry.header.parents:
             children = self._children.get(parent)
             if children is not None:
                 children.discard(entry_id)
                 if not children:
                     del self._children[parent]
+
+    def _note_waits_no_more(self, entry: VerifiedEntry) -> None:
+        author = entry.header.author
+        ahead = self._ahead[author]
+        del ahead[bisect_left(ahead, (entry.header.depth, entry.entry_id))]
+        if not ahead:
+            del self._ahead[author]
 
     def _check_audience(self, header: EntryHeader) -> None:
         row = self._space.entry_kinds.get(header.kind)

@@ -5,7 +5,7 @@ The rules, with the numbers of that page:
 1. Who may have what: `spaces.entitlement`, asked again of each entry in the moment in which it goes out.
 2. Heads tell what is held. They go to each partner that has joined 10 s after a change, then once a minute, hourly without one; at once where another's
    show what is lacking here, then 10 s apart, and slower each time for the same. All spaces of a link share an envelope.
-   They are answered once: with what their sender lacks by them, and what it wants.
+   In any time they are one a minute, and `HEADS_AT_ONCE_MAX`. They are answered once: with what their sender lacks by them, and what it wants.
 3. Wants go to whoever named an id, with the next heads to it.
 4. New entries are handed on: our own at once, others' after the pause that their author, or a better placed member, needs to do so.
 5. A join goes out again until heads show it.
@@ -33,6 +33,9 @@ from p2pshare.spaces.vertex import Vertex
 
 HEADS_AFTER_CHANGE_SECONDS = 10.0  # what comes together is told together
 HEADS_SECONDS = 60.0  # between two envelopes of heads to one partner
+HEADS_AT_ONCE_MAX = (
+    6  # before their minute, questions among them: so in any time they are one a minute and six at most
+)
 HEADS_IDLE_SECONDS = 3_600.0  # without a change
 ASK_SECONDS = 10.0  # between two questions to one partner, and between two answers to it
 ASK_SECONDS_MAX = 3_600.0  # for what it names again and again and never delivers
@@ -197,8 +200,19 @@ class _Line:
 
     told_at: float = NEVER
     asked_at: float = NEVER
+    told_until: float = NEVER
+    """Until when the envelopes with heads that went would last, one a minute."""
     answered: dict[int, int] = field(default_factory=dict)
     """Bytes of answers in each hour of the last week."""
+
+    def may_tell_at(self) -> float:
+        """Returns when the next envelope with heads may go, whatever is in it."""
+        before_their_time = self.told_until - HEADS_SECONDS * (HEADS_AT_ONCE_MAX - 1)
+        return max(before_their_time, self.asked_at + ASK_SECONDS)
+
+    def count_heads(self, now: float) -> None:
+        self.asked_at = now
+        self.told_until = max(self.told_until, now) + HEADS_SECONDS
 
     def count_answer(self, size: int, now: float) -> None:
         hour = int(now // _HOUR)
@@ -451,8 +465,8 @@ class SpaceTravel:
             yield side.answered_at + ASK_SECONDS
         if side.queue:
             yield line.may_answer_at(now)
-        yield max(side.ask_at, line.asked_at + ASK_SECONDS)
-        yield max(side.due_at, line.told_at + HEADS_SECONDS, line.asked_at + ASK_SECONDS)
+        yield max(side.ask_at, line.may_tell_at())
+        yield max(side.due_at, line.told_at + HEADS_SECONDS, line.may_tell_at())
 
     # --- one space ---------------------------------------------------------------------------------
 
@@ -498,7 +512,8 @@ class SpaceTravel:
             return
         heads = SpaceHeads(REAL, journey.space, wanted=join.wanted, partners=to, asks=True)
         for peer in to:
-            self._lines[peer].told_at = self._lines[peer].asked_at = now
+            self._lines[peer].told_at = now
+            self._lines[peer].count_heads(now)
             yield HeadsParcel(peer, (heads,))
 
     def _look_at_members(self, journey: _Journey, view: SpaceView, now: float) -> None:
@@ -773,12 +788,12 @@ class SpaceTravel:
         for peer, journeys in sorted(due.items()):
             line = self._lines[peer]
             is_regular = line.told_at + HEADS_SECONDS <= now
-            if line.asked_at + ASK_SECONDS > now or not (questions[peer] or is_regular):
+            if line.may_tell_at() > now or not (questions[peer] or is_regular):
                 continue
             told = [one for one in (self._told(journey, peer, opened, now) for journey in journeys) if one]
             if not told:
                 continue
-            line.asked_at = now
+            line.count_heads(now)
             if is_regular:
                 line.told_at = now
             yield HeadsParcel(peer, tuple(told))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from p2pshare.envelope.entry import EntryHeader, VerifiedEntry
 from p2pshare.identifiers import EntryId, KeyId, PartnerId
 from p2pshare.spaces.acts import Act
@@ -16,27 +18,19 @@ from p2pshare.spaces.acts import Act
 NO_COLUMN, MEMBERSHIP, LEADING, ACKS = 0, 1, 2, 3
 
 
-class Past:
-    """The entries that have a bit, by column. `tops` are the terms with the greatest number, by id."""
+class Past(Struct, eq=False, gc=False):
+    """The entries that have a bit, by column. `tops` are the terms with the greatest number, by id; `names` has a bit for each partner that
+    leads have named in it.
 
-    __slots__ = ("acks", "forks", "leading", "membership", "names", "tops")
+    Liars have tens of thousands of these made, and nothing in one leads back to it: so the garbage collector need not look at them.
+    """
 
-    def __init__(
-        self,
-        membership: int,
-        leading: int,
-        acks: int,
-        forks: int,
-        names: int,
-        tops: tuple[Term, ...],
-    ) -> None:
-        self.membership = membership
-        self.leading = leading
-        self.acks = acks
-        self.forks = forks
-        self.names = names
-        """Partners that leads have named in it, a bit for each."""
-        self.tops = tops
+    membership: int
+    leading: int
+    acks: int
+    forks: int
+    names: int
+    tops: tuple[Term, ...]
 
     def holds(self, vertex: Vertex) -> bool:
         """Returns whether an entry with a bit is in it."""
@@ -157,25 +151,20 @@ def by_order(vertex: Vertex) -> ScreenOrder:
 
 
 class Term:
-    """An entry that made its author the lead, wherever it is in the past. `before` are the top terms of its own past."""
+    """An entry that made its author the lead, wherever it is in the past. `before` are the top terms of its own past. It names its entry and
+    leads to no past: see `Past`."""
 
-    __slots__ = ("bit", "followers", "line", "number", "vertex")
+    __slots__ = ("author", "bit", "entry_id", "line", "number")
 
     def __init__(self, vertex: Vertex, number: TermNumber, before: tuple[Term, ...], bit: int) -> None:
-        self.vertex = vertex
+        self.entry_id = vertex.entry_id
+        self.author: PartnerId = vertex.author
         self.number = number
         self.bit = bit
         self.line = bit
         """The bits of all terms that led to it, its own among them."""
-        self.followers: list[Term] = []
-        """The terms whose past has it at the top."""
         for term in before:
             self.line |= term.line
-            term.followers.append(self)
-
-    @property
-    def author(self) -> PartnerId:
-        return self.vertex.author
 
 
 def precedes(one: Vertex, other: Vertex) -> bool:

@@ -6,6 +6,7 @@ forked member also what that wrote twice, which pardons it. Where that is more t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -21,6 +22,10 @@ from p2pshare.spaces.vertex import SpaceEntry, Vertex
 
 PARDONED_BRANCHES_MAX = (
     240  # ends of a fork that one invitation cites, by 16 merges: more would hold up the writer
+)
+
+BRANCHES_CITED_MAX = (
+    16  # heads of a forked member that an entry cites: as many as its heads tell of an author
 )
 
 Sign = Callable[[EntryDraft, bytes], VerifiedEntry]
@@ -53,7 +58,8 @@ def write(
     invitation of a member whose fork is too wide to be pardoned.
     """
     opening = space.graph.opening
-    parents = to_cite(space, author, left_out)
+    row = space.entry_kinds.get(said.kind)
+    parents = to_cite(space, author, left_out, is_all=row is not None and row.is_lead_only)
     if said.kind == "invite":
         parents += sorted(_to_pardon(space, said.content) - past_of(parents), key=_entry_id)
     written: list[VerifiedEntry] = []
@@ -85,12 +91,17 @@ def write(
     return written
 
 
-def to_cite(space: SpaceFold, author: PartnerId, left_out: Collection[EntryId] = ()) -> list[Vertex]:
+def to_cite(
+    space: SpaceFold, author: PartnerId, left_out: Collection[EntryId] = (), *, is_all: bool = False
+) -> list[Vertex]:
     """Returns what the next entry of `author` has as parents, once merges have joined them: its own last entry first, which a merge
-    has in its past from the beginning. `left_out` as in `write`. Raises PeerError `in-own-past`.
+    has in its past from the beginning. `left_out` as in `write`; `is_all`: every branch of a forked member, for what the lead decides settles what it
+    knew. Raises PeerError `in-own-past`.
     """
     left = _followers(space, left_out) if left_out else frozenset()
     heads = _heads_without(space, left) if left else space.state().heads
+    if not is_all:
+        heads = _without_many_branches(space, author, heads)
     own = _own_last(space, author)
     if not left.isdisjoint(own):
         raise PeerError("an entry of its author follows what it would leave out", reason="in-own-past")
@@ -171,6 +182,40 @@ def _heads_without(space: SpaceFold, left: Collection[Vertex]) -> set[Vertex]:
     """Returns the heads of what has an effect, as they are without the entries in `left`."""
     kept = [vertex for vertex in space.state().timeline if vertex not in left]
     return set(kept) - past_of(parent for vertex in kept for parent in vertex.parents)
+
+
+def _without_many_branches(space: SpaceFold, author: PartnerId, heads: set[Vertex]) -> set[Vertex]:
+    """Returns these heads with at most `BRANCHES_CITED_MAX` of each other member that is forked, those with the highest numbers; in place of the
+    rest, what others wrote that only the rest had in its past.
+
+    What deciding entries of a fork say counts, cited or not. To cite all of ten thousand that stand beside each other would cost hundreds of merges.
+    """
+    by_author: defaultdict[PartnerId, list[Vertex]] = defaultdict(list)
+    members = space.state().members
+    for head in heads:
+        if head.author != author and members.get(head.author) == "forked":
+            by_author[head.author].append(head)
+    dropped = [
+        head
+        for branches in by_author.values()
+        for head in sorted(branches, key=lambda one: (one.number, one.entry_id))[:-BRANCHES_CITED_MAX]
+    ]
+    if not dropped:
+        return heads
+    kept = heads.difference(dropped)
+    covered = kept | past_of(parent for head in kept for parent in head.parents)
+    behind: set[Vertex] = set()
+    stack, seen = list(dropped), set(dropped)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent in seen or parent in covered:
+                continue
+            seen.add(parent)
+            if parent.has_effect and parent.author not in by_author:
+                behind.add(parent)
+            else:
+                stack.append(parent)
+    return kept | (behind - past_of(parent for one in behind for parent in one.parents))
 
 
 def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:

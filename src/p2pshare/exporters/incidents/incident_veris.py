@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from p2pshare.intel.display import escaped_json
 from p2pshare.intel.incident_record import IncidentRecord
 
 SCHEMA_VERSION = "1.4.1"
@@ -56,7 +57,7 @@ _DISCLOSED: Mapping[str, str] = {
 
 def render(record: IncidentRecord) -> bytes:
     """Returns the record as JSON."""
-    return msgspec.json.format(msgspec.json.encode(veris_of(record)), indent=2) + b"\n"
+    return escaped_json(msgspec.json.format(msgspec.json.encode(veris_of(record)), indent=2)) + b"\n"
 
 
 def veris_of(record: IncidentRecord) -> dict[str, Any]:
