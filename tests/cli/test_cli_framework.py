@@ -146,6 +146,12 @@ def test_a_framework_from_new_to_react_with_the_keys_that_are_promised(
     shown = alone("incident", "show", case)
     assert "Ransomware in a hospital, version 2026-11-30T08:00:00.000Z" in shown.out
     assert "1. Take the report and open the incident" in shown.out
+    first = told["tasks"][0]["task"]
+    step = alone("incident", "task", "show", case, first[:10])
+    assert (
+        "step          1 of the playbook " + digest[:10] in step.out and "\nBy: Officer on duty\n" in step.out
+    )
+    assert alone.json("incident", "task", "show", case, first)["text"] == told["tasks"][0]["text"]
     assert alone("framework", "react", case, "--yes").code == 0
     assert alone("framework", "react", case, "--aware", "at noon", "--yes").code == 2
     assert alone("framework", "react", "000000", "--yes").code == 3
@@ -190,6 +196,11 @@ def test_what_is_not_valid_is_refused_with_its_rule_and_costs_nothing_that_stand
     assert alone("playbook", "import", str(both)).code == 5, "nothing is in it, whatever framework is meant"
 
 
+def last_task(alone: Alone, case: str) -> str:
+    """Returns the id of the last task, reacting first."""
+    return str(alone.json("framework", "react", case, "--yes")["tasks"][-1]["task"])
+
+
 def test_hostile_text_of_a_playbook_reaches_no_terminal(alone: Alone, tmp_path: Path) -> None:
     space = alone.framework("hostile")
     playbook = sound_playbook() | {"id": step_id("playbook", 9), "name": HOSTILE}
@@ -213,6 +224,7 @@ def test_hostile_text_of_a_playbook_reaches_no_terminal(alone: Alone, tmp_path: 
         ("framework", "show", space),
         ("framework", "react", case, "--yes"),
         ("incident", "show", case),
+        ("incident", "task", "show", case, last_task(alone, case)),
         ("incident", "open", "--title", "H", "--type", "hostile-type", "--tlp", "green", "--yes"),
     ):
         said = alone(*words)

@@ -899,6 +899,35 @@ def task_assign(home: Path, incident_id: str, task_id: str, name: str | None, as
     _say(home, incident_id, "assign", TaskAssignment(named, to), "assigned", as_json=as_json)
 
 
+@task.command("show")
+@_id
+@click.argument("task_id", metavar="TASK")
+@json_option
+@click.pass_obj
+def task_show(home: Path, incident_id: str, task_id: str, as_json: bool) -> None:
+    """show what is to be done for TASK, who has it and what came of it"""
+    shown = _look(home, incident_id)
+    named = _entry(task_id, (one["task"] for one in shown["tasks"]), "task")
+    told = next(one for one in shown["tasks"] if one["task"] == named.text)
+    if as_json:
+        console.print_json(told)
+        return
+    names = {one["partner_id"]: one["name"] or one["partner_id"][:10] for one in shown["members"]}
+    step = told["step"]
+    console.print_fields(
+        {
+            "task": told["task"],
+            "title": told["title"],
+            **({"step": f"{step['place']} of the playbook {step['playbook'][:10]}"} if step else {}),
+            "owner": names.get(told["owner"], told["owner"]) or "nobody",
+            "outcome": told["outcome"] + (" (disputed)" if told["disputed"] else ""),
+            "due": told["due"] or "no time",
+        }
+    )
+    for line in told["text"].splitlines():
+        console.print_result(console.shown(line))
+
+
 # --- lessons, closing --------------------------------------------------------------------------------
 
 
