@@ -134,6 +134,13 @@ def test_with_two_of_three_the_incident_offers_it_and_two_who_react_have_one_set
             "both adopted",
             LONG,
         )
+    view = "SELECT in_force, adopted, json_array_length(approvals), bad_signatures FROM v1_playbooks WHERE id LIKE 'playbook--221a%'"
+    for one, adopted in ((alpha, 1), (bravo, 1), (charlie, 0)):
+        eventually(
+            lambda one=one, adopted=adopted: one.query(view) == [(1, adopted, 2, 0)],
+            "the SIEM reads it",
+            LONG,
+        )
     opened = alpha.cli(
         "incident", "open", "--title", "Ward 7", "--type", "ransomware", "--tlp", "amber",
         "--invite", "bravo", "--invite", "charlie", "--yes", "--json",

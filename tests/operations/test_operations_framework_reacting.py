@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from copies import copy_of
-from shared_spaces import hand_over, partners, run
+from shared_spaces import hand_over, held, partners, run
 from whole_nodes import NOW, World
 
 from p2pshare.errors import NotFoundError, RefusedError
@@ -154,10 +154,10 @@ def test_two_who_react_beside_each_other_give_one_set_of_tasks(ready: Agreed) ->
     assert len(first.tasks) == 36 and all(one.is_new for one in first.tasks)
     ready.share(incident)
     for node in (alpha, bravo):
-        held = tasks_of(node, incident)
-        assert [one["task"] for one in held] == [one.task for one in first.tasks]
-        assert [one["step"]["place"] for one in held] == list(range(1, 37))
-        assert not any(one["differs"] for one in held)
+        listed = tasks_of(node, incident)
+        assert [one["task"] for one in listed] == [one.task for one in first.tasks]
+        assert [one["step"]["place"] for one in listed] == list(range(1, 37))
+        assert not any(one["differs"] for one in listed)
     again = run(bravo, React(incident))
     assert not any(one.is_new for one in again.tasks), "who reacts again adds nothing"
 
@@ -181,6 +181,9 @@ def test_clocks_run_from_what_the_incident_says_and_are_those_of_the_framework(r
     assert sorted((one["template"], one["at"]) for one in told) == [("gdpr", NOW - DAY), ("nis2", NOW - DAY)]
     later = run(ready.alpha, React(incident, aware=NOW - 2 * DAY))
     assert later.duties[0]["due"] != duties["early"]["due"], "our own word, said now, is the newest"
+    entries = len(held(ready.alpha, incident))
+    run(ready.alpha, React(incident, aware=NOW - 2 * DAY))
+    assert len(held(ready.alpha, incident)) == entries, "said again it adds nothing"
 
 
 def test_what_is_running_keeps_its_version_when_the_approval_is_taken_back(ready: Agreed) -> None:

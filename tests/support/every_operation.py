@@ -148,7 +148,8 @@ def _spaces_of_two(alpha: Node, bravo: Node) -> None:
     for title in ("led", "purged"):
         opened(alpha, title)
     OpenIncident("case", (), Tlp.GREEN).run(alpha, NOW, quiet)
-    OpenSpace("framework", "agreed", Tlp.GREEN).run(alpha, NOW, quiet)
+    agreed = OpenSpace("framework", "agreed", Tlp.GREEN).run(alpha, NOW, quiet).space
+    ImportPlaybook(agreed, shipped_playbooks()["ransomware-in-a-hospital"]).run(alpha, NOW, quiet)
     OpenLab("lab", "which?", 100, Tlp.GREEN).run(alpha, NOW, quiet)
     watched = OpenIncident("watched", (), Tlp.GREEN).run(alpha, NOW, quiet).incident
     seen = encode_incident(IncidentObject("domain", "evil.test.org", "", b""))

@@ -290,7 +290,7 @@ def _stated(
     """Yields what is to be stated under the framework's laws: what we stated under others already, and since when we are aware."""
     if aware and not is_zone(zone):
         raise RefusedError(f"{zone} is no time zone", hint="Europe/Berlin, UTC, ...", reason="unknown-zone")
-    known = {(one.template, one.event) for one in own}
+    known = {(one.template, one.event): (one.at, one.zone) for one in own if not one.stage}
     facts: dict[str, tuple[int, str]] = {}
     for one in own:
         if not one.stage and (one.event not in facts or one.at < facts[one.event][0]):
@@ -299,8 +299,9 @@ def _stated(
         facts["aware"] = aware, zone
     for name, template in templates.items():
         for event, (at, where) in sorted(facts.items()):
-            is_said_here = aware and event == "aware"
-            if template.names(event) and ((name, event) not in known or is_said_here):
+            before = known.get((name, event))
+            is_new = before != (at, where) if aware and event == "aware" else before is None
+            if template.names(event) and is_new:
                 yield DutyStatement(event, "", name, at, where, "")
 
 

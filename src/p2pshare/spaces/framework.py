@@ -32,7 +32,8 @@ from p2pshare.spaces.notebook import read_text
 from p2pshare.spaces.register_clock import RegisterClock
 from p2pshare.spaces.vertex import Vertex, by_order, precedes
 
-STEP_ENTRIES = 1_024  # folded between two yields: some 2 ms
+STEP_ENTRIES = 512  # folded between two yields: some 5 ms
+WEIGHT_BYTES = 128  # of what an entry says: as much work as an entry
 ID_BYTES_MAX = 64  # `playbook--` and a UUID have 46
 MODIFIED_BYTES_MAX = 32  # 2026-11-30T08:00:00.000Z has 24
 NAME_BYTES_MAX = 256
@@ -200,10 +201,14 @@ class FrameworkFold:
 
     def whole(self, vertices: Sequence[Vertex]) -> Iterator[None]:
         self._begin()
-        for start in range(0, len(vertices), STEP_ENTRIES):
-            for vertex in vertices[start : start + STEP_ENTRIES]:
-                self._place(vertex)
-            yield
+        weight = 0
+        for vertex in vertices:
+            self._place(vertex)
+            weight += 1 + len(vertex.content or b"") // WEIGHT_BYTES
+            if weight >= STEP_ENTRIES:
+                weight = 0
+                yield
+        yield
 
     def add(self, vertex: Vertex) -> bool:
         self._place(vertex)
@@ -217,7 +222,7 @@ class FrameworkFold:
         insort(placed, vertex, key=by_order)
         match vertex.kind:
             case "manifest":
-                manifest = _manifest_of(self._said(vertex, ManifestSaid))
+                manifest = _manifest_of(self._file_of(vertex))
                 for entry in manifest.entries:
                     first = self._naming.setdefault(entry.playbook, vertex)
                     self._naming[entry.playbook] = min(first, vertex, key=by_order)
@@ -245,6 +250,11 @@ class FrameworkFold:
         assert isinstance(said, body)
         return said
 
+    def _file_of(self, vertex: Vertex) -> ManifestSaid:
+        """Returns the file of a manifest with an effect, which was read once already."""
+        assert vertex.content is not None
+        return _plain_manifest(vertex.content)
+
     # --- manifest, playbooks, adoptions --------------------------------------------------------------
 
     def manifest(self) -> HeldManifest | None:
@@ -252,7 +262,7 @@ class FrameworkFold:
             newest = self._clock.newest(self.by_kind["manifest"])
             held = None
             if newest:
-                said = [self._said(vertex, ManifestSaid) for vertex in newest]
+                said = [self._file_of(vertex) for vertex in newest]
                 held = HeldManifest(newest[-1], _manifest_of(said[-1]), len(set(said)) > 1)
             self._manifest = (held,)
         return self._manifest[0]
