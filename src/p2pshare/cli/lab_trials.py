@@ -127,7 +127,7 @@ def run_told(trial: Trial, outcome: TriedRule) -> LabRun:
 
 def run_trial(trial: Trial) -> TriedRule:
     """Run the rule on the samples, in a caged child process. Raises RefusedError for a rule that is refused or ended, OperatorError where there is
-    no engine or no cage, each with a reason of `engines.launch`."""
+    no engine or no cage, each with a reason of `p2pshare.engines.launch`."""
     from p2pshare.engines.launch import run_rule
     from p2pshare.engines.trial_words import EngineSample
 
