@@ -64,6 +64,7 @@ class ViewRounds(ABC):
     def _begin(self, now: int) -> bool:
         """Look for a space whose rows can be made."""
         if abs(now - self._looked_at) < LOOK_SECONDS:
+            self.is_due = True  # what came since the last look is seen by the next one
             return False
         self._looked_at = now
         due = self.due()
