@@ -16,6 +16,7 @@ from msgspec import NODEFAULT, inspect
 
 from p2pshare import errors
 from p2pshare.cli.incident import incident
+from p2pshare.cli.lab import lab
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem
 from p2pshare.cli.program import EXIT_INTERRUPTED, program
 from p2pshare.cli.space_verbs import VERBS, SpaceGroup
@@ -151,7 +152,7 @@ def test_the_page_on_working_together_shows_commands_that_exist(repository: Path
 def check_typed(words: list[str], parent: click.Context | None = None) -> None:
     """Parses a command line as click would, without running it."""
     if (
-        words[0] == "incident"
+        words[0] in ("incident", "lab")
         and " ".join(words[:2]) not in commands()
         and words[1] in {one.name for one in VERBS}
     ):
@@ -180,7 +181,10 @@ def test_readme_shows_what_the_demo_says(repository: Path) -> None:
     assert len(titles) >= 5
 
 
-@pytest.mark.parametrize(("name", "story"), [("risk.md", "risk.py"), ("incident-response.md", "incident.py")])
+@pytest.mark.parametrize(
+    ("name", "story"),
+    [("risk.md", "risk.py"), ("incident-response.md", "incident.py"), ("detection-labs.md", "lab.py")],
+)
 def test_a_page_shows_what_its_demo_says(
     repository: Path, name: str, story: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +195,8 @@ def test_a_page_shows_what_its_demo_says(
     told = re.findall(r'title\(\s*"([^"]+)"', (repository / "scripts" / "demos" / story).read_text())
     shown = re.findall(r"^# (.+)$", page, re.MULTILINE)
     assert len(shown) >= 5 and [title for title in told if title in shown] == shown
-    monkeypatch.setattr(incident, "choose", lambda _: "3f9ac2")  # as where one incident is open
+    for group in (incident, lab):
+        monkeypatch.setattr(group, "choose", lambda _: "3f9ac2")  # as where one is open
     parent = click.Context(incident, obj=repository)
     typed = re.findall(r"^\$ p2pshare --home demo-home/\w+ (.+)$", page, re.MULTILINE)
     assert len(typed) > 10

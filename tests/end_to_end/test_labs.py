@@ -6,16 +6,15 @@ One company for all tests of this file, each going on where the one before ended
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from stand_in_engine import hit_the_words
 from store_rows import rows
 
-from p2pshare.cli import lab_trials
 from p2pshare.envelope.payload import inflate_frame
 
 if TYPE_CHECKING:
@@ -93,11 +92,6 @@ class LabOfThree(NamedTuple):
 
     def sent_by(self, partner: Partner) -> bytes:
         return (self.folder / f"{partner.name}-sent").read_bytes()
-
-
-@pytest.fixture(autouse=True)
-def engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab_trials, "run_trial", hit_the_words)
 
 
 @pytest.fixture(scope="module")
@@ -261,3 +255,57 @@ def test_no_word_of_a_log_leaves(lab: LabOfThree, eventually: Callable[..., Any]
 
 def canaries_in(raw: bytes) -> list[str]:
     return [one for one in CANARIES if one.encode() in raw.lower()]
+
+
+AUTORUN = "import p2pshare.daemon.run as run\nrun.AUTORUN_SECONDS = 0.5\n"
+
+
+def test_with_autorun_a_rule_of_another_is_tried_as_it_comes(
+    lab: LabOfThree, eventually: Callable[..., Any]
+) -> None:
+    alpha, charlie = lab.alpha, lab.charlie
+    charlie.stop()
+    charlie.configure("autorun", "true")
+    charlie.preface += AUTORUN
+    charlie.start()
+    lab.run(alpha, "rule", "revise", "ID", lab.file("rule.yml", RULE + "\n\n"))
+    by_charlie = eventually(
+        lambda: [one for one in lab.rule(alpha)["runs"] if one["organisation"] == charlie.partner_id],
+        "charlie tried it, and told the lab",
+        LONG,
+    )
+    assert [(one["tp"], one["fn"], one["fp"], one["errors"]) for one in by_charlie] == [(1, 0, 0, 0)]
+    charlie.stop()
+
+
+def test_a_hostile_run_is_killed_within_its_limits_and_partners_are_answered_meanwhile(
+    lab: LabOfThree,
+) -> None:
+    """A rule of 4,000 runaway expressions, and a million events, in a child of its own: nothing is told, and the daemons go on answering."""
+    names = [f"s{number}" for number in range(4_000)]
+    hostile = RULE.partition("detection:")[0].replace("e011a729", "e011a72a") + "detection:\n"
+    hostile += "".join(f"  {name}: {{CommandLine|re: '(a+)+b'}}\n" for name in names)
+    hostile += f"  condition: {' or '.join(names)}\n"
+    added = lab.run(lab.alpha, "rule", "add", "ID", lab.file("hostile.yml", hostile))
+    many = lab.file("many.json", "[" + ",".join(['{"CommandLine":1}'] * 1_000_000) + "]")
+    lab.run(lab.alpha, "sample", "add", "ID", many, "--negative", "--local")
+    command = lab.alpha.command("lab", "test", lab.id, added["hash"][:12], "--samples", "own", "--json")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        answered = 0
+        while is_running(child):
+            for one in (lab.alpha, lab.bravo):
+                assert one.status()["running"]
+                answered += 1
+        _, err = child.communicate()
+    assert answered > 0 and child.returncode == 5
+    assert json.loads(err.splitlines()[-1])["error"]["reason"] == "killed-memory", err
+    assert lab.run(lab.alpha, "status", "ID")["rules"][-1]["runs"] == [], "and nobody is told of it"
+
+
+def is_running(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a process still runs in a moment from now: who asks all the time would take its processor."""
+    try:
+        child.wait(0.3)
+    except subprocess.TimeoutExpired:
+        return True
+    return False

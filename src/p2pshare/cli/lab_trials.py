@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from p2pshare.errors import NotFoundError, OperatorError
+from p2pshare.errors import NotFoundError
 from p2pshare.identifiers import PartnerId
 from p2pshare.node.own_samples import content_of, own_samples
 from p2pshare.operations.labs import EVENT_KINDS, FoundText, LabTold
 from p2pshare.spaces.lab import HeldRule, HeldRuleVersion
-from p2pshare.spaces.lab_entries import LabRun, sample_set_hash
+from p2pshare.spaces.lab_entries import ENGINE_BYTES_MAX, LabRun, sample_set_hash
 
 KINDS_TRIED = {
     "sigma": EVENT_KINDS,
@@ -126,9 +126,23 @@ def run_told(trial: Trial, outcome: TriedRule) -> LabRun:
 
 
 def run_trial(trial: Trial) -> TriedRule:
-    """Run the rule on the samples, in a caged child process. Raises OperatorError `no-engine`."""
-    raise OperatorError(
-        f"no engine for {trial.version.said.language} is built into this program yet",
-        hint="reviews and figures of the field need none",
-        reason="no-engine",
+    """Run the rule on the samples, in a caged child process. Raises RefusedError for a rule that is refused or ended, OperatorError where there is
+    no engine or no cage, each with a reason of `p2pshare.engines.launch`."""
+    from p2pshare.engines.launch import run_rule
+    from p2pshare.engines.trial_words import EngineSample
+
+    given: list[Any] = [EngineSample(one.label, one.kind, one.content) for one in trial.samples]  # type: ignore[arg-type]
+    answer = run_rule(trial.version.said.language, trial.text, given)  # type: ignore[arg-type]
+    engine = f"{answer.engine}; {', '.join(answer.walls)}".encode("utf-8", "replace")
+    return TriedRule(
+        engine=engine[:ENGINE_BYTES_MAX].decode("utf-8", "ignore"),
+        tp=answer.tp,
+        fn=answer.fn,
+        fp=answer.fp,
+        tn=answer.tn,
+        errors=answer.errors,
+        events=answer.events,
+        hits=answer.hits,
+        milliseconds=answer.milliseconds,
+        matches=[(one, hits) for one, hits in zip(trial.samples, answer.hits_of, strict=True) if hits > 0],
     )

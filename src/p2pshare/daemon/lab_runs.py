@@ -1,4 +1,4 @@
-"""`[lab] autorun`: rules that others wrote are tried here as they come, by the command that a person would type, one at a time and with the least
+"""`autorun` in the section `[lab]`: rules that others wrote are tried here as they come, by the command that a person would type, one at a time and with the least
 priority. The daemon itself opens no sample and runs no rule; a child that hangs is ended."""
 
 from __future__ import annotations

@@ -467,7 +467,7 @@ class Running:
                 await asyncio.sleep(TIDY_SECONDS)
 
     async def _try_rules(self) -> None:
-        """With `[lab] autorun`: try rules of labs as they come."""
+        """With `autorun` in the section `[lab]`: try rules of labs as they come."""
         rounds = AutorunRounds(self._node)
         while True:
             await asyncio.sleep(AUTORUN_SECONDS)

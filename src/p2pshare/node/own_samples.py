@@ -23,7 +23,7 @@ from p2pshare.limits import MIB
 FOLDER = "samples"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-OWN_SAMPLE_BYTES_MAX = 128 * MIB  # one that stays here: a day of one log; it is read whole
+OWN_SAMPLE_BYTES_MAX = 96 * MIB  # one that stays here: what the child of a run can hold; it is read whole
 OWN_SAMPLES_MAX = 10_000  # of one lab
 FACTS_BYTES_MAX = 16_384
 _NAME = re.compile(r"([0-9a-f]{64})\.json")

@@ -1,4 +1,4 @@
-"""`[lab] autorun`: which rule of a lab is to be tried here next, though nobody asked.
+"""`autorun` in the section `[lab]`: which rule of a lab is to be tried here next, though nobody asked.
 
 Only Sigma, only what another wrote, only on samples that a lab names, and each text with each set of samples once. What a person has tried here
 already, or this node in an earlier life, counts as tried until the samples change.
