@@ -196,6 +196,7 @@ NOT_OF_OBJECTS = frozenset(
         "v1_duties",
         "v1_watch",
         "v1_playbooks",
+        "v1_rules",
     ]
 )
 

@@ -28,7 +28,7 @@ from p2pshare.errors import AuthorError, DaemonUnreachable, NotFoundError, Refus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from p2pshare.cli.lab_trials import Trial
+    from p2pshare.cli.lab_trials import Trial, TriedRule
     from p2pshare.importers.rule_files import RuleFile
     from p2pshare.operations.labs import FoundText, LabTold
     from p2pshare.operations.spaces import SpaceWritten
@@ -873,7 +873,7 @@ def test_(
     home: Path, first: str | None, second: str | None, samples: str, dry_run: bool, as_json: bool
 ) -> int:
     """try RULE, or all rules of ID, on samples in a caged child process, and tell the lab what came of it: counts alone"""
-    from p2pshare.cli.lab_trials import trials_of
+    from p2pshare.cli.lab_trials import run_together, trials_of
 
     lab_id, rule = _lab_and_rule(home, first, second)
     if not dry_run and not is_running(home):
@@ -887,10 +887,23 @@ def test_(
         lab = told.row.space.text
     if not trials:
         raise NotFoundError("no rule of this lab can be tried here", hint="`p2pshare lab status`")
-    ran = [_try(home, lab, trial, dry_run=dry_run, as_json=as_json) for trial in trials]
+    together = run_together(trials)
+    ran, failed = [], 0
+    for place, trial in enumerate(trials):
+        try:
+            outcome = together.get(place)
+            ran.append(_try(home, lab, trial, outcome, dry_run=dry_run, as_json=as_json))
+        except (RefusedError, NotFoundError) as error:
+            if len(trials) == 1:
+                raise
+            failed += 1  # one rule that is refused keeps nobody from the others
+            said = trial.version.said
+            console.say(
+                f"{trial.rule.rule.short}  {console.shown(said.title)}: {console.shown(error.message)}"
+            )
     if as_json:
-        console.print_json(ran[0] if len(ran) == 1 else ran)
-    return EXIT_PARTLY_DONE if any(one["errors"] for one in ran) else 0
+        console.print_json(ran[0] if len(trials) == 1 else ran)
+    return EXIT_PARTLY_DONE if failed or any(one["errors"] for one in ran) else 0
 
 
 def _lab_and_rule(home: Path, first: str | None, second: str | None) -> tuple[str, str]:
@@ -922,8 +935,10 @@ def _tried(told: LabTold) -> list[FoundText]:
     ]
 
 
-def _try(home: Path, lab_id: str, trial: Trial, *, dry_run: bool, as_json: bool) -> dict[str, Any]:
-    """Run one trial, tell the lab of it, and print it unless as JSON. Returns what `--json` prints."""
+def _try(
+    home: Path, lab_id: str, trial: Trial, outcome: TriedRule | None, *, dry_run: bool, as_json: bool
+) -> dict[str, Any]:
+    """Run one trial, unless it has an `outcome` already, tell the lab of it, and print it unless as JSON. Returns what `--json` prints."""
     from p2pshare.cli.lab_trials import run_told, run_trial
     from p2pshare.operations.labs import SayInLab
 
@@ -936,7 +951,7 @@ def _try(home: Path, lab_id: str, trial: Trial, *, dry_run: bool, as_json: bool)
             else f"the content of {console.counted(trial.not_here, 'sample')} is not here",
             reason="no-samples",
         )
-    outcome = run_trial(trial)
+    outcome = outcome or run_trial(trial)
     entry = None
     if not dry_run:
         entry = write(home, SayInLab(lab_id, "run", _content(run_told(trial, outcome)))).entry

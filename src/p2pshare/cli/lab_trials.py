@@ -6,16 +6,21 @@ The lab's own samples are those of which the content is here: in the lab, or kep
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from p2pshare.errors import NotFoundError
+from p2pshare.errors import NotFoundError, OperatorError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.node.own_samples import content_of, own_samples
 from p2pshare.operations.labs import EVENT_KINDS, FoundText, LabTold
 from p2pshare.spaces.lab import HeldRule, HeldRuleVersion
 from p2pshare.spaces.lab_entries import ENGINE_BYTES_MAX, LabRun, sample_set_hash
+
+if TYPE_CHECKING:
+    from p2pshare.engines.trial_words import TrialAnswer
 
 KINDS_TRIED = {
     "sigma": EVENT_KINDS,
@@ -125,6 +130,32 @@ def run_told(trial: Trial, outcome: TriedRule) -> LabRun:
     )
 
 
+def run_together(trials: Sequence[Trial]) -> dict[int, TriedRule]:
+    """Returns what came of trials that have the same samples, by their place: one child reads those once for all. What is missing is to be
+    run by itself: it has samples of its own, or it is refused, or it ended the child for the others."""
+    from p2pshare.engines.launch import run_rules
+    from p2pshare.engines.trial_words import RULES_MAX, EngineSample
+
+    alike: defaultdict[tuple[str, bytes], list[int]] = defaultdict(list)
+    for place, trial in enumerate(trials):
+        if trial.samples:
+            alike[trial.version.said.language, trial.sample_set].append(place)
+    tried: dict[int, TriedRule] = {}
+    for (language, _), places in alike.items():
+        first = trials[places[0]]
+        given: list[Any] = [EngineSample(one.label, one.kind, one.content) for one in first.samples]  # type: ignore[arg-type]
+        for start in range(0, len(places) if len(places) > 1 else 0, RULES_MAX):
+            together = places[start : start + RULES_MAX]
+            with suppress(RefusedError, OperatorError):
+                answers = run_rules(language, [trials[one].text for one in together], given)  # type: ignore[arg-type]
+                tried |= {
+                    place: _tried(trials[place], answer)
+                    for place, answer in zip(together, answers, strict=True)
+                    if not answer.reason
+                }
+    return tried
+
+
 def run_trial(trial: Trial) -> TriedRule:
     """Run the rule on the samples, in a caged child process. Raises RefusedError for a rule that is refused or ended, OperatorError where there is
     no engine or no cage, each with a reason of `p2pshare.engines.launch`."""
@@ -132,7 +163,10 @@ def run_trial(trial: Trial) -> TriedRule:
     from p2pshare.engines.trial_words import EngineSample
 
     given: list[Any] = [EngineSample(one.label, one.kind, one.content) for one in trial.samples]  # type: ignore[arg-type]
-    answer = run_rule(trial.version.said.language, trial.text, given)  # type: ignore[arg-type]
+    return _tried(trial, run_rule(trial.version.said.language, trial.text, given))  # type: ignore[arg-type]
+
+
+def _tried(trial: Trial, answer: TrialAnswer) -> TriedRule:
     engine = f"{answer.engine}; {', '.join(answer.walls)}".encode("utf-8", "replace")
     return TriedRule(
         engine=engine[:ENGINE_BYTES_MAX].decode("utf-8", "ignore"),

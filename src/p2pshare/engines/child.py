@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -15,53 +15,61 @@ import msgspec
 
 from p2pshare.engines import walls
 from p2pshare.engines.sigma_engine import RuleFault
-from p2pshare.engines.trial_words import REASON_CHARACTERS_MAX, EngineAnswer, EngineRequest, EngineSample
+from p2pshare.engines.trial_words import REASON_CHARACTERS_MAX, TrialAnswer, TrialAnswers, TrialRequest
 
 ENGINES = {"sigma": "p2pshare.engines.sigma_engine", "yara": "p2pshare.engines.yara_engine"}
-Trying = Callable[[bytes, Sequence[EngineSample]], EngineAnswer]
+Trying = Callable[[bytes, Any], TrialAnswer]
 
 
 def main(language: str) -> None:
     """Be the child for rules of a language."""
-    decode = msgspec.msgpack.Decoder(EngineRequest).decode
+    decode = msgspec.msgpack.Decoder(TrialRequest).decode
     encode = msgspec.msgpack.Encoder().encode
-    encode(EngineAnswer("", ()))
+    encode(TrialAnswers((TrialAnswer("", ()),)))
+
+    def alone(name: str, reason: str, why: str) -> bytes:
+        return encode(TrialAnswers((TrialAnswer(name, (), reason, _words(why)),)))
+
     try:
         engine: Any = import_module(ENGINES[language])
         engine.warm()
         name: str = engine.engine_name()
     except ImportError:
-        _say(
-            encode(
-                EngineAnswer("", (), "extra-missing", "the libraries of the extra detect are not installed")
-            )
-        )
+        _say(alone("", "extra-missing", "the libraries of the extra detect are not installed"))
         return
-    stand: tuple[str, ...] = ()
     try:
         stand = walls.close_doors()
         walls.prove()
     except walls.CageFault as fault:
-        _say(encode(EngineAnswer(name, stand, "no-cage", str(fault)[:REASON_CHARACTERS_MAX])))
+        _say(alone(name, "no-cage", str(fault)))
         return
-    answer = _answer(engine.try_rule, decode, sys.stdin.buffer.read())
-    _say(encode(msgspec.structs.replace(answer, engine=name, walls=stand)))
+    try:
+        request = decode(sys.stdin.buffer.read())
+        samples = engine.read_samples(request.samples)
+    except MemoryError:
+        _say(alone(name, "killed-memory", "the samples need more memory than a run may have"))
+        return
+    except RuleFault as fault:
+        _say(alone(name, fault.reason, fault.why))
+        return
+    answers = (_answer(engine.try_rule, rule, samples) for rule in request.rules)
+    _say(
+        encode(TrialAnswers(tuple(msgspec.structs.replace(one, engine=name, walls=stand) for one in answers)))
+    )
 
 
-def _answer(try_rule: Trying, decode: Callable[[bytes], EngineRequest], raw: bytes) -> EngineAnswer:
+def _answer(try_rule: Trying, rule: bytes, samples: Any) -> TrialAnswer:
     begun = time.monotonic()
     try:
-        request = decode(raw)
-        del raw
-        answer = try_rule(request.rule, request.samples)
+        answer = try_rule(rule, samples)
     except RuleFault as fault:
-        return EngineAnswer("", (), fault.reason, _words(fault.why))
+        return TrialAnswer("", (), fault.reason, _words(fault.why))
     except MemoryError:
-        return EngineAnswer("", (), "killed-memory", "the run needs more memory than it may have")
+        return TrialAnswer("", (), "killed-memory", "the run needs more memory than it may have")
     except RecursionError:
-        return EngineAnswer("", (), "rule-refused", "the rule or a sample nests too deep")
+        return TrialAnswer("", (), "rule-refused", "the rule nests too deep")
     except BaseException as error:  # noqa: BLE001 a panic of yara-x is one
-        return EngineAnswer("", (), "engine-failed", _words(f"{type(error).__name__}: {error}"))
+        return TrialAnswer("", (), "engine-failed", _words(f"{type(error).__name__}: {error}"))
     return msgspec.structs.replace(answer, milliseconds=round(1_000 * (time.monotonic() - begun)))
 
 

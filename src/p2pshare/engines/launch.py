@@ -20,12 +20,14 @@ import msgspec
 from p2pshare.engines.trial_words import (
     ANSWER_BYTES_MAX,
     RULE_BYTES_MAX,
+    RULES_MAX,
     SAMPLES_BYTES_MAX,
     SAMPLES_MAX,
-    EngineAnswer,
-    EngineRequest,
     EngineSample,
     RuleLanguage,
+    TrialAnswer,
+    TrialAnswers,
+    TrialRequest,
 )
 from p2pshare.errors import OperatorError, RefusedError
 
@@ -47,20 +49,45 @@ HINTS = {
 _PIPE_BYTES = 65_536
 
 
-def run_rule(language: RuleLanguage, rule: bytes, samples: Sequence[EngineSample]) -> EngineAnswer:
-    """Returns what the engine of a language makes of a rule and its samples, in a caged child process.
+def run_rule(language: RuleLanguage, rule: bytes, samples: Sequence[EngineSample]) -> TrialAnswer:
+    """Returns what the engine of a language makes of a rule and its samples, in a caged child process. Raises as `run_rules`, and as
+    well for what is wrong with the rule."""
+    [answer] = run_rules(language, [rule], samples)
+    if answer.reason:
+        raise _error_of(answer)
+    return answer
+
+
+def run_rules(
+    language: RuleLanguage, rules: Sequence[bytes], samples: Sequence[EngineSample]
+) -> list[TrialAnswer]:
+    """Returns what the engine of a language makes of each rule on the same samples, in one caged child process: they are read once, and what is
+    wrong with one rule stands in its answer. What ends the child ends it for all.
 
     Raises RefusedError with a reason of docs/labs-engines.md (`rule-refused`, `too-large`, `too-many-events`, `killed-cpu`, `killed-memory`,
     `timed-out`, `engine-failed`), OperatorError `extra-missing`, `no-cage`.
     """
-    if len(rule) > RULE_BYTES_MAX or len(samples) > SAMPLES_MAX or _bytes_of(samples) > SAMPLES_BYTES_MAX:
+    if (
+        max(map(len, rules)) > RULE_BYTES_MAX
+        or len(rules) > RULES_MAX
+        or len(samples) > SAMPLES_MAX
+        or _bytes_of(samples) > SAMPLES_BYTES_MAX
+    ):
         raise RefusedError(
             f"a run has a rule of at most {RULE_BYTES_MAX} bytes, {SAMPLES_MAX} samples and {SAMPLES_BYTES_MAX} bytes of them",
             hint="try it on fewer samples",
             reason="too-large",
         )
-    given = msgspec.msgpack.encode(EngineRequest(rule, tuple(samples)))
-    command = [sys.executable, "-I", "-B", "-c", PROGRAM, language, *(one for one in sys.path if one)]
+    given = msgspec.msgpack.encode(TrialRequest(tuple(rules), tuple(samples)))
+    command = [
+        sys.executable,
+        "-I",
+        "-B",
+        "-c",
+        PROGRAM,
+        language,
+        *(os.path.abspath(one) for one in sys.path if one),
+    ]
     try:
         child = subprocess.Popen(
             command,
@@ -79,7 +106,7 @@ def run_rule(language: RuleLanguage, rule: bytes, samples: Sequence[EngineSample
             raw = _talk(child, given, time.monotonic() + RUN_SECONDS)
         finally:
             child.kill()
-    return _read(raw, child.returncode, len(samples))
+    return _read(raw, child.returncode, len(rules), len(samples))
 
 
 def _bytes_of(samples: Sequence[EngineSample]) -> int:
@@ -122,19 +149,25 @@ def _talk(child: subprocess.Popen[bytes], given: bytes, until: float) -> bytes:
     return bytes(answer)
 
 
-def _read(raw: bytes, code: int, samples: int) -> EngineAnswer:
-    """Returns the answer of a child. Raises as `run_rule`."""
+def _read(raw: bytes, code: int, rules: int, samples: int) -> list[TrialAnswer]:
+    """Returns the answers of a child. Raises as `run_rules`."""
     try:
-        answer = msgspec.msgpack.decode(raw, type=EngineAnswer)
+        answers = msgspec.msgpack.decode(raw, type=TrialAnswers).each
     except (msgspec.DecodeError, UnicodeDecodeError):
-        answer = EngineAnswer("", (), _ended(code), "")
-    is_whole = not answer.reason and len(answer.hits_of) == samples
-    if is_whole:
-        return answer
-    reason = answer.reason or "engine-failed"
-    kind = OperatorError if reason in OPERATOR_REASONS else RefusedError
+        answers = (TrialAnswer("", (), _ended(code), ""),)
+    is_alone = len(answers) == 1 and answers[0].reason and not answers[0].walls
+    if is_alone:
+        raise _error_of(answers[0])
+    if len(answers) != rules or any(len(one.hits_of) != samples for one in answers if not one.reason):
+        raise _error_of(TrialAnswer("", (), "engine-failed", "its answer is none to what was asked"))
+    return list(answers)
+
+
+def _error_of(answer: TrialAnswer) -> OperatorError | RefusedError:
+    kind = OperatorError if answer.reason in OPERATOR_REASONS else RefusedError
     told = f": {answer.why}" if answer.why else ""
-    raise kind(f"the rule was not run to its end ({reason}){told}", hint=HINTS.get(reason, ""), reason=reason)
+    message = f"the rule was not run to its end ({answer.reason}){told}"
+    return kind(message, hint=HINTS.get(answer.reason, ""), reason=answer.reason)
 
 
 def _ended(code: int) -> str:

@@ -116,6 +116,8 @@ def _plain(value: Any) -> str | int | float:
         return "true" if value else "false"
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return str(value)
-    if isinstance(value, (int, float, str)):
+    if isinstance(value, str):  # half a surrogate pair is no text that a table takes
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, (int, float)):
         return value
     raise BadSample("holds a value that is none of JSON")

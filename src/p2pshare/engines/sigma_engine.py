@@ -12,7 +12,7 @@ import apsw
 import re2
 
 from p2pshare.engines.sample_events import FULLTEXT, TIMESTAMP, BadSample, EventFields, events_of
-from p2pshare.engines.trial_words import EVENTS_MAX, EngineAnswer, EngineSample
+from p2pshare.engines.trial_words import EVENTS_MAX, EngineSample, TrialAnswer
 from p2pshare.limits import MIB
 
 CHUNK_EVENTS = 10_000  # in the table at once
@@ -37,6 +37,21 @@ class PreparedRule(NamedTuple):
     statements: tuple[str, ...]
     fields: Mapping[str, bool]
     is_correlation: bool
+
+
+class ReadSample(NamedTuple):
+    """A sample, and of which content it is: its events, or why nothing can be said of it."""
+
+    label: str
+    place: int
+    events: list[EventFields] | BadSample
+
+
+class SigmaSamples(NamedTuple):
+    """The samples of so many contents."""
+
+    contents: int
+    read: list[ReadSample]
 
 
 class SampleHits(NamedTuple):
@@ -124,19 +139,31 @@ def _fields(detections: Iterable[Any]) -> Iterator[tuple[str, bool]]:
                     yield value.field, False
 
 
-def try_rule(text: bytes, samples: Sequence[EngineSample]) -> EngineAnswer:
+def read_samples(samples: Sequence[EngineSample]) -> SigmaSamples:
+    """Returns the events of samples, read once for all rules. Raises RuleFault `too-many-events`."""
+    read: list[ReadSample] = []
+    count = 0
+    for place, sample in enumerate(samples):
+        for events in events_of(sample.kind, sample.content):
+            count += 0 if isinstance(events, BadSample) else len(events)
+            if count > EVENTS_MAX:
+                raise RuleFault("too-many-events", f"the samples have more than {EVENTS_MAX} events")
+            read.append(ReadSample(sample.label, place, events))
+    return SigmaSamples(len(samples), read)
+
+
+def try_rule(text: bytes, samples: SigmaSamples) -> TrialAnswer:
     """Returns what a rule makes of its samples. Raises RuleFault."""
     rule = prepare(text)
     connection = apsw.Connection(":memory:")
-    connection.create_scalar_function("regexp", _Patterns().search, 2, deterministic=True)
+    patterns: Any = _Patterns().search
+    connection.create_scalar_function("regexp", patterns, 2, deterministic=True)
     connection.execute("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF")
-    tried = list(
-        _correlated(connection, rule, samples) if rule.is_correlation else _plain(connection, rule, samples)
-    )
-    return answer_of(engine_name(), tried, len(samples))
+    tried = _correlated if rule.is_correlation else _plain
+    return answer_of(engine_name(), tried(connection, rule, samples.read), samples.contents)
 
 
-def answer_of(engine: str, tried: Iterable[SampleHits], count: int) -> EngineAnswer:
+def answer_of(engine: str, tried: Iterable[SampleHits], count: int) -> TrialAnswer:
     """Returns the counts of what was tried; `count` contents were."""
     tp = fn = fp = tn = errors = events = hits = 0
     hits_of = [0] * count
@@ -152,7 +179,7 @@ def answer_of(engine: str, tried: Iterable[SampleHits], count: int) -> EngineAns
             tp, fn = tp + (one.hits > 0), fn + (one.hits == 0)
         else:
             fp, tn = fp + (one.hits > 0), tn + (one.hits == 0)
-    return EngineAnswer(
+    return TrialAnswer(
         engine,
         (),
         tp=tp,
@@ -167,19 +194,15 @@ def answer_of(engine: str, tried: Iterable[SampleHits], count: int) -> EngineAns
 
 
 def _plain(
-    connection: apsw.Connection, rule: PreparedRule, samples: Sequence[EngineSample]
+    connection: apsw.Connection, rule: PreparedRule, samples: Iterable[ReadSample]
 ) -> Iterator[SampleHits]:
     """Yields what a rule without correlation makes of each sample: chunks of events of many samples stand in the table at once."""
     waiting: list[tuple[str, int, int]] = []  # label, place and number of events
     chunk: list[EventFields] = []
-    read = 0
-    for label, place, events in _each(samples):
+    for label, place, events in samples:
         if isinstance(events, BadSample):
             yield SampleHits(label, place, True, 0, 0)
             continue
-        read += len(events)
-        if read > EVENTS_MAX:
-            raise RuleFault("too-many-events", f"the samples have more than {EVENTS_MAX} events")
         waiting.append((label, place, len(events)))
         chunk += events
         if len(chunk) >= CHUNK_EVENTS:
@@ -200,10 +223,10 @@ def _count(
         for statement in rule.statements:
             if not statement.startswith(_PLAIN):
                 raise RuleFault("rule-refused", "the rule became a statement of another shape")
-            found |= {
-                row
-                for (row,) in _ask(connection, f"SELECT rowid FROM logs WHERE {statement[len(_PLAIN) :]}")  # noqa: S608 a statement of the backend, and the authorizer
-            }
+            condition = statement.removeprefix(
+                _PLAIN
+            )  # made by the backend; the authorizer says what it may do
+            found |= {row for (row,) in _ask(connection, f"SELECT rowid FROM logs WHERE {condition}")}  # noqa: S608
     first = 1
     for label, place, events in waiting:
         hits = sum(row in found for row in range(first, first + events))
@@ -212,10 +235,10 @@ def _count(
 
 
 def _correlated(
-    connection: apsw.Connection, rule: PreparedRule, samples: Sequence[EngineSample]
+    connection: apsw.Connection, rule: PreparedRule, samples: Iterable[ReadSample]
 ) -> Iterator[SampleHits]:
     """Yields what a correlation makes of each sample, which has the table for itself."""
-    for label, place, events in _each(samples):
+    for label, place, events in samples:
         if isinstance(events, BadSample):
             yield SampleHits(label, place, True, 0, 0)
             continue
@@ -228,21 +251,17 @@ def _correlated(
         yield SampleHits(label, place, False, len(events), hits)
 
 
-def _each(samples: Sequence[EngineSample]) -> Iterator[tuple[str, int, list[EventFields] | BadSample]]:
-    for place, sample in enumerate(samples):
-        for events in events_of(sample.kind, sample.content):
-            yield sample.label, place, events
-
-
 def _fill(connection: apsw.Connection, rule: PreparedRule, events: list[EventFields]) -> None:
     """Put events into the table, in place of those before."""
-    names = [*rule.fields, TIMESTAMP, FULLTEXT]
+    asked = [name for name in (TIMESTAMP, FULLTEXT) if any(name in one for one in rule.statements)]
+    names = [*rule.fields, *asked] or [FULLTEXT]
     columns = ", ".join(
         f"{_quoted(name)} {'NUMERIC' if rule.fields.get(name) else ''} COLLATE NOCASE" for name in names
     )
     connection.execute(f"DROP TABLE IF EXISTS logs; CREATE TABLE logs ({columns})")
+    places = ", ".join("?" * len(names))
     connection.executemany(
-        f"INSERT INTO logs VALUES ({', '.join('?' * len(names))})",
+        f"INSERT INTO logs VALUES ({places})",  # noqa: S608 question marks
         (
             [_column(event, name, is_number=rule.fields.get(name, False)) for name in names]
             for event in events
@@ -268,7 +287,7 @@ def _ask(connection: apsw.Connection, statement: str) -> list[tuple[Any, ...]]:
     connection.authorizer = allow
     try:
         return list(connection.execute(statement))
-    except (apsw.Error, re2.error) as error:
+    except (apsw.Error, re2.error, UnicodeError) as error:
         raise RuleFault("rule-refused", f"{type(error).__name__}: {error}") from None
     finally:
         connection.authorizer = None
@@ -302,4 +321,4 @@ def warm() -> None:
         b"title: warm\nlogsource:\n  category: test\ndetection:\n  a:\n    a|re: w.*m\n    n|gt: 0\n  b:\n    - warm\n"
         b"    - x\n  condition: a or not 1 of b*\nlevel: low\ntags:\n  - attack.t1059\ndate: 2026-11-30\n"
     )
-    try_rule(rule, [sample])
+    try_rule(rule, read_samples([sample]))

@@ -16,6 +16,7 @@ SAMPLES_BYTES_MAX = (
     96 * MIB
 )  # of all samples of one run: the child has 512 MiB, and an event takes four times its bytes
 SAMPLES_MAX = 10_000  # files of one run
+RULES_MAX = 500  # of one run: they share its samples, and its limits
 RULE_BYTES_MAX = 1 * MIB  # SigmaHQ's longest has 60 KiB, the longest YARA file that we met 900 KiB
 EVENTS_MAX = 200_000  # of one run; beyond it the time of the child would end it, and say less
 REASON_CHARACTERS_MAX = 400
@@ -34,15 +35,15 @@ class EngineSample(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     content: bytes
 
 
-class EngineRequest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A rule, and the samples on which it is tried."""
+class TrialRequest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Rules, and the samples on which each is tried."""
 
-    rule: bytes
+    rules: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=RULES_MAX)]
     samples: Annotated[tuple[EngineSample, ...], Meta(max_length=SAMPLES_MAX)]
 
 
-class EngineAnswer(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the engine made of it. `reason` "" where it ran, else a code of docs/labs-engines.md, and `why` in words.
+class TrialAnswer(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the engine made of one rule. `reason` "" where it ran, else a code of docs/labs-engines.md, and `why` in words.
 
     tp to tn count samples, and lines of those that are lines; `errors` those of which it can say nothing. `hits_of`: how many events (of YARA
     rules) matched in each sample, in their order; -1 where the sample is an error. `walls` that stand.
@@ -63,3 +64,9 @@ class EngineAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     hits_of: Annotated[
         tuple[Annotated[int, Meta(ge=-1, le=2**53 - 1)], ...], Meta(max_length=SAMPLES_MAX)
     ] = ()
+
+
+class TrialAnswers(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An answer for each rule, in their order; or one alone that is about none of them."""
+
+    each: Annotated[tuple[TrialAnswer, ...], Meta(min_length=1, max_length=RULES_MAX)]

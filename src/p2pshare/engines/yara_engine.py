@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from p2pshare.engines.sigma_engine import RuleFault, SampleHits, answer_of
-from p2pshare.engines.trial_words import EngineAnswer, EngineSample
+from p2pshare.engines.trial_words import EngineSample, TrialAnswer
 
 SCAN_SECONDS = 5  # of one sample; the whole run has the child's CPU seconds
 MATCHES_MAX = 1_000  # of one pattern in one sample: whether it matches is all that is asked
@@ -21,7 +21,12 @@ def engine_name() -> str:
     return f"yara-x {version('yara-x')}"
 
 
-def try_rule(text: bytes, samples: Sequence[EngineSample]) -> EngineAnswer:
+def read_samples(samples: Sequence[EngineSample]) -> Sequence[EngineSample]:
+    """Returns the samples: a scan reads bytes."""
+    return samples
+
+
+def try_rule(text: bytes, samples: Sequence[EngineSample]) -> TrialAnswer:
     """Returns what a rule file makes of its samples; hits count its rules that match. Raises RuleFault `rule-refused`."""
     return answer_of(engine_name(), _tried(text, samples), len(samples))
 

@@ -232,7 +232,7 @@ class AlarmLog:
 
     def step(self, now: int) -> None:
         """Log each alarm of a space that was not there at the last call."""
-        functions = (*SPACE_ALARMS, *INCIDENT_ALARMS)
+        functions = (*SPACE_ALARMS, *INCIDENT_ALARMS, *FRAMEWORK_ALARMS)
         found = alarms(self._node.store, self._node.card, is_running=True, now=now, functions=functions)
         asked = [("space-invitation", one.space) for one in spaces_status(self._node).invitations]
         there = frozenset([*asked, *((one.word, one.space) for one in found if isinstance(one.space, str))])
