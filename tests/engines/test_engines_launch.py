@@ -143,7 +143,9 @@ def test_a_child_that_lies_is_believed_in_nothing(lie: str, monkeypatch: pytest.
     ("program", "reason"),
     [
         ("import time; time.sleep(60)", "timed-out"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed-cpu"),
+        ("import os, time; os.close(1); time.sleep(60)", "timed-out"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "killed-cpu"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed-memory"),
         ("import os; os.abort()", "killed-memory"),
     ],
 )
