@@ -114,7 +114,7 @@ def _bytes_of(samples: Sequence[EngineSample]) -> int:
 
 
 def _talk(child: subprocess.Popen[bytes], given: bytes, until: float) -> bytes:
-    """Returns what a child wrote until it closed its end, at most one byte more than an answer has. Raises RefusedError `timed-out`."""
+    """Returns what a child wrote until it ended. Raises RefusedError `timed-out`, `engine-failed` for more bytes than an answer has."""
     assert child.stdin is not None and child.stdout is not None
     answer, at = bytearray(), 0
     with selectors.DefaultSelector() as waiting:
@@ -145,7 +145,7 @@ def _talk(child: subprocess.Popen[bytes], given: bytes, until: float) -> bytes:
                             raise _too_long() from None
                         return bytes(answer)
                     answer += piece
-    return bytes(answer)
+    raise _error_of(TrialAnswer("", (), "engine-failed", "the child says more than an answer has"))
 
 
 def _too_long() -> RefusedError:

@@ -88,7 +88,7 @@ def fields_of(event: Mapping[str, Any]) -> EventFields:
 def _put(fields: dict[str, str | int | float], name: str, value: str | int | float) -> None:
     if len(fields) >= FIELDS_MAX:
         raise BadSample(f"has an event of more than {FIELDS_MAX} fields")
-    fields.setdefault(name.lower(), value)
+    fields.setdefault(_whole(name.lower()), value)
 
 
 def _leaves(value: Mapping[str, Any], before: str, joint: str) -> Iterator[tuple[str, str | int | float]]:
@@ -116,8 +116,13 @@ def _plain(value: Any) -> str | int | float:
         return "true" if value else "false"
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return str(value)
-    if isinstance(value, str):  # half a surrogate pair is no text that a table takes
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, str):
+        return _whole(value)
     if isinstance(value, (int, float)):
         return value
     raise BadSample("holds a value that is none of JSON")
+
+
+def _whole(text: str) -> str:
+    """Returns a text with a question mark for each half of a pair (U+D800 to U+DFFF), which Windows' logs have and UTF-8 has not."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -258,7 +258,10 @@ def _fill(connection: apsw.Connection, rule: PreparedRule, events: list[EventFie
     columns = ", ".join(
         f"{_quoted(name)} {'NUMERIC' if rule.fields.get(name) else ''} COLLATE NOCASE" for name in names
     )
-    connection.execute(f"DROP TABLE IF EXISTS logs; CREATE TABLE logs ({columns})")
+    try:
+        connection.execute(f"DROP TABLE IF EXISTS logs; CREATE TABLE logs ({columns})")
+    except (apsw.Error, UnicodeError):
+        raise RuleFault("rule-refused", "the rule names a field that can be no column") from None
     places = ", ".join("?" * len(names))
     connection.executemany(
         f"INSERT INTO logs VALUES ({places})",  # noqa: S608 question marks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from p2pshare.engines.sigma_engine import RuleFault, SampleHits, answer_of
 from p2pshare.engines.trial_words import EngineSample, TrialAnswer
@@ -40,6 +41,11 @@ def _tried(text: bytes, samples: Sequence[EngineSample]) -> Iterator[SampleHits]
         compiler.ignore_module(module)
     try:
         compiler.add_source(text.decode("utf-8"))
+        ignored: Any = compiler.ignored_rules()  # type: ignore[misc]  # its stub says it is a property
+        if ignored:  # one that is passed over in silence would look like one that does not hit
+            raise RuleFault(
+                "rule-refused", f"a rule uses a module that is closed: {', '.join(CLOSED_MODULES)}"
+            )
         scanner = yara_x.Scanner(compiler.build())
     except (yara_x.CompileError, UnicodeDecodeError, ValueError) as error:
         raise RuleFault("rule-refused", str(error)) from None

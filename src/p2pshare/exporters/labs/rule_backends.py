@@ -2,7 +2,7 @@
 licence of its rule.
 
 pySigma is no part of the core, and its backends are not even of the extra `detect`: whoever runs Splunk installs `pysigma-backend-splunk`,
-whoever runs Elasticsearch `pysigma-backend-elasticsearch`. A rule that a backend cannot convert is refused, and the others are written.
+whoever runs Elasticsearch `pysigma-backend-elasticsearch`. Both need pySigma below 2, and so an environment without `detect`. A rule that a backend cannot convert is refused, and the others are written.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def _backend(resolve: Callable[[str], Any], path: str, package: str) -> Callable
         found: Callable[[], Any] = resolve(path)
     except (ImportError, AttributeError):
         raise OperatorError(
-            f"{package} is not installed", hint=f"pip install {package}", reason="extra-missing"
+            f"{package} is not installed",
+            hint=f"pip install {package}, in another environment than the extra detect: it needs pySigma below 2, which runs no rules here",
+            reason="extra-missing",
         ) from None
     return found
 
