@@ -31,7 +31,7 @@ from p2pshare.operations.frameworks import (
     answering,
     document_of,
     entry_shown,
-    framework_here,
+    frameworks_here,
     is_called,
     judging,
     row_called,
@@ -129,8 +129,7 @@ class React(LongRequest[Reacted], frozen=True, tag="framework-react"):
             raise RefusedError(
                 "the incident is closed", hint="`p2pshare incident reopen` opens it again", reason="closed"
             )
-        asked = [row_called(node, self.framework)] if self.framework else rows(node)
-        frameworks = [framework_here(node, one) for one in asked]
+        frameworks = frameworks_here(node, self.framework)
         chosen = _chosen(frameworks, fold, own, self.playbook)
         digest, approvals = _version(chosen, fold, own, names)
         if self.hash and digest.hex() != self.hash:
