@@ -13,7 +13,8 @@ from copies import copy_of
 from shared_spaces import hand_over, held, partners, run
 from whole_nodes import NOW, World
 
-from p2pshare.errors import NotFoundError, RefusedError
+from p2pshare.errors import DiskFull, NotFoundError, RefusedError
+from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.playbooks.framework_manifest import manifest_bytes, read_manifest
 from p2pshare.node.node import Node
@@ -24,6 +25,8 @@ from p2pshare.operations.incidents import OpenIncident, SayInIncident, ShowIncid
 from p2pshare.operations.space_membership import JoinSpace
 from p2pshare.operations.spaces import AmbiguousId, OpenSpace
 from p2pshare.spaces.incident_entries import DutyStatement, encode_incident
+from p2pshare.spaces.space_exchange import spaces_of
+from p2pshare.spaces.spaces import Spaces
 
 RANSOMWARE = "221a1897"
 NAMES = ("alpha", "bravo", "charlie")
@@ -287,3 +290,36 @@ def test_by_another_version_than_was_shown_nobody_reacts(ready: Agreed) -> None:
     assert caught.value.reason == "changed-meanwhile"
     assert tasks_of(ready.alpha, ready.incident) == []
     assert run(ready.alpha, React(ready.incident, hash=would.hash)).is_done
+
+
+def test_a_time_that_no_entry_holds_leaves_nothing_behind(ready: Agreed) -> None:
+    """Whoever reacts after it, reacts: the fold did not keep what the store undid."""
+    for aware in (2**50, 2**70):
+        with pytest.raises((OverflowError, RefusedError)):
+            run(ready.alpha, React(ready.incident, aware=aware))
+        assert tasks_of(ready.alpha, ready.incident) == []
+    assert run(ready.alpha, React(ready.incident, aware=NOW)).is_done
+
+
+def test_to_have_become_aware_next_year_is_told(ready: Agreed) -> None:
+    [note] = run(ready.alpha, React(ready.incident, aware=NOW + 365 * DAY, dry_run=True)).notes
+    assert "lies ahead" in note
+
+
+def test_what_the_store_undoes_is_in_no_fold(ready: Agreed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full in the midst of the tasks; afterwards everything is as if nobody had reacted."""
+    said = Spaces.say
+    left = iter(range(10))
+
+    def failing(spaces: Spaces, *words: Any, **how: Any) -> Any:
+        if next(left, None) is None:
+            raise DiskFull("no space left")
+        return said(spaces, *words, **how)
+
+    monkeypatch.setattr(Spaces, "say", failing)
+    with pytest.raises(DiskFull):
+        run(ready.alpha, React(ready.incident))
+    monkeypatch.undo()
+    assert tasks_of(ready.alpha, ready.incident) == []
+    assert spaces_of(ready.alpha).state(EntryId.parse(ready.incident)).kind.reactions() == []
+    assert run(ready.alpha, React(ready.incident)).is_done

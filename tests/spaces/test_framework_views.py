@@ -31,6 +31,7 @@ from p2pshare.operations.frameworks import (
     ShowPlaybook,
     WriteManifest,
     framework_beside,
+    of_known_rules,
     version_called,
 )
 from p2pshare.operations.interface import AsideWork
@@ -376,3 +377,44 @@ def test_nothing_is_adopted_that_was_changed_since_it_was_shown(two: list[Node])
     assert caught.value.reason == "changed-meanwhile"
     shown = hashlib.sha256(run(framework.bravo, ShowFramework(framework.id)).manifest).hexdigest()
     run(framework.bravo, AdoptFramework(framework.id, shown))
+
+
+def test_an_invitation_of_anybody_makes_nothing_of_ours_ambiguous(two: list[Node]) -> None:
+    """A partner opens a framework of the same name with the same playbook, and invites us: what we have joined is still what is meant."""
+    world = World(two[0].home.parent / "invited")
+    alpha, mallory = partners(world, "alpha", "mallory")
+    ours = run(alpha, OpenSpace("framework", "Hospitals", Tlp.AMBER, ())).space
+    theirs = run(mallory, OpenSpace("framework", "Hospitals", Tlp.AMBER, ("alpha",))).space
+    for node, space in ((alpha, ours), (mallory, theirs)):
+        run(node, ImportPlaybook(space, playbook()))
+        run(node, WriteManifest(space, manifest_of(P, quorum=1)))
+    hand_over(theirs, mallory, alpha)
+    try:
+        assert run(alpha, ShowFramework()).framework == ours
+        assert run(alpha, ShowPlaybook(P)).listed.framework == ours
+        assert run(alpha, ApprovePlaybook(P)).space == ours
+        assert {one.framework for one in run(alpha, ListPlaybooks()).each} == {ours, theirs}
+    finally:
+        world.close()
+
+
+def test_nobody_approves_what_its_author_revoked(two: list[Node]) -> None:
+    framework = Framework(*two)
+    document = json.loads(playbook()) | {"revoked": True}
+    framework.begin(json.dumps(document).encode())
+    with pytest.raises(RefusedError) as caught:
+        run(framework.alpha, ApprovePlaybook(P, "", framework.id))
+    assert caught.value.reason == "revoked"
+
+
+def test_a_framework_of_unknown_rules_stops_no_other() -> None:
+    """Whoever invites us into one must not keep us from reacting by ours."""
+
+    def holding(number: int) -> int:
+        if number == 1:
+            raise RefusedError("no", reason="unknown-rules")
+        return number
+
+    frameworks: Any = map(holding, range(3))
+    kept: list[Any] = list(of_known_rules(frameworks))
+    assert kept == [0, 2]

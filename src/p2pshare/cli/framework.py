@@ -344,7 +344,7 @@ def react(
     from p2pshare.operations.framework_reacting import React
 
     at = 0 if aware is None else read_time(aware, zone)
-    if at is None:
+    if at is None or (aware is not None and at <= 0):
         raise UsageProblem(
             f"'{console.shown(aware)}' is no time that can be told",
             hint="write 2027-02-12T09:00:00Z, or say --zone Europe/Berlin",
@@ -363,6 +363,9 @@ def react(
             console.say(
                 f"in the incident and not in the framework: {', '.join(map(console.shown, would.outsiders))}"
             )
+
+        for note in would.notes:
+            console.warn(note)
 
     confirm("react so?", yes=yes, tell=tell)
     done = write(

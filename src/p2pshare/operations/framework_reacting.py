@@ -31,7 +31,7 @@ from p2pshare.operations.frameworks import (
     answering,
     document_of,
     entry_shown,
-    framework_here,
+    frameworks_here,
     is_called,
     judging,
     row_called,
@@ -40,7 +40,7 @@ from p2pshare.operations.frameworks import (
 from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT
 from p2pshare.operations.interface import LongRequest
 from p2pshare.operations.spaces import TLP_LABELS, AmbiguousId, Called, names_here, space_called, who_may
-from p2pshare.spaces.framework import PlaybookSaid
+from p2pshare.spaces.framework import TIME_MAX, PlaybookSaid
 from p2pshare.spaces.framework_holding import HeldFramework
 from p2pshare.spaces.incident import IncidentFold
 from p2pshare.spaces.incident_entries import (
@@ -57,6 +57,7 @@ from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceRow
 from p2pshare.spaces.writing import SpaceStatement
 
+AHEAD_SECONDS = 3_600  # clocks differ by less; a person who types another year by more
 READING_STATUSES = ("joined", "invited", "forked")
 
 
@@ -108,7 +109,7 @@ class React(LongRequest[Reacted], frozen=True, tag="framework-react"):
     id: Called
     playbook: PlaybookCalled = ""
     framework: Called = ""
-    aware: int = 0
+    aware: Annotated[int, Meta(ge=0, le=TIME_MAX)] = 0
     zone: str = "UTC"
     hash: Annotated[str, Meta(max_length=64)] = ""
     dry_run: bool = False
@@ -129,8 +130,7 @@ class React(LongRequest[Reacted], frozen=True, tag="framework-react"):
             raise RefusedError(
                 "the incident is closed", hint="`p2pshare incident reopen` opens it again", reason="closed"
             )
-        asked = [row_called(node, self.framework)] if self.framework else rows(node)
-        frameworks = [framework_here(node, one) for one in asked]
+        frameworks = frameworks_here(node, self.framework)
         chosen = _chosen(frameworks, fold, own, self.playbook)
         digest, approvals = _version(chosen, fold, own, names)
         if self.hash and digest.hex() != self.hash:
@@ -155,6 +155,8 @@ class React(LongRequest[Reacted], frozen=True, tag="framework-react"):
                 reason="not-for-these-members",
             )
         templates, notes = _templates(node, chosen.entry)
+        if self.aware > now + AHEAD_SECONDS:
+            notes.append("when we became aware lies ahead: the clocks run from then, and not from now")
         own_words = [one for one in Telling(state, names).stated_duties() if one.author == own]
         stated = list(_stated(templates, own_words, self.aware, self.zone))
         known = {held.id for held in fold.tasks()}
@@ -165,11 +167,15 @@ class React(LongRequest[Reacted], frozen=True, tag="framework-react"):
             for one in tasks
         ]
         if not self.dry_run:
-            statements = list(_statements(row, chosen, said, tasks, stated, fold, own, known))
-            with node.store.transaction():
-                for kind, body in statements:
+            # What no entry holds fails before the first is written: a fold would keep what the store undoes.
+            statements = [
+                SpaceStatement(kind, encode_incident(body), tlp)
+                for kind, body in _statements(row, chosen, said, tasks, stated, fold, own, known)
+            ]
+            with spaces_of(node).together():
+                for statement in statements:
                     try:
-                        spaces_of(node).say(row.space, SpaceStatement(kind, encode_incident(body), tlp), now)
+                        spaces_of(node).say(row.space, statement, now)
                     except RefusedError as error:
                         raise who_may(node, row, error) from None
         words = [*own_words, *(_told(one, own) for one in stated)]

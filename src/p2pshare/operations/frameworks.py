@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta, Struct
 
 from p2pshare.envelope.jss import sign_playbook
-from p2pshare.errors import NotFoundError, OperatorError, RefusedError
+from p2pshare.errors import NotFoundError, OperatorError, PeerError, RefusedError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.instants import SECOND_US
@@ -173,6 +173,8 @@ def judging(node: Node, rows: Iterable[SpaceRow], now: int) -> Iterator[None]:
         while not is_judged:
             while not spaces.caught_up(row.space, now):
                 yield
+            if spaces.has_unknown_rules(row.space):
+                break
             is_judged = True
             for _ in holding_framework(node.store.database, row, spaces.state(row.space)):
                 yield
@@ -186,18 +188,42 @@ def framework_here(node: Node, row: SpaceRow) -> HeldFramework:
     return hold_framework(node.store.database, row, spaces_of(node).state(row.space))
 
 
+def frameworks_here(node: Node, framework: str) -> list[HeldFramework]:
+    """Returns the framework of that id; without one all of rules that are known here."""
+    if framework:
+        return [framework_here(node, row_called(node, framework))]
+    return list(of_known_rules(map(partial(framework_here, node), rows(node))))
+
+
+def of_known_rules(frameworks: Iterator[HeldFramework] | map[HeldFramework]) -> Iterator[HeldFramework]:
+    """Yields the frameworks but those of rules that are not known here: whoever invites us into one stops nothing else."""
+    while True:
+        try:
+            yield next(frameworks)
+        except StopIteration:
+            return
+        except (PeerError, RefusedError) as error:
+            if error.reason != "unknown-rules":
+                raise
+
+
 def rows(node: NodeReading) -> list[SpaceRow]:
     return [row for row in SpaceReading(node.store.database).all() if row.kind == FRAMEWORK]
 
 
 def row_called(node: NodeReading, digits: str) -> SpaceRow:
-    """Returns the framework of that id, without one the only one that is held. Raises as `space_called`."""
+    """Returns the framework of that id; without one the only one that is held, or the only one of those held that we have joined. Raises as
+    `space_called`."""
     if digits:
         return space_called(node.store, digits, FRAMEWORK)
     held = rows(node)
     if not held:
         raise NotFoundError("no framework is held here", hint="`p2pshare framework new` opens one")
     if len(held) > 1:
+        frameworks = of_known_rules(map(partial(framework_beside, node), held))
+        joined = [one.row for one in frameworks if node.card.partner_id in one.joined]
+        if len(joined) == 1:
+            return joined[0]
         told = ", ".join(f"{row.space.short} {row.title}" for row in held[:5])
         raise AmbiguousId(f"several frameworks are held here: {told}", hint="say which: --framework ID")
     return held[0]
@@ -276,8 +302,9 @@ def _listed(
     needed, least = (1, "") if entry is None else (entry.quorum, entry.least)
     counted = held.tally(playbook, needed, least)
     approvals = {of.version: of.approvals for of in counted.of}
+    adopters = held.adopters()
     for one in versions:
-        yield _listed_one(held, one, names, entry, counted, approvals.get(_version(one.said), ()))
+        yield _listed_one(held, one, names, entry, counted, approvals.get(_version(one.said), ()), adopters)
 
 
 def _listed_one(
@@ -287,6 +314,7 @@ def _listed_one(
     entry: FrameworkEntry | None,
     counted: QuorumTally,
     approvals: tuple[str, ...],
+    adopters: list[PartnerId],
 ) -> PlaybookListed:
     said = one.said
     return PlaybookListed(
@@ -302,7 +330,7 @@ def _listed_one(
         approvals_of(held, said, names, approvals),
         None if entry is None else entry.quorum,
         entry is not None and counted.version == _version(said),
-        [_name(member, names) for member in held.adopters()] if entry is not None else [],
+        [_name(member, names) for member in adopters] if entry is not None else [],
         sum(by.entry_id in held.bad for own in held.fold.approvals_of(said).values() for by in own),
     )
 
@@ -313,11 +341,9 @@ class ListPlaybooks(Query[Several[PlaybookListed]], frozen=True, tag="playbook-l
     framework: Called = ""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[PlaybookListed]:
-        asked = [row_called(node, self.framework)] if self.framework else rows(node)
         names = names_here(node.store)
         found: list[PlaybookListed] = []
-        for row in asked:
-            held = framework_beside(node, row)
+        for held in _asked_beside(node, self.framework):
             for versions in held.fold.playbooks().values():
                 found += _listed(held, versions, names)
         return Several(found)
@@ -368,12 +394,20 @@ def _version(said: PlaybookSaid) -> PlaybookVersion:
 
 def playbook_held(node: NodeReading, called: str, framework: str) -> HeldFramework:
     """Returns the framework that has a playbook. Raises NotFoundError, AmbiguousId."""
-    asked = [row_called(node, framework)] if framework else rows(node)
-    return _having(called, [framework_beside(node, row) for row in asked])
+    return _having(called, _asked_beside(node, framework), node.card.partner_id)
 
 
-def _having(called: str, frameworks: Iterable[HeldFramework]) -> HeldFramework:
+def _asked_beside(node: NodeReading, framework: str) -> Iterator[HeldFramework]:
+    if framework:
+        yield framework_beside(node, row_called(node, framework))
+    else:
+        yield from of_known_rules(map(partial(framework_beside, node), rows(node)))
+
+
+def _having(called: str, frameworks: Iterable[HeldFramework], own: PartnerId) -> HeldFramework:
+    """Returns the one that has a playbook: of several the one that we have joined, for anybody may invite us into another."""
     found = [one for one in frameworks if any(is_called(name, called) for name in one.fold.playbooks())]
+    found = [one for one in found if own in one.joined] or found
     if not found:
         raise NotFoundError("no playbook of that id is held here", hint="see `p2pshare playbook list`")
     if len(found) > 1:
@@ -552,8 +586,9 @@ class ApprovePlaybook(LongRequest[PlaybookWritten], frozen=True, tag="playbook-a
     def steps(self, node: Node, now: int) -> Iterator[PlaybookWritten | AsideWork[Any] | None]:
         asked = [row_called(node, self.framework)] if self.framework else rows(node)
         yield from judging(node, asked, now)
-        row = _having(self.playbook, [framework_here(node, one) for one in asked]).row
-        held, own = framework_here(node, row), node.identity.partner_id
+        own = node.identity.partner_id
+        row = _having(self.playbook, frameworks_here(node, self.framework), own).row
+        held = framework_here(node, row)
         one = version_called(held, self.playbook, self.version or self._shown(node, held, own))
         said = one.said
         if said.is_template:
@@ -577,6 +612,12 @@ class ApprovePlaybook(LongRequest[PlaybookWritten], frozen=True, tag="playbook-a
             playbook = text_of(node, row, one)  # nobody approves what is not held, or says something else
             yield (linting := AsideWork(partial(standing_of, playbook.raw)))
             _require_playbook(linting.result)  # its owner may have written it with another program
+            if playbook.document.get("revoked") is True:
+                raise RefusedError(
+                    "its author has revoked that version: nobody is to work by it",
+                    hint="`p2pshare playbook show` says which versions there are",
+                    reason="revoked",
+                )
             kind, content = "approve", encode_framework(_signed(node, said, playbook.document, now))
         entry = written(node, row, SpaceStatement(kind, content, row.tlp), now).entry
         yield _written_of(row, EntryId.parse(entry), said, is_new=True)
@@ -740,7 +781,7 @@ class FindAnswers(Query[Several[AnswerListed]], frozen=True, tag="framework-answ
     risk: TriggerWords = ()
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[AnswerListed]:
-        held = (framework_beside(node, row) for row in rows(node))
+        held = _asked_beside(node, "")
         return Several(
             [
                 answer_listed(one)

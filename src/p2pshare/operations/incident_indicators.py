@@ -148,7 +148,7 @@ class AddIndicators(Request[IndicatorsAdded], frozen=True, tag="incident-add-ind
         entries = ["" for _ in fresh]
         if fresh and not self.dry_run:
             node.store.log.author_state(now)  # a new incarnation is durable even where the rest is undone
-            with node.store.transaction():
+            with spaces_of(node).together():
                 entries = _write(node, row, fresh, tuple(sorted(audience)), now)
                 if prepared is not None:
                     envelopes = [one.text for one in seal(node, prepared.terms, kept, now, progress)]

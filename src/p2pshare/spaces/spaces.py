@@ -20,7 +20,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from p2pshare.database.database import Database
@@ -914,6 +914,10 @@ class Spaces:
             entries -= len(dropped.fold)
             size -= dropped.read_bytes
         return loaded
+
+    def together(self) -> AbstractContextManager[None]:
+        """Returns a transaction for several entries: what it undoes is in no fold either."""
+        return self._whole()
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
