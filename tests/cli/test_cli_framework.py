@@ -164,8 +164,10 @@ def test_a_framework_from_new_to_react_with_the_keys_that_are_promised(
         assert alone("playbook", "export", RANSOMWARE, form, "-o", str(out)).code == 0
         assert alone.json("playbook", "import", str(out))["imported"][0]["hash"] == digest, form
     assert "soarca-parallel" in alone("playbook", "export", RANSOMWARE, "--for", "soarca", "-o", str(out)).err
-    assert alone("playbook", "derive", RANSOMWARE, "-o", str(out)).code == 0
+    told = alone("playbook", "derive", RANSOMWARE, "-o", str(out), "--json").json
     assert json.loads(out.read_bytes())["derived_from"] == [entry["playbook"]]
+    assert told["id"] == json.loads(out.read_bytes())["id"] and told["derived_from"] == entry["playbook"]
+    assert alone("playbook", "derive", RANSOMWARE, "--json").code == 2, "stdout has room for one of both"
     assert alone("playbook", "new", "Ours", "-o", str(out)).code == 0
     assert alone("playbook", "lint", str(out)).code == 0
     alone.json("playbook", "revoke-approval", RANSOMWARE, "--yes")
