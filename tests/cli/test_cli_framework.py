@@ -126,6 +126,10 @@ def test_a_framework_from_new_to_react_with_the_keys_that_are_promised(
     )
     approved = alone.json("playbook", "approve", RANSOMWARE, "--yes")
     assert approved["hash"] == digest
+    again = alone.json("playbook", "approve", RANSOMWARE, "--yes")
+    assert (again["is_new"], again["entry"]) == (False, approved["entry"]), (
+        "the approval, and not the playbook"
+    )
     assert alone.json("framework", "react", case, "--yes", code=5)["error"]["reason"] == "not-adopted"
     assert "not-adopted" not in alone("framework", "adopt", "--yes").err
     status = alone.json("framework", "status", space)
