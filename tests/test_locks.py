@@ -21,6 +21,7 @@ HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 COMMENT = re.compile(r"^ *#")
 LOCKS = {
     RUN_TIME: ("dependencies",),
+    "requirements-detect.lock": ("optional-dependencies", "detect"),
     "requirements-framework.lock": ("optional-dependencies", "framework"),
     "requirements-risk.lock": ("optional-dependencies", "risk"),
     "requirements-yara.lock": ("optional-dependencies", "yara"),

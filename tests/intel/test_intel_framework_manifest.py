@@ -101,6 +101,17 @@ WRONG: list[tuple[Callable[[Any], Any], str]] = [
     (lambda d: entry(d)["trigger"].update(types=["Ransom ware"]), r"\$\.entries\[0\]\.trigger\.types\[0\]"),
     (lambda d: entry(d)["trigger"].update(attack=["1486"]), r"\$\.entries\[0\]\.trigger\.attack\[0\]"),
     (lambda d: entry(d)["duties"][0].update(sha256="AB"), r"\$\.entries\[0\]\.duties\[0\]\.sha256"),
+    # a line break behind a word is no part of it
+    (lambda d: d.update(framework="hospitals\n"), r"\$\.framework"),
+    (lambda d: entry(d).update(playbook=entry(d)["playbook"] + "\n"), r"\$\.entries\[0\]\.playbook"),
+    (lambda d: entry(d).update(least=entry(d)["least"] + "\n"), r"\$\.entries\[0\]\.least"),
+    (lambda d: entry(d)["trigger"].update(types=["theft\n"]), r"\$\.entries\[0\]\.trigger\.types\[0\]"),
+    (lambda d: entry(d)["trigger"].update(attack=["T1486\n"]), r"\$\.entries\[0\]\.trigger\.attack\[0\]"),
+    (lambda d: entry(d)["trigger"].update(risk=["immediate\n"]), r"\$\.entries\[0\]\.trigger\.risk\[0\]"),
+    (
+        lambda d: entry(d)["duties"][0].update(sha256="a" * 64 + "\n"),
+        r"\$\.entries\[0\]\.duties\[0\]\.sha256",
+    ),
     (lambda d: entry(d).update(csf=["RS.MA-01", "RS.RP-1"]), "/entries/0/csf: 'RS.RP-1' is no outcome"),
     (lambda d: entry(d).update(csf=["RS.MA-01", "RS.MA-01"]), "/entries/0/csf: 'RS.MA-01' stands twice"),
     (

@@ -278,3 +278,12 @@ def test_the_steps_of_a_strict_framework_go_to_its_members_alone(ready: Agreed) 
             assert caught.value.reason == "not-for-these-members" and tasks_of(alpha, incident) == []
         else:
             assert run(alpha, React(incident, framework=space)).tlp == "TLP:AMBER+STRICT"
+
+
+def test_by_another_version_than_was_shown_nobody_reacts(ready: Agreed) -> None:
+    would = run(ready.alpha, React(ready.incident, dry_run=True))
+    with pytest.raises(RefusedError) as caught:
+        run(ready.alpha, React(ready.incident, hash="0" * 64))
+    assert caught.value.reason == "changed-meanwhile"
+    assert tasks_of(ready.alpha, ready.incident) == []
+    assert run(ready.alpha, React(ready.incident, hash=would.hash)).is_done

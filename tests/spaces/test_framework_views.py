@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from whole_nodes import NOW, World
 from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
+from p2pshare.intel.playbooks.playbook_text import playbook_digest
 from p2pshare.jcs import jcs_bytes
 from p2pshare.node.node import Node
 from p2pshare.operations.frameworks import (
@@ -29,14 +31,17 @@ from p2pshare.operations.frameworks import (
     ShowPlaybook,
     WriteManifest,
     framework_beside,
+    version_called,
 )
+from p2pshare.operations.interface import AsideWork
 from p2pshare.operations.space_membership import JoinSpace
 from p2pshare.operations.spaces import OpenSpace, PurgeSpace, space_called, written
 from p2pshare.operations.status import ShowStatus
-from p2pshare.spaces.framework import PlaybookApproval, encode_framework
+from p2pshare.spaces import framework_holding
+from p2pshare.spaces.framework import PlaybookApproval, PlaybookSaid, encode_framework
 from p2pshare.spaces.framework_holding import APPROVALS_JUDGED_MAX
 from p2pshare.spaces.framework_views import FrameworkViews
-from p2pshare.spaces.space_exchange import spaces_of
+from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.writing import SpaceStatement
 
 ACTION = {
@@ -96,11 +101,23 @@ class Framework:
         ordered = "SELECT * FROM v1_playbooks WHERE framework = ? ORDER BY version, hash"
         return named_rows(node.store.database.path, ordered, self.id)
 
-    def forge(self, node: Node, jss: bytes, digest: str) -> None:
-        body = PlaybookApproval(P, V1, bytes.fromhex(digest), jss)
+    def forge(self, node: Node, jss: bytes, digest: str, modified: str = V1) -> None:
+        self.say(node, "approve", PlaybookApproval(P, modified, bytes.fromhex(digest), jss))
+
+    def say(self, node: Node, kind: str, body: PlaybookApproval | PlaybookSaid) -> None:
+        """Have a node write an entry that the program does not write."""
         row = space_called(node.store, self.id, "framework")
-        written(node, row, SpaceStatement("approve", encode_framework(body), row.tlp), NOW)
+        written(node, row, SpaceStatement(kind, encode_framework(body), row.tlp), NOW)
         self.meet()
+
+    def carry(self, raw: bytes, digest: bytes | None = None, modified: str = V1) -> PlaybookSaid:
+        """Have alpha write a text that nobody has checked, and the entry that names it."""
+        for _ in exchange_of(self.alpha).saying_whole(EntryId.parse(self.id), raw, int(Tlp.AMBER), NOW, ()):
+            pass
+        digest = digest or playbook_digest(json.loads(raw))
+        said = PlaybookSaid(P, modified, digest, hashlib.sha256(raw).digest(), "Isolate", 0, 0)
+        self.say(self.alpha, "playbook", said)
+        return said
 
 
 @pytest.fixture(scope="module")
@@ -287,3 +304,75 @@ def test_a_red_framework_is_in_no_view_and_a_purged_one_leaves_it(two: list[Node
     for table in ("framework_view", "framework_playbook"):
         kept = f"SELECT count(*) FROM {table} t LEFT JOIN space s ON s.id = t.space WHERE s.id IS NULL"
         assert database.fetch(kept) == [(0,)]
+
+
+def test_an_export_carries_the_good_signature_of_who_counts_and_no_other(two: list[Node]) -> None:
+    """An approval that names another version, or one that nobody checks any more, is of no use to who wrote it, and is handed to nobody."""
+    framework = Framework(*two)
+    done = framework.begin()
+    framework.forge(framework.bravo, b"no JSON", done.hash)
+    framework.approve(framework.bravo)
+    framework.forge(framework.bravo, b"no JSON", done.hash, V2)
+    framework.forge(framework.bravo, b"{}", done.hash)
+    for node in (framework.alpha, framework.bravo):
+        [signature] = run(node, ShowPlaybook(P, "", framework.id)).signatures
+        assert json.loads(signature)["signee"] == "bravo"
+
+
+def test_a_text_that_does_not_fit_is_read_once_however_many_approve_it(
+    two: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = Framework(*two)
+    framework.begin()
+    said = framework.carry(playbook("Pull it."), b"d" * 32, V2)
+    read: list[bytes] = []
+
+    def counting(raw: bytes) -> Any:
+        read.append(raw)
+        return playbook_of(raw)
+
+    playbook_of = framework_holding.playbook_of
+    monkeypatch.setattr(framework_holding, "playbook_of", counting)
+    for number in range(3):
+        framework.forge(framework.bravo, b"{}", said.digest.hex(), V2)
+        framework.rows(framework.bravo, NOW + 60 + 10 * number)
+    assert read.count(playbook("Pull it.")) == 1
+
+
+def test_nobody_approves_what_its_owner_wrote_past_the_lint(two: list[Node]) -> None:
+    framework = Framework(*two)
+    framework.begin()
+    document = json.loads(playbook(modified=V2))
+    document["workflow"][step_id("action", 1)]["on_completion"] = step_id("action", 1)
+    said = framework.carry(json.dumps(document).encode(), modified=V2)
+    with pytest.raises(RefusedError) as caught:
+        run(framework.bravo, ApprovePlaybook(P, said.digest.hex(), framework.id))
+    assert caught.value.reason == "loop"
+
+
+def test_the_newest_version_is_that_of_the_later_instant_however_it_is_written(two: list[Node]) -> None:
+    framework = Framework(*two)
+    framework.begin()
+    for number, modified in enumerate(("2027-03-01T08:00:00.5Z", "2027-03-01T08:00:00Z")):
+        said = PlaybookSaid(P, modified, bytes([number]) * 32, b"r" * 32, "Isolate", 0, 0)
+        framework.say(framework.alpha, "playbook", said)
+    held = framework_beside(framework.bravo, space_called(framework.bravo.store, framework.id, "framework"))
+    assert version_called(held, P, "").said.modified == "2027-03-01T08:00:00.5Z"
+
+
+def test_the_lint_is_done_beside_the_writer(two: list[Node]) -> None:
+    framework = Framework(*two)
+    assert isinstance(next(ImportPlaybook(framework.id, playbook()).steps(framework.alpha, NOW)), AsideWork)
+
+
+def test_nothing_is_adopted_that_was_changed_since_it_was_shown(two: list[Node]) -> None:
+    framework = Framework(*two)
+    framework.begin()
+    shown = hashlib.sha256(run(framework.bravo, ShowFramework(framework.id)).manifest).hexdigest()
+    run(framework.alpha, WriteManifest(framework.id, manifest_of(P, quorum=1, version=2)))
+    framework.meet()
+    with pytest.raises(RefusedError) as caught:
+        run(framework.bravo, AdoptFramework(framework.id, shown))
+    assert caught.value.reason == "changed-meanwhile"
+    shown = hashlib.sha256(run(framework.bravo, ShowFramework(framework.id)).manifest).hexdigest()
+    run(framework.bravo, AdoptFramework(framework.id, shown))

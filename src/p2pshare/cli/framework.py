@@ -6,6 +6,7 @@ incident of it. Nothing of a playbook is run.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -220,11 +221,10 @@ def adopt(home: Path, space_id: str, yes: bool, as_json: bool) -> None:
     """adopt ID as it is now: from then on `react` works by it here"""
     from p2pshare.operations.frameworks import AdoptFramework, ShowFramework
 
-    def tell() -> None:
-        _print_status(read_or_ask(home, ShowFramework(space_id)))
-
-    confirm("adopt it for our organisation?", yes=yes, tell=tell)
-    written = write(home, AdoptFramework(space_id))
+    shown = read_or_ask(home, ShowFramework(space_id))
+    confirm("adopt it for our organisation?", yes=yes, tell=lambda: _print_status(shown))
+    exactly = hashlib.sha256(shown.manifest).hexdigest() if shown.manifest else ""
+    written = write(home, AdoptFramework(space_id, exactly))
     answer(written, f"{written.entry}  adopted", as_json=as_json)
 
 
@@ -368,7 +368,10 @@ def react(
             )
 
     confirm("react so?", yes=yes, tell=tell)
-    done = write(home, replace(request, playbook=would.playbook, framework=would.framework, dry_run=False))
+    done = write(
+        home,
+        replace(request, playbook=would.playbook, framework=would.framework, hash=would.hash, dry_run=False),
+    )
     if as_json:
         from msgspec import to_builtins
 

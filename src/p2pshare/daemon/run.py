@@ -52,7 +52,7 @@ from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
 from p2pshare.operations.incident_labels import LabelRounds
 from p2pshare.operations.incident_watch import WatchRounds
-from p2pshare.operations.interface import LongRequest
+from p2pshare.operations.interface import AsideWork, LongRequest
 from p2pshare.operations.lab_autorun import AutorunRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
@@ -349,11 +349,15 @@ class Running:
         return fields_of(answer)
 
     async def _in_steps(self, name: str, request: LongRequest[Struct]) -> Struct:
-        """Do a request step after step, other work of the writer in between. Raises ShareError."""
+        """Do a request step after step, other work of the writer in between; what needs no node beside it. Raises ShareError."""
         steps = request.steps(self._node, int(time.time()))
         answer: Struct | None = None
         while answer is None:
-            answer = await self._writer.call(name, next, steps)
+            done: Struct | AsideWork[Any] | None = await self._writer.call(name, next, steps)
+            if isinstance(done, AsideWork):
+                await asyncio.to_thread(done.do)
+            else:
+                answer = done
         return answer
 
     def _live(self) -> Live:

@@ -125,11 +125,7 @@ def _talk(child: subprocess.Popen[bytes], given: bytes, until: float) -> bytes:
             left = until - time.monotonic()
             ready = waiting.select(left) if left > 0 else []
             if not ready:
-                raise RefusedError(
-                    f"the run took more than {RUN_SECONDS:.0f} seconds",
-                    hint=HINTS["timed-out"],
-                    reason="timed-out",
-                )
+                raise _too_long()
             for key, _ in ready:
                 if key.fileobj is child.stdin:
                     try:
@@ -143,10 +139,19 @@ def _talk(child: subprocess.Popen[bytes], given: bytes, until: float) -> bytes:
                 else:
                     piece = os.read(child.stdout.fileno(), _PIPE_BYTES)
                     if not piece:
-                        child.wait()
+                        try:  # it has closed its end, and may still sleep
+                            child.wait(max(0.0, until - time.monotonic()))
+                        except subprocess.TimeoutExpired:
+                            raise _too_long() from None
                         return bytes(answer)
                     answer += piece
     return bytes(answer)
+
+
+def _too_long() -> RefusedError:
+    return RefusedError(
+        f"the run took more than {RUN_SECONDS:.0f} seconds", hint=HINTS["timed-out"], reason="timed-out"
+    )
 
 
 def _read(raw: bytes, code: int, rules: int, samples: int) -> list[TrialAnswer]:
@@ -172,8 +177,9 @@ def _error_of(answer: TrialAnswer) -> OperatorError | RefusedError:
 
 def _ended(code: int) -> str:
     """Returns the reason for which a child said nothing that can be read."""
-    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+    if code == -signal.SIGXCPU:
         return "killed-cpu"
-    if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS):
+    # a library that gets no memory aborts; SIGKILL is the kernel's, where the machine or the unit has none left
+    if code in (-signal.SIGKILL, -signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS):
         return "killed-memory"
     return "engine-failed"

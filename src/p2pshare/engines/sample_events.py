@@ -1,7 +1,7 @@
 """Events of samples, as rules of Sigma name their fields.
 
-- A Windows event (`{"Event": {"System": ..., "EventData": ...}}`, as evtx is written in JSON) gives the bare names of `System`, `EventData` and
-  `UserData`, each also without its spaces, attributes as `Provider_Name`, and `timestamp` from `TimeCreated`.
+- A Windows event (`{"Event": {"System": ..., "EventData": ...}}`, as evtx is written in JSON) gives the bare names of System, EventData and
+  UserData, each also without its spaces, attributes as Provider_Name, and `timestamp` from TimeCreated.
 - Other JSON gives its dotted names.
 - A list of plain values is one text with line breaks. `_all` is every value, a line each.
 """

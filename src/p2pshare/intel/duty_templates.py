@@ -29,8 +29,10 @@ ASKS_MAX = 32  # things that one report must say
 HOURS_MAX = 8_784  # a year: beyond it a period is no duty of an incident
 NOON = time(12)
 
-TemplateWord = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{0,31}$")]
-DutyEventName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{0,31}(:[a-z0-9][a-z0-9.-]{0,31})?$")]
+TemplateWord = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}\Z")]
+DutyEventName = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}(:[a-z0-9][a-z0-9.-]{0,31})?\Z")
+]
 TemplateLine = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
 
 NOT_RUNNING, RUNNING, OVERDUE, DONE = "not-running", "running", "overdue", "done"
@@ -87,7 +89,7 @@ class DutySource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     act: TemplateLine
     published: TemplateLine
     url: TemplateLine
-    read: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
+    read: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 
 
 class DutyTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +98,7 @@ class DutyTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     template: TemplateWord
     version: Annotated[int, msgspec.Meta(ge=1)]
     title: TemplateLine
-    applies_from: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
+    applies_from: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
     source: DutySource
     follows: TemplateLine
     """Which rules of counting time it takes, in words."""

@@ -13,9 +13,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import EntryId, PartnerId
@@ -24,7 +24,7 @@ from p2pshare.intel.incident_record import ToldDuty
 from p2pshare.intel.playbooks.framework_manifest import FrameworkEntry
 from p2pshare.intel.playbooks.playbook_tasks import PlaybookTask, tasks_of
 from p2pshare.node.duty_files import duty_templates_of
-from p2pshare.node.node import Node, Progress
+from p2pshare.node.node import Node
 from p2pshare.operations.frameworks import (
     AnsweringPlaybook,
     PlaybookCalled,
@@ -33,11 +33,12 @@ from p2pshare.operations.frameworks import (
     entry_shown,
     framework_here,
     is_called,
+    judging,
     row_called,
     rows,
 )
 from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT
-from p2pshare.operations.interface import Request
+from p2pshare.operations.interface import LongRequest
 from p2pshare.operations.spaces import TLP_LABELS, AmbiguousId, Called, names_here, space_called, who_may
 from p2pshare.spaces.framework import PlaybookSaid
 from p2pshare.spaces.framework_holding import HeldFramework
@@ -98,19 +99,28 @@ class Reacted(Struct, frozen=True, forbid_unknown_fields=True):
     is_done: bool
 
 
-class React(Request[Reacted], frozen=True, tag="framework-react"):
+class React(LongRequest[Reacted], frozen=True, tag="framework-react"):
     """React to the incident of that id by the playbook that answers its types, or by the one that is called so, of one framework where
     several have it. `aware`: when we became aware
-    (unix seconds, 0: not said here), in `zone`. `dry_run`: show it, and write nothing."""
+    (unix seconds, 0: not said here), in `zone`. `hash`: of the content that a person was shown; by another one nothing is done. `dry_run`: show it,
+    and write nothing."""
 
     id: Called
     playbook: PlaybookCalled = ""
     framework: Called = ""
     aware: int = 0
     zone: str = "UTC"
+    hash: Annotated[str, Meta(max_length=64)] = ""
     dry_run: bool = False
 
-    def run(self, node: Node, now: int, progress: Progress) -> Reacted:
+    def steps(self, node: Node, now: int) -> Iterator[Reacted | None]:
+        row = space_called(node.store, self.id, INCIDENT)
+        yield from judging(node, [row_called(node, self.framework)] if self.framework else rows(node), now)
+        while not spaces_of(node).caught_up(row.space, now):
+            yield None
+        yield self._react(node, now)
+
+    def _react(self, node: Node, now: int) -> Reacted:
         row = space_called(node.store, self.id, INCIDENT)
         state = spaces_of(node).state(row.space)
         fold, own, names = state.kind, node.identity.partner_id, names_here(node.store)
@@ -123,6 +133,12 @@ class React(Request[Reacted], frozen=True, tag="framework-react"):
         frameworks = [framework_here(node, one) for one in asked]
         chosen = _chosen(frameworks, fold, own, self.playbook)
         digest, approvals = _version(chosen, fold, own, names)
+        if self.hash and digest.hex() != self.hash:
+            raise RefusedError(
+                "another version of the playbook is in force now than the one that was shown",
+                hint="look at it, and react again",
+                reason="changed-meanwhile",
+            )
         document, said = document_of(node, chosen.held, chosen.entry.playbook, digest)
         tasks = tasks_of(document)
         readers = [

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
@@ -20,13 +21,13 @@ from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.playbooks.framework_manifest import FrameworkEntry, read_manifest
 from p2pshare.intel.playbooks.playbook_making import cacao_instant
-from p2pshare.intel.playbooks.playbook_standing import PLAYBOOK, TEMPLATE, standing_of
+from p2pshare.intel.playbooks.playbook_standing import PLAYBOOK, TEMPLATE, PlaybookStanding, standing_of
 from p2pshare.intel.playbooks.playbook_text import PLAYBOOK_BYTES_MAX, Playbook, playbook_digest, playbook_of
-from p2pshare.intel.playbooks.quorum import QuorumTally
+from p2pshare.intel.playbooks.quorum import PlaybookVersion, QuorumTally, instant_order
 from p2pshare.jcs import jcs_bytes
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.incidents import AMBER_STRICT
-from p2pshare.operations.interface import LongRequest, Query, Request, Several
+from p2pshare.operations.interface import AsideWork, LongRequest, Query, Request, Several
 from p2pshare.operations.spaces import (
     TLP_LABELS,
     AmbiguousId,
@@ -49,7 +50,13 @@ from p2pshare.spaces.framework import (
     PlaybookSaid,
     encode_framework,
 )
-from p2pshare.spaces.framework_holding import HeldFramework, hold_framework, holds_parts, playbook_text
+from p2pshare.spaces.framework_holding import (
+    HeldFramework,
+    hold_framework,
+    holding_framework,
+    holds_parts,
+    playbook_text,
+)
 from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.spaces.vertex import SpaceEntry
@@ -158,6 +165,22 @@ def framework_beside(node: NodeReading, row: SpaceRow) -> HeldFramework:
     return hold_framework(node.store.database, row, fold.state())
 
 
+def judging(node: Node, rows: Iterable[SpaceRow], now: int) -> Iterator[None]:
+    """Fold frameworks, and judge what is not judged yet about them, in small steps: `framework_here` has little to do then."""
+    spaces = spaces_of(node)
+    for row in rows:
+        is_judged = False
+        while not is_judged:
+            while not spaces.caught_up(row.space, now):
+                yield
+            is_judged = True
+            for _ in holding_framework(node.store.database, row, spaces.state(row.space)):
+                yield
+                if spaces.current(row.space) is None:  # something came in between; what was judged is kept
+                    is_judged = False
+                    break
+
+
 def framework_here(node: Node, row: SpaceRow) -> HeldFramework:
     """Returns a framework as the daemon has it folded."""
     return hold_framework(node.store.database, row, spaces_of(node).state(row.space))
@@ -203,7 +226,7 @@ def versions_called(held: HeldFramework, called: str) -> list[PlaybookHeld]:
     if len(found) > 1:
         raise AmbiguousId(f"several playbooks begin so: {', '.join(list(found)[:5])}", hint="type more of it")
     [versions] = found.values()
-    return sorted(versions, key=lambda one: one.said.modified)
+    return sorted(versions, key=lambda one: instant_order(one.said.modified))
 
 
 def version_called(held: HeldFramework, called: str, version: str) -> PlaybookHeld:
@@ -232,21 +255,40 @@ def _name(member: PartnerId, names: dict[PartnerId, str]) -> str:
 
 
 def approvals_of(
-    held: HeldFramework, digest: bytes, names: dict[PartnerId, str], counted: tuple[str, ...]
+    held: HeldFramework, said: PlaybookSaid, names: dict[PartnerId, str], counted: tuple[str, ...]
 ) -> list[ApprovalShown]:
     """Returns the approvals that count, each with when it was written last."""
     at: dict[str, int] = {}
-    for vertex, said in held.fold.approvals():
-        if said.digest == digest and vertex.author.text in counted and vertex.entry_id not in held.bad:
-            at[vertex.author.text] = vertex.header.created
+    for author, own in held.fold.approvals_of(said).items():
+        for vertex in own:
+            if vertex.entry_id not in held.bad:
+                at[author.text] = vertex.header.created
     return [ApprovalShown(_name(PartnerId.parse(one), names), at.get(one, 0)) for one in counted]
 
 
-def _listed(held: HeldFramework, one: PlaybookHeld, names: dict[PartnerId, str]) -> PlaybookListed:
-    said, entry = one.said, held.fold.entry_of(one.said.playbook)
+def _listed(
+    held: HeldFramework, versions: Iterable[PlaybookHeld], names: dict[PartnerId, str]
+) -> Iterator[PlaybookListed]:
+    """Yields the versions of one playbook, counted once for all of them."""
+    versions = list(versions)
+    playbook = versions[0].said.playbook
+    entry = held.fold.entry_of(playbook)
     needed, least = (1, "") if entry is None else (entry.quorum, entry.least)
-    counted = held.tally(said.playbook, needed, least)
-    approvals = next((of.approvals for of in counted.of if of.version.digest == said.digest), ())
+    counted = held.tally(playbook, needed, least)
+    approvals = {of.version: of.approvals for of in counted.of}
+    for one in versions:
+        yield _listed_one(held, one, names, entry, counted, approvals.get(_version(one.said), ()))
+
+
+def _listed_one(
+    held: HeldFramework,
+    one: PlaybookHeld,
+    names: dict[PartnerId, str],
+    entry: FrameworkEntry | None,
+    counted: QuorumTally,
+    approvals: tuple[str, ...],
+) -> PlaybookListed:
+    said = one.said
     return PlaybookListed(
         held.row.space.text,
         said.playbook,
@@ -257,9 +299,9 @@ def _listed(held: HeldFramework, one: PlaybookHeld, names: dict[PartnerId, str])
         said.review or None,
         bool(said.is_template),
         one.is_forked,
-        approvals_of(held, said.digest, names, approvals),
+        approvals_of(held, said, names, approvals),
         None if entry is None else entry.quorum,
-        entry is not None and counted.version is not None and counted.version.digest == said.digest,
+        entry is not None and counted.version == _version(said),
         [_name(member, names) for member in held.adopters()] if entry is not None else [],
         sum(by.entry_id in held.bad for own in held.fold.approvals_of(said).values() for by in own),
     )
@@ -273,11 +315,11 @@ class ListPlaybooks(Query[Several[PlaybookListed]], frozen=True, tag="playbook-l
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[PlaybookListed]:
         asked = [row_called(node, self.framework)] if self.framework else rows(node)
         names = names_here(node.store)
-        found = []
+        found: list[PlaybookListed] = []
         for row in asked:
             held = framework_beside(node, row)
             for versions in held.fold.playbooks().values():
-                found += [_listed(held, one, names) for one in versions]
+                found += _listed(held, versions, names)
         return Several(found)
 
 
@@ -292,19 +334,13 @@ class ShowPlaybook(Query[PlaybookShown], frozen=True, tag="playbook-show"):
         held = playbook_held(node, self.playbook, self.framework)
         one, names = version_called(held, self.playbook, self.version), names_here(node.store)
         raw = text_of(node, held.row, one).raw
-        listed = _listed(held, one, names)
-        signatures = [
-            said.jss
-            for vertex, said in held.fold.approvals()
-            if said.digest == one.said.digest
-            and vertex.entry_id not in held.bad
-            and _name(vertex.author, names) in {by.by for by in listed.approvals}
-        ]
+        versions = versions_called(held, self.playbook)
+        listed = list(_listed(held, versions, names))
         return PlaybookShown(
             raw,
+            listed[versions.index(one)],
             listed,
-            [_listed(held, other, names) for other in versions_called(held, self.playbook)],
-            signatures,
+            list(_signatures(held, one.said)),
             TLP_LABELS[held.row.tlp],
             one.vertex.entry_id.text,
             one.vertex.author.text,
@@ -312,14 +348,32 @@ class ShowPlaybook(Query[PlaybookShown], frozen=True, tag="playbook-show"):
         )
 
 
+def _signatures(held: HeldFramework, said: PlaybookSaid) -> Iterator[bytes]:
+    """Yields the signature of each organisation whose approval of exactly that content counts: of its newest that was checked, and is good."""
+    counted = {
+        by
+        for of in held.tally(said.playbook, 1, "").of
+        if of.version == _version(said)
+        for by in of.approvals
+    }
+    for author, own in sorted(held.fold.approvals_of(said).items()):
+        good = [one for one in own if one.entry_id not in held.bad | held.passed_over]
+        if author.text in counted and good:
+            yield held.fold.approval(good[-1]).jss
+
+
+def _version(said: PlaybookSaid) -> PlaybookVersion:
+    return PlaybookVersion(said.modified, said.digest)
+
+
 def playbook_held(node: NodeReading, called: str, framework: str) -> HeldFramework:
     """Returns the framework that has a playbook. Raises NotFoundError, AmbiguousId."""
     asked = [row_called(node, framework)] if framework else rows(node)
-    found = []
-    for row in asked:
-        held = framework_beside(node, row)
-        if any(is_called(name, called) for name in held.fold.playbooks()):
-            found.append(held)
+    return _having(called, [framework_beside(node, row) for row in asked])
+
+
+def _having(called: str, frameworks: Iterable[HeldFramework]) -> HeldFramework:
+    found = [one for one in frameworks if any(is_called(name, called) for name in one.fold.playbooks())]
     if not found:
         raise NotFoundError("no playbook of that id is held here", hint="see `p2pshare playbook list`")
     if len(found) > 1:
@@ -372,7 +426,7 @@ def entry_shown(
         begun[0].version if len(begun) == 1 else counted.of[-1].version if counted.of and not begun else None
     )
     versions = held.fold.playbooks().get(entry.playbook, [])
-    shown = next((one for one in versions if told is not None and one.said.digest == told.digest), None)
+    shown = next((one for one in versions if told is not None and _version(one.said) == told), None)
     state = "in-force" if counted.version else "approving" if versions else "missing"
     is_forked = any(one.is_forked for one in versions)
     if is_forked and not counted.version:
@@ -385,7 +439,7 @@ def entry_shown(
         shown.said.name if shown else versions[-1].said.name if versions else "",
         told.modified if told else None,
         told.digest.hex() if told else None,
-        [] if told is None else approvals_of(held, told.digest, names, counted.approvals),
+        [] if shown is None else approvals_of(held, shown.said, names, counted.approvals),
         entry.quorum,
         counted.missing,
         [_name(PartnerId.parse(one), names) for one in counted.may_still_approve],
@@ -406,17 +460,13 @@ class ImportPlaybook(LongRequest[PlaybookWritten], frozen=True, tag="playbook-im
     raw: Annotated[bytes, Meta(max_length=PLAYBOOK_BYTES_MAX)]
     review: Annotated[int, Meta(ge=0, le=253_402_300_799)] = 0
 
-    def steps(self, node: Node, now: int) -> Iterator[PlaybookWritten | None]:
+    def steps(self, node: Node, now: int) -> Iterator[PlaybookWritten | AsideWork[Any] | None]:
         row = space_called(node.store, self.id, FRAMEWORK)
+        yield (linting := AsideWork(partial(standing_of, self.raw)))
+        standing = linting.result
+        yield from judging(node, [row], now)
         held, own = framework_here(node, row), node.identity.partner_id
-        standing = standing_of(self.raw)
-        if standing.kind not in (PLAYBOOK, TEMPLATE):
-            first = next(one for one in standing.report.problems if one.level == "error")
-            raise RefusedError(
-                f"the playbook is not valid: {first.rule} at {first.pointer or 'the whole file'}",
-                hint="`p2pshare playbook lint` says all that is wrong",
-                reason=first.rule,
-            )
+        _require_playbook(standing, (PLAYBOOK, TEMPLATE))
         document = playbook_of(self.raw).document
         name, digest = str(document["id"]), playbook_digest(document)
         before, owned_by = held.fold.playbooks().get(name, []), held.fold.owner_of(name)
@@ -452,6 +502,17 @@ class ImportPlaybook(LongRequest[PlaybookWritten], frozen=True, tag="playbook-im
         yield _written_of(row, EntryId.parse(entry), said, is_new=True)
 
 
+def _require_playbook(standing: PlaybookStanding, kinds: tuple[str, ...] = (PLAYBOOK,)) -> None:
+    """Raises RefusedError, its reason the rule that is broken first, for what is none of these kinds."""
+    if standing.kind not in kinds:
+        first = next(one for one in standing.report.problems if one.level == "error")
+        raise RefusedError(
+            f"the playbook is not valid: {first.rule} at {first.pointer or 'the whole file'}",
+            hint="`p2pshare playbook lint` says all that is wrong",
+            reason=first.rule,
+        )
+
+
 def _readers(held: HeldFramework) -> tuple[PartnerId, ...]:
     """Returns who is named as a reader of a text: all members, where content must name them (rule 6); else nobody is named."""
     if held.row.tlp < AMBER_STRICT:
@@ -478,7 +539,7 @@ def _written_of(row: SpaceRow, entry: EntryId, said: PlaybookSaid, *, is_new: bo
     )
 
 
-class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-approve"):
+class ApprovePlaybook(LongRequest[PlaybookWritten], frozen=True, tag="playbook-approve"):
     """Approve one exact content: of that version, else the newest that a person was shown here. `is_revoked`: take the approval back.
     `dry_run`: say of which it would be."""
 
@@ -488,10 +549,11 @@ class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-appro
     is_revoked: bool = False
     dry_run: bool = False
 
-    def run(self, node: Node, now: int, progress: Progress) -> PlaybookWritten:
-        beside = playbook_held(node, self.playbook, self.framework)
-        held, own = framework_here(node, beside.row), node.identity.partner_id
-        row = held.row
+    def steps(self, node: Node, now: int) -> Iterator[PlaybookWritten | AsideWork[Any] | None]:
+        asked = [row_called(node, self.framework)] if self.framework else rows(node)
+        yield from judging(node, asked, now)
+        row = _having(self.playbook, [framework_here(node, one) for one in asked]).row
+        held, own = framework_here(node, row), node.identity.partner_id
         one = version_called(held, self.playbook, self.version or self._shown(node, held, own))
         said = one.said
         if said.is_template:
@@ -500,8 +562,7 @@ class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-appro
                 hint="`p2pshare playbook derive` makes a playbook of it",
                 reason="template",
             )
-        standing = held.tally(said.playbook, 1, "")
-        is_approved = any(of.version.digest == said.digest and own.text in of.approvals for of in standing.of)
+        is_approved = self._is_approved(held, said, own)
         if self.is_revoked and not is_approved:
             raise RefusedError(
                 "we do not approve that", hint="see `p2pshare framework status`", reason="not-approved"
@@ -510,15 +571,24 @@ class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-appro
             # what is told is what was asked of: the approval that stands, where there is one
             by = held.fold.approvals_of(said).get(own, ()) if is_approved else ()
             entry_id = by[-1].entry_id if by else one.vertex.entry_id
-            return _written_of(row, entry_id, said, is_new=is_approved == self.is_revoked)
+            yield _written_of(row, entry_id, said, is_new=is_approved == self.is_revoked)
+            return
         if self.is_revoked:
             kind = "revoke-approval"
             content = encode_framework(ApprovalRevoked(said.playbook, said.modified, said.digest))
         else:
             playbook = text_of(node, row, one)  # nobody approves what is not held, or says something else
+            yield (linting := AsideWork(partial(standing_of, playbook.raw)))
+            _require_playbook(linting.result)  # its owner may have written it with another program
             kind, content = "approve", encode_framework(_signed(node, said, playbook.document, now))
         entry = written(node, row, SpaceStatement(kind, content, row.tlp), now).entry
-        return _written_of(row, EntryId.parse(entry), said, is_new=True)
+        yield _written_of(row, EntryId.parse(entry), said, is_new=True)
+
+    def _is_approved(self, held: HeldFramework, said: PlaybookSaid, own: PartnerId) -> bool:
+        return any(
+            of.version.digest == said.digest and own.text in of.approvals
+            for of in held.tally(said.playbook, 1, "").of
+        )
 
     def _shown(self, node: Node, held: HeldFramework, own: PartnerId) -> str:
         """Returns the newest version that a person was shown here, or that is our own."""
@@ -574,13 +644,16 @@ class WriteManifest(Request[SpaceWritten], frozen=True, tag="framework-write"):
         )
 
 
-class AdoptFramework(Request[SpaceWritten], frozen=True, tag="framework-adopt"):
-    """Adopt the manifest of now: from then on we react by it."""
+class AdoptFramework(LongRequest[SpaceWritten], frozen=True, tag="framework-adopt"):
+    """Adopt the manifest of now: from then on we react by it. `shown`: the SHA-256 (hexadecimal) of the manifest that a person was shown; of another
+    one nothing is adopted. "": whichever it is."""
 
     id: Called
+    shown: Annotated[str, Meta(max_length=64)] = ""
 
-    def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
+    def steps(self, node: Node, now: int) -> Iterator[SpaceWritten | None]:
         row = space_called(node.store, self.id, FRAMEWORK)
+        yield from judging(node, [row], now)
         held = framework_here(node, row)
         manifest = held.fold.manifest()
         if manifest is None:
@@ -588,6 +661,12 @@ class AdoptFramework(Request[SpaceWritten], frozen=True, tag="framework-adopt"):
                 "the framework says nothing yet",
                 hint="its lead adds entries: `p2pshare framework add`",
                 reason="no-manifest",
+            )
+        if self.shown and hashlib.sha256(manifest_raw(held)).hexdigest() != self.shown:
+            raise RefusedError(
+                "its lead has changed it since it was shown here",
+                hint="look at it again: `p2pshare framework status`",
+                reason="changed-meanwhile",
             )
         names = [entry.playbook for entry in manifest.manifest.entries]
         forked = [one for one in names if any(v.is_forked for v in held.fold.playbooks().get(one, ()))]
@@ -598,7 +677,7 @@ class AdoptFramework(Request[SpaceWritten], frozen=True, tag="framework-adopt"):
                 reason="forked",
             )
         body = ManifestAdoption(manifest.vertex.entry_id)
-        return written(node, row, SpaceStatement("adopt", encode_framework(body), row.tlp), now)
+        yield written(node, row, SpaceStatement("adopt", encode_framework(body), row.tlp), now)
 
 
 # --- what answers an incident ------------------------------------------------------------------------

@@ -7,8 +7,8 @@ a constructor does not look at them, `crossing.py` does.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -39,17 +39,36 @@ class Query(Request[A], Generic[A], frozen=True):
         """Do it as `Request.run` does."""
 
 
+class AsideWork(Generic[T]):
+    """Work of a LongRequest that needs no node: done between two of its steps, off the writer's thread."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._done: tuple[T] | None = None
+
+    def do(self) -> None:
+        self._done = (self._work(),)
+
+    @property
+    def result(self) -> T:
+        """Returns what the work came to, once it is done."""
+        assert self._done is not None
+        return self._done[0]
+
+
 class LongRequest(Request[A], Generic[A], frozen=True):
     """A request that is done in steps, each a call of the writer's thread: others write in between, but for our own entries in spaces."""
 
     @abstractmethod
-    def steps(self, node: Node, now: int) -> Iterator[A | None]:
-        """Do a step a call; yields None between two, and the answer last. Raises ShareError, with the steps before done."""
+    def steps(self, node: Node, now: int) -> Iterator[A | AsideWork[Any] | None]:
+        """Do a step a call; yields None between two, or AsideWork that is to be done before the next, and the answer last. Raises ShareError, with the steps before done."""
 
     def run(self, node: Node, now: int, progress: Progress) -> A:
         """Do all steps at once."""
         for answer in self.steps(node, now):
-            if answer is not None:
+            if isinstance(answer, AsideWork):
+                answer.do()
+            elif answer is not None:
                 return answer
         raise AssertionError("the last step has the answer")
 

@@ -332,6 +332,9 @@ class FrameworkFold:
     def approvals(self) -> list[tuple[Vertex, PlaybookApproval]]:
         return [(vertex, self._said(vertex, PlaybookApproval)) for vertex in self.by_kind["approve"]]
 
+    def approval(self, vertex: Vertex) -> PlaybookApproval:
+        return self._said(vertex, PlaybookApproval)
+
     def approvals_of(self, version: PlaybookSaid) -> dict[PartnerId, list[Vertex]]:
         """Returns the approvals of exactly that content by author, each author's by (depth, id): revoked ones, too."""
         return dict(self._approvals.get((version.playbook, version.modified, version.digest), {}))

@@ -182,7 +182,7 @@ def _judge(database: Database, row: SpaceRow, fold: FrameworkFold, version: Play
     ]
     named = version.vertex.entry_id
     is_whole = judged.parts(row).whole(version.vertex.author, version.said.raw_digest)
-    if not is_whole or (not approvals and named in judged.fits):
+    if not is_whole or judged.fits.get(named) is False or (not approvals and named in judged.fits):
         return
     yield
     try:

@@ -117,7 +117,7 @@ def _strictest(document: Mapping[str, Any], held: Tlp | None) -> Tlp | None:
     for name in texts_of(document, "markings"):
         definition = definitions.get(name) if isinstance(definitions, dict) else None
         kind = definition.get("type") if isinstance(definition, dict) else None
-        if isinstance(definition, dict) and kind in _LEVELS:
+        if isinstance(definition, dict) and isinstance(kind, str) and kind in _LEVELS:
             level = definition.get(_LEVELS[kind])
             read = Tlp.from_label(level) if isinstance(level, str) else None
             found.append(Tlp.RED if read is None else read)

@@ -25,15 +25,16 @@ _LIMITS = TextLimits(MANIFEST_BYTES_MAX, MANIFEST_BYTES_MAX, MANIFEST_BYTES_MAX)
 _HINT = 'docs/playbooks.md, "A framework in a file", says what it has'
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
-FrameworkWord = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{0,31}$")]
-IncidentTypeWord = Annotated[str, msgspec.Meta(pattern="^[a-z0-9&._+:-]{1,64}$")]
-AttackTechnique = Annotated[str, msgspec.Meta(pattern=r"^TA?[0-9]{4}([.][0-9]{3})?$")]
-RiskOutcome = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9 &-]{0,63}$")]
-PlaybookName = Annotated[str, msgspec.Meta(pattern=f"^playbook--{_UUID}$")]
+# A `$` would let a line break stand behind the word.
+FrameworkWord = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}\Z")]
+IncidentTypeWord = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9&._+:-]{1,64}\Z")]
+AttackTechnique = Annotated[str, msgspec.Meta(pattern=r"^TA?[0-9]{4}([.][0-9]{3})?\Z")]
+RiskOutcome = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9 &-]{0,63}\Z")]
+PlaybookName = Annotated[str, msgspec.Meta(pattern=rf"^playbook--{_UUID}\Z")]
 CacaoInstant = Annotated[
-    str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$")
+    str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z\Z")
 ]
-Sha256Text = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Sha256Text = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Several = msgspec.Meta(max_length=WORDS_MAX)
 
 
