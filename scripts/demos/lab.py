@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sqlite3
 import subprocess
@@ -74,9 +75,9 @@ def found() -> None:
     stage.clear()
     fingerprints = {}
     for name, port in zip(NAMES, stage.free_ports(len(NAMES)), strict=True):
-        stage.run(name, "init", "--name", name.capitalize(), "--url", f"https://127.0.0.1:{port}", quiet=True)
-        stage.run(name, "card", "export", str(stage.card_of(name)), quiet=True)
-        fingerprints[name] = stage.run_json(name, "card", "show")["fingerprint"]
+        init = ("init", "--name", name.capitalize(), "--url", f"https://127.0.0.1:{port}", "--json")
+        done = subprocess.run([*stage.program(name), *init], check=True, capture_output=True)
+        fingerprints[name] = json.loads(done.stdout)["fingerprint"]
         config = stage.HOMES / name / "config.toml"
         config.write_text(
             config.read_text().replace('siem_status_min = "stable"', 'siem_status_min = "test"')
@@ -84,7 +85,8 @@ def found() -> None:
     for name in NAMES:
         for other in NAMES:
             if name != other:
-                card = ("partner", "add", str(stage.card_of(other)), "--alias", other)
+                own_card = str(stage.HOMES / other / "card.p2pcard")
+                card = ("partner", "add", own_card, "--alias", other)
                 stage.run(name, *card, "--fingerprint", fingerprints[other], quiet=True)
 
 

@@ -122,7 +122,7 @@ def run(name: str, *arguments: str, expect: int = 0, quiet: bool = False) -> Non
         print("$ p2pshare --home", shown(HOMES / name), shlex.join(shown(one) for one in arguments))
     # 6 is "partly done": your own file may hold values that are refused, and says so
     output = subprocess.DEVNULL if quiet else None
-    code = subprocess.run(command, check=False, stderr=output).returncode
+    code = subprocess.run(command, check=False, stdout=output, stderr=output).returncode
     if code not in (expect, 6):
         raise SystemExit(f"error: p2pshare {arguments[0]} answered with exit code {code}")
 

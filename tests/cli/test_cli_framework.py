@@ -126,6 +126,10 @@ def test_a_framework_from_new_to_react_with_the_keys_that_are_promised(
     )
     approved = alone.json("playbook", "approve", RANSOMWARE, "--yes")
     assert approved["hash"] == digest
+    again = alone.json("playbook", "approve", RANSOMWARE, "--yes")
+    assert (again["is_new"], again["entry"]) == (False, approved["entry"]), (
+        "the approval, and not the playbook"
+    )
     assert alone.json("framework", "react", case, "--yes", code=5)["error"]["reason"] == "not-adopted"
     assert "not-adopted" not in alone("framework", "adopt", "--yes").err
     status = alone.json("framework", "status", space)
@@ -164,8 +168,10 @@ def test_a_framework_from_new_to_react_with_the_keys_that_are_promised(
         assert alone("playbook", "export", RANSOMWARE, form, "-o", str(out)).code == 0
         assert alone.json("playbook", "import", str(out))["imported"][0]["hash"] == digest, form
     assert "soarca-parallel" in alone("playbook", "export", RANSOMWARE, "--for", "soarca", "-o", str(out)).err
-    assert alone("playbook", "derive", RANSOMWARE, "-o", str(out)).code == 0
+    told = alone("playbook", "derive", RANSOMWARE, "-o", str(out), "--json").json
     assert json.loads(out.read_bytes())["derived_from"] == [entry["playbook"]]
+    assert told["id"] == json.loads(out.read_bytes())["id"] and told["derived_from"] == entry["playbook"]
+    assert alone("playbook", "derive", RANSOMWARE, "--json").code == 2, "stdout has room for one of both"
     assert alone("playbook", "new", "Ours", "-o", str(out)).code == 0
     assert alone("playbook", "lint", str(out)).code == 0
     alone.json("playbook", "revoke-approval", RANSOMWARE, "--yes")

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 import pytest
-from command_line import Home, Said
+from command_line import Home, Said, found_pair
 from shared_spaces import hand_over, held, partners
 from stand_in_engine import hit_the_words
 from whole_nodes import NOW, World, quiet
@@ -407,6 +407,32 @@ def test_of_two_rules_of_one_name_and_of_what_is_no_rule_the_export_says_so(thre
     assert "includes" in said.err and b"passwd" not in file.read_bytes()
 
 
+def test_a_text_that_two_added_at_once_is_exported_once(three: Three) -> None:
+    for name in ("alpha", "bravo"):
+        three.json(name, "rule", "add", "ID", "rule.yml")
+    three.meet()
+    file = three.folder / "rules.zip"
+    words = ("--format", "zip", "--status", "experimental", "-o", str(file))
+    said = three("charlie", "export", "ID", *words)
+    assert said.code == 0 and "1 rule, " in said.err
+    with zipfile.ZipFile(file) as archive:
+        assert len(archive.namelist()) == 2, "the rule, and the list"
+
+
+def test_without_a_lab_it_is_unknown_and_among_several_ambiguous_with_candidates(
+    three: Three, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three.json("alpha", "open", "--title", "Second", "--question", "what else?")
+    several = three("alpha", "status", "--json")
+    told = json.loads(several.err)["error"]
+    assert (several.code, told["reason"]) == (2, "ambiguous") and "its id comes first: " in told["hint"]
+    home = found_pair(tmp_path / "pair", capsys, monkeypatch)["alpha"]
+    for command in ("status", "test"):
+        none = home("lab", command, "--json")
+        told = json.loads(none.err)["error"]
+        assert (none.code, told["reason"]) == (3, "not-found") and "`p2pshare lab open`" in told["hint"]
+
+
 @pytest.mark.parametrize("name", ["splunk", "elastic"])
 def test_without_a_backend_no_query_is_written_and_its_package_is_named(three: Three, name: str) -> None:
     three.wrote("alpha", "rule", "add", "ID", "rule.yml")
@@ -423,7 +449,8 @@ def test_without_a_backend_no_query_is_written_and_its_package_is_named(three: T
         (("rule", "revise", "ID", "rule.yml"), 2),
         (("rule", "adopt", "ID", "abcdef12"), 3),
         (("review", "ID", "abcdef12", "--agree"), 3),
-        (("review", "ID", "x", "--agree"), 1),
+        (("review", "ID", "x", "--agree"), 3),
+        (("test", "ID", "No rule of this title"), 3),
         (("review", "ID", "abcdef12"), 2),
         (("sample", "add", "ID", "positive.json"), 2),
         (("sample", "add", "ID", "positive.json", "--positive", "--local", "--with-content"), 2),

@@ -206,7 +206,10 @@ def _entry(
     try:
         return msgspec.convert(said, FrameworkEntry)
     except msgspec.ValidationError as error:
-        raise UsageProblem(f"that is no entry: {error}") from None
+        raise UsageProblem(
+            f"that is no entry: {error}",
+            hint="--type ransomware, --attack T1486, --risk immediate, --csf RS.MA-01, --least 2026-11-30T08:00:00.000Z",
+        ) from None
 
 
 @framework.command("adopt")

@@ -82,8 +82,9 @@ lab = space_group(
 
 
 def _only_open(home: Path) -> str:
-    """Returns the only lab that is open and in which we may write; where there are several a person says which. Raises UsageProblem."""
+    """Returns the only lab that is open and in which we may write; where there are several a person says which. Raises NotFoundError, AmbiguousId."""
     from p2pshare.operations.labs import ListLabs
+    from p2pshare.operations.spaces import AmbiguousId
 
     listed = read_or_ask(home, ListLabs()).each
     found = [one for one in listed if one.status == "open" and one.role in ("lead", "joined")]
@@ -91,16 +92,19 @@ def _only_open(home: Path) -> str:
     if len(found) == 1:
         console.say(f"lab {told[0]}")
         return found[0].lab
-    if found and console.can_ask():
+    if not found:
+        raise NotFoundError(
+            "no lab is open here",
+            hint="`p2pshare lab open` opens one; `lab list` has the invitations, `lab join ID` accepts one",
+        )
+    if console.can_ask():
         for one, title in zip(found, told, strict=True):
             if console.ask(f"{title}?"):
                 return one.lab
     more = ", ..." if len(told) > CANDIDATES_TOLD_MAX else ""
-    raise UsageProblem(
-        f"{len(found) or 'no'} labs are open here: say which one is meant",
-        hint=f"its id comes first: {', '.join(told[:CANDIDATES_TOLD_MAX])}{more}"
-        if told
-        else "`p2pshare lab list`",
+    raise AmbiguousId(
+        f"{len(found)} labs are open here: say which one is meant",
+        hint=f"its id comes first: {', '.join(told[:CANDIDATES_TOLD_MAX])}{more}",
     )
 
 
@@ -525,8 +529,9 @@ def _follow(
 
 
 def _same_rule(told: LabTold, said: RuleFile) -> Any:
-    """Returns the rule in a lab that has the id or name of the one in a file. Raises UsageProblem for none, or several."""
+    """Returns the rule in a lab that has the id or name of the one in a file. Raises UsageProblem for none, AmbiguousId for several."""
     from p2pshare.importers.rule_files import read_rule_file
+    from p2pshare.operations.spaces import AmbiguousId
 
     found = []
     for held in told.fold.rules():
@@ -544,7 +549,7 @@ def _same_rule(told: LabTold, said: RuleFile) -> Any:
         return found[0]
     candidates = found or told.fold.rules()
     named = [f"{one.rule.short} {console.shown(one.current.said.title)}" for one in candidates]
-    raise UsageProblem(
+    raise (AmbiguousId if found else UsageProblem)(
         "which rule it follows cannot be told: "
         + ("several have its id" if found else "none has its id or name"),
         hint=f"--rule RULE: {', '.join(named[:CANDIDATES_TOLD_MAX])}"
@@ -1291,13 +1296,16 @@ def _records(
     from p2pshare.intel.rule_record import RuleRecord
     from p2pshare.operations.spaces import TLP_LABELS
 
-    records, only = [], set(chosen)
+    records, only, texts = [], set(chosen), set()
     for held in told.fold.rules():
         said = held.current.said
         if (only and held.rule not in only) or said.language not in languages:
             continue
         if held.status not in STATUSES or STATUSES.index(held.status) < least:
             continue
+        if said.digest in texts:  # two added the same text: a scanner refuses what it is given twice
+            continue
+        texts.add(said.digest)
         text = told.whole(said.digest)
         if text is None:
             refusals.add("content-missing", said.title)

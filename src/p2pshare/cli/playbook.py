@@ -112,13 +112,28 @@ def new_one(home: Path, name: str, output: str) -> None:
 @_version_option
 @_framework_option
 @_output_option
+@json_option
 @click.pass_obj
-def derive_one(home: Path, called: str, version: str, framework: str, output: str) -> None:
-    """write a playbook of our own that says what another says, and names it as the one it is derived from"""
-    from p2pshare.intel.playbooks.playbook_making import derive
+def derive_one(home: Path, called: str, version: str, framework: str, output: str, as_json: bool) -> None:
+    """write a playbook of our own that says what another says, and names it as the one it is derived from
 
+    With --json what was written is told: the file is then to be named by -o.
+    """
+    from p2pshare.intel.playbooks.playbook_making import derive
+    from p2pshare.intel.playbooks.playbook_text import playbook_of
+
+    _refuse_two_on_stdout(output, as_json=as_json)
     found = _read(called) if _is_file(called) else _held(home, called, version, framework).playbook
-    write_output(output, derive(found, **_made(home)))
+    raw = derive(found, **_made(home))
+    write_output(output, raw)
+    if as_json:
+        own = _heading(playbook_of(raw))
+        console.print_json(own | {"derived_from": found.document["id"], "bytes": len(raw)})
+
+
+def _refuse_two_on_stdout(output: str, *, as_json: bool) -> None:
+    if as_json and output == STANDARD_STREAM:
+        raise UsageProblem("stdout has room for the file or for JSON", hint="-o FILE")
 
 
 @playbook.command("export")
@@ -158,8 +173,7 @@ def export_one(
 
     if format_ is not None and reader is not None:
         raise UsageProblem(f"--for {reader} writes CACAO", hint="leave out --as-misp and --as-stix")
-    if as_json and output == STANDARD_STREAM:
-        raise UsageProblem("stdout has room for the file or for JSON", hint="-o FILE")
+    _refuse_two_on_stdout(output, as_json=as_json)
     format_name = format_ or reader or "cacao"
     warnings: list[PlaybookProblem] = []
     signatures: tuple[dict[str, Any], ...] = ()

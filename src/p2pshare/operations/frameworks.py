@@ -603,7 +603,10 @@ class ApprovePlaybook(LongRequest[PlaybookWritten], frozen=True, tag="playbook-a
                 "we do not approve that", hint="see `p2pshare framework status`", reason="not-approved"
             )
         if self.dry_run or is_approved != self.is_revoked:
-            yield _written_of(row, one.vertex.entry_id, said, is_new=is_approved == self.is_revoked)
+            # what is told is what was asked of: the approval that stands, where there is one
+            by = held.fold.approvals_of(said).get(own, ()) if is_approved else ()
+            entry_id = by[-1].entry_id if by else one.vertex.entry_id
+            yield _written_of(row, entry_id, said, is_new=is_approved == self.is_revoked)
             return
         if self.is_revoked:
             kind = "revoke-approval"

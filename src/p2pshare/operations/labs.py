@@ -330,6 +330,10 @@ class LabTold:
             ids = (remedy.first.entry_id.text, remedy.vertex.entry_id.text, remedy.said.digest.hex())
             if any(one.startswith(wanted) for one in ids) or remedy.said.title == name:
                 found.setdefault(remedy.said.digest, FoundText(remedy.said.digest, None, None, remedy))
+        if not found:
+            raise NotFoundError(
+                "no rule or remedy is called so", hint="`p2pshare lab status` has ids and whole titles"
+            )
         if not any(name == self._title(one) for one in found.values()):
             checked_digits(name, "rule")
         chosen: bytes = one_of(map(_Digest, found), "rule or remedy", "see `p2pshare lab status`")

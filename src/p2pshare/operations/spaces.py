@@ -387,7 +387,7 @@ def space_called(store: StoreReading, digits: str, only: str = "") -> SpaceRow:
     what = only or "space"
     reading = SpaceReading(store.database)
     rows = [row for row in reading.begin_with(checked_digits(digits, what)) if only in ("", row.kind)]
-    space = one_of((row.space for row in rows), what)
+    space = one_of((row.space for row in rows), what, f"see `p2pshare {what} list`")
     return next(row for row in rows if row.space == space)
 
 
