@@ -278,3 +278,26 @@ def test_a_reader_of_the_feed_uses_its_index(store, store_path):
     )
     assert "effective_state_seq (seq>?" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_a_value_said_again_writes_nothing_of_the_index_on_due_times(store, make):
+    """A statement that sets an indexed column writes a page of the index, changed or not: a list whose values are held already
+    would write one for each."""
+    store_envelopes(store, [make.envelope(make.indicator(VALUES[0]))])
+    with store.database.transaction() as writer:
+        writer.execute("CREATE TEMP TABLE due_set (observable)")
+        writer.execute(
+            """CREATE TEMP TRIGGER sets_due AFTER UPDATE OF due ON main.effective_state
+            BEGIN INSERT INTO due_set VALUES (new.observable); END"""
+        )
+
+    def set_so_far():
+        with store.database.transaction() as writer:
+            statement = "SELECT s.authors, s.due FROM due_set d JOIN effective_state s USING (observable)"
+            return list(writer.execute(statement))
+
+    store_envelopes(store, [make.envelope(make.indicator(VALUES[0], confidence=90), author=make.bravo)])
+    assert set_so_far() == []
+    ends = make.indicator(VALUES[0], valid_until="2027-01-15T12:00:00Z")
+    store_envelopes(store, [make.envelope(ends, author=make.charlie)])
+    assert set_so_far() == [(3, 1_800_014_400)]

@@ -53,7 +53,7 @@ CROSS JOIN envelope e ON e.lsn = f.envelope
 """
 _BEFORE = f"""
 SELECT t.name, o.value, s.sighted_at, (SELECT min(q.source) FROM quarantine q WHERE q.observable = s.observable),
-    s.observable, s.seq, s.at, s.due, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
+    s.observable, s.seq, s.due, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
     s.valid_from, s.valid_until, s.authors, s.claims, s.sources
 FROM {MANY} k
 CROSS JOIN effective_state s ON s.observable = k.value
@@ -62,9 +62,11 @@ CROSS JOIN observable_type t ON t.id = o.type
 """
 _CHANGE = """
 UPDATE effective_state SET status = ?, reason = ?, score = ?, confidence = ?, tlp = ?, pap = ?, first_seen = ?, last_seen = ?,
-    valid_from = ?, valid_until = ?, authors = ?, claims = ?, sources = ?, due = ?, at = ?
+    valid_from = ?, valid_until = ?, authors = ?, claims = ?, sources = ?, at = ?
 WHERE observable = ?
 """
+# Of its own: SQLite writes a page of the index on what a statement sets, changed or not, and most changes leave it.
+_SET_DUE = "UPDATE effective_state SET due = ? WHERE observable = ?"
 _REPORT = "UPDATE effective_state SET seq = ?, op = ? WHERE observable = ?"
 _INSERT = "INSERT INTO effective_state VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
 _COUNT_AS = "UPDATE claim SET source = ? WHERE id = ?"
@@ -162,12 +164,13 @@ def _evaluate_counted(
     tlp_max = siem_tlp_max(connection)
     seq = last_change(connection)
     changes: list[Row] = []
+    moved: list[Row] = []
     reported: list[Row] = []
     unsettled: list[int] = []
     counted_as: list[Row] = []
     lineages = Lineages(connection)
     for row, claims in _with_claims(connection, ids):
-        name, _, sighted_at, quarantined, row_id, reported_seq, at, due, *before = row
+        name, _, sighted_at, quarantined, row_id, reported_seq, due, *before = row
         if crowds is not None and _is_unsettled(claims, crowds.get(row_id)):
             unsettled.append(row_id)
             continue
@@ -189,11 +192,12 @@ def _evaluate_counted(
         elif op:
             seq += 1
             reported.append((seq, op, row_id))
-        if old != tuple(new)[:-1]:
-            changes.append((*new, now, row_id))
-        elif due != new.due:
-            changes.append((*new, at, row_id))
+        if old != new[:-1]:
+            changes.append((*new[:-1], now, row_id))
+        if due != new.due:
+            moved.append((new.due, row_id))
     connection.executemany(_CHANGE, changes)
+    connection.executemany(_SET_DUE, moved)
     connection.executemany(_REPORT, reported)
     if counted_as:
         connection.executemany(_COUNT_AS, counted_as)
