@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 import zstandard
 from envelope_forge import NOW
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plain_payload import plain_payload
 
@@ -151,6 +151,7 @@ def test_the_two_decoders_meet_both_answers() -> None:
     """Else the comparison above compares nothing."""
     answers: set[bool] = set()
 
+    @settings(max_examples=1_000)  # which are drawn follows from what else the process has imported
     @given(nearly_payloads())
     def look(raw: bytes) -> None:
         answers.add(plain_payload(raw) is None)
