@@ -5,46 +5,19 @@ As incident_stories.py: what is expected is written by hand, and `scripts/make-v
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from framework_histories import JSS, V1, V2, FrameworkTeller, P, digest, manifest_of
-from incident_stories import IncidentCheck
+from kind_stories import Expecting, KindStory, telling
 
 from p2pshare.envelope.encoding import pack
-from p2pshare.identifiers import EntryId
+
+FRAMEWORK_STORIES: list[KindStory] = []
 
 
-class TellingFramework(FrameworkTeller):
-    """A teller that notes what must hold at points of its story."""
-
-    def __init__(self, members: str) -> None:
-        super().__init__(members)
-        self.checks: list[IncidentCheck] = []
-
-    def expect(self, state: dict[str, Any], void: dict[EntryId, str] | None = None) -> None:
-        self.checks.append(IncidentCheck(frozenset(self.entries), state, dict(void or {})))
+class TellingFramework(Expecting, FrameworkTeller):
+    """A teller of frameworks."""
 
 
-class FrameworkStory:
-    def __init__(self, name: str, teller: TellingFramework) -> None:
-        self.name, self.teller, self.checks = name, teller, teller.checks
-
-
-FRAMEWORK_STORIES: list[FrameworkStory] = []
-
-
-def story(
-    name: str, members: str = "LAB"
-) -> Callable[[Callable[[TellingFramework], None]], Callable[[TellingFramework], None]]:
-    def tell(write: Callable[[TellingFramework], None]) -> Callable[[TellingFramework], None]:
-        told = TellingFramework(members)
-        write(told)
-        assert told.checks, name
-        FRAMEWORK_STORIES.append(FrameworkStory(name, told))
-        return write
-
-    return tell
+story = telling(TellingFramework, FRAMEWORK_STORIES, "LAB")
 
 
 @story("nothing is said yet; a note changes nothing else")

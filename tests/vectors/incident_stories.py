@@ -6,58 +6,22 @@ may be an entry's id or a partner's letter. `scripts/make-vectors` writes them t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
 from incident_histories import DAY, START, IncidentTeller
+from kind_stories import Expecting, KindStory, telling
 from space_histories import partner
 
 from p2pshare.envelope.encoding import pack
 from p2pshare.identifiers import EntryId
 from p2pshare.spaces.incident_entries import DutyStatement, IncidentEvent, IncidentImpact, encode_incident
 
-
-@dataclass(frozen=True)
-class IncidentCheck:
-    """What holds when exactly `known` is held: `state` by place, `void` the code of each entry without effect, all others having one."""
-
-    known: frozenset[EntryId]
-    state: dict[str, Any]
-    void: dict[EntryId, str]
+INCIDENT_STORIES: list[KindStory] = []
 
 
-@dataclass
-class IncidentStory:
-    name: str
-    teller: TellingIncident
-    checks: list[IncidentCheck] = field(default_factory=list)
+class TellingIncident(Expecting, IncidentTeller):
+    """A teller of incidents."""
 
 
-INCIDENT_STORIES: list[IncidentStory] = []
-
-
-class TellingIncident(IncidentTeller):
-    """A teller that notes what must hold at points of its story."""
-
-    checks: list[IncidentCheck]
-
-    def expect(self, state: dict[str, Any], void: dict[EntryId, str] | None = None) -> None:
-        self.checks.append(IncidentCheck(frozenset(self.entries), state, dict(void or {})))
-
-
-def story(
-    name: str, members: str = "LAB"
-) -> Callable[[Callable[[TellingIncident], None]], Callable[[TellingIncident], None]]:
-    def tell(write: Callable[[TellingIncident], None]) -> Callable[[TellingIncident], None]:
-        told = TellingIncident(members)
-        told.checks = []
-        write(told)
-        assert told.checks, name
-        INCIDENT_STORIES.append(IncidentStory(name, told, told.checks))
-        return write
-
-    return tell
+story = telling(TellingIncident, INCIDENT_STORIES, "LAB")
 
 
 def ids(*entries: EntryId) -> list[str]:

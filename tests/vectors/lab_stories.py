@@ -7,15 +7,13 @@ What is expected is written by hand, never computed: `expect` names places in th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+from kind_stories import Expecting, KindStory, telling
 from lab_histories import SET, SOAKED, LabTeller, digest_of
 from space_histories import NOW, key_of_partner, partner
 
 from p2pshare.envelope.encoding import pack
-from p2pshare.identifiers import EntryId
 from p2pshare.spaces.lab import SOAK_SECONDS
 from p2pshare.spaces.lab_entries import (
     FieldFigure,
@@ -30,46 +28,14 @@ from p2pshare.spaces.lab_entries import (
 A, B, C, L = (partner(name).text for name in "ABCL")
 
 
-@dataclass(frozen=True)
-class LabCheck:
-    """What holds when exactly `known` is held: `state` by place, `void` the code of each entry without effect, all others having one."""
-
-    known: frozenset[EntryId]
-    state: dict[str, Any]
-    void: dict[EntryId, str]
+LAB_STORIES: list[KindStory] = []
 
 
-@dataclass
-class LabStory:
-    name: str
-    teller: TellingLab
-    checks: list[LabCheck] = field(default_factory=list)
+class TellingLab(Expecting, LabTeller):
+    """A teller of labs."""
 
 
-LAB_STORIES: list[LabStory] = []
-
-
-class TellingLab(LabTeller):
-    """A teller that notes what must hold at points of its story."""
-
-    checks: list[LabCheck]
-
-    def expect(self, state: dict[str, Any], void: dict[EntryId, str] | None = None) -> None:
-        self.checks.append(LabCheck(frozenset(self.entries), state, dict(void or {})))
-
-
-def story(
-    name: str, members: str = "LABC"
-) -> Callable[[Callable[[TellingLab], None]], Callable[[TellingLab], None]]:
-    def tell(write: Callable[[TellingLab], None]) -> Callable[[TellingLab], None]:
-        told = TellingLab(members)
-        told.checks = []
-        write(told)
-        assert told.checks, name
-        LAB_STORIES.append(LabStory(name, told, told.checks))
-        return write
-
-    return tell
+story = telling(TellingLab, LAB_STORIES, "LABC")
 
 
 def missing(what: str, have: int, need: int, who: str = "", not_before: int | None = None) -> dict[str, Any]:

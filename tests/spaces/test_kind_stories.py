@@ -1,4 +1,4 @@
-"""Each rule of incidents as a story, in several orders, at once and entry by entry; and the vectors that are made of them."""
+"""Each rule of a kind of space as a story, in several orders, at once and entry by entry; and the vectors that are made of them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,38 @@ from typing import Any
 
 import pytest
 from drawn_spaces import orders
-from incident_stories import INCIDENT_STORIES, IncidentCheck, IncidentStory
+from framework_stories import FRAMEWORK_STORIES
+from incident_stories import INCIDENT_STORIES
+from kind_stories import KindCheck, KindStory
+from lab_stories import LAB_STORIES
 
 from p2pshare.envelope.entry import decode_header, encode_header, entry_id_of
 from p2pshare.spaces.canonical import canonical
 from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.vertex import SpaceEntry
 
-CASES = [(story, number) for story in INCIDENT_STORIES for number in range(len(story.checks))]
-VECTORS: dict[str, Any] = json.loads(
-    (Path(__file__).resolve().parent.parent / "vectors" / "incident.json").read_text(encoding="ascii")
-)
+KINDS = {"framework": FRAMEWORK_STORIES, "incident": INCIDENT_STORIES, "lab": LAB_STORIES}
+CASES = [
+    pytest.param(story, number, id=f"{kind}: {story.name} [{number + 1}]")
+    for kind, stories in KINDS.items()
+    for story in stories
+    for number in range(len(story.checks))
+]
+VECTORS: dict[str, dict[str, Any]] = {
+    kind: json.loads(
+        (Path(__file__).resolve().parent.parent / "vectors" / f"{kind}.json").read_text(encoding="ascii")
+    )
+    for kind in KINDS
+}
+WRITTEN = [
+    pytest.param(story, id=f"{kind}: {story['name']}")
+    for kind, vectors in VECTORS.items()
+    for story in vectors["stories"]
+]
 
 
 def at(state: Any, place: str) -> Any:
-    """Returns the value at a place like `tasks.0.owner`; None beyond the end of a list."""
+    """Returns the value at a place like `rules.0.status`; None beyond the end of a list."""
     for key in place.split("."):
         if isinstance(state, list):
             state = state[int(key)] if int(key) < len(state) else None
@@ -33,7 +50,7 @@ def at(state: Any, place: str) -> Any:
     return state
 
 
-def told_in_order(story: IncidentStory, check: IncidentCheck, draw: random.Random) -> SpaceFold:
+def told_in_order(story: KindStory, check: KindCheck, draw: random.Random) -> SpaceFold:
     space = SpaceFold()
     for entry in orders({one: story.teller.entries[one] for one in check.known}, draw):
         space.add(entry)
@@ -42,10 +59,8 @@ def told_in_order(story: IncidentStory, check: IncidentCheck, draw: random.Rando
     return space
 
 
-@pytest.mark.parametrize(
-    ("story", "number"), CASES, ids=[f"{story.name} [{number + 1}]" for story, number in CASES]
-)
-def test_a_story_of_an_incident_is_told_as_written(story: IncidentStory, number: int) -> None:
+@pytest.mark.parametrize(("story", "number"), CASES)
+def test_a_story_is_told_as_written(story: KindStory, number: int) -> None:
     check = story.checks[number]
     wanted = None
     for seed in range(4):
@@ -58,8 +73,8 @@ def test_a_story_of_an_incident_is_told_as_written(story: IncidentStory, number:
         assert {one: code for one in check.known if (code := space.effect_of(one))} == check.void
 
 
-@pytest.mark.parametrize("story", VECTORS["stories"], ids=[story["name"] for story in VECTORS["stories"]])
-def test_golden_stories_of_incidents(story: dict[str, Any]) -> None:
+@pytest.mark.parametrize("story", WRITTEN)
+def test_golden_stories(story: dict[str, Any]) -> None:
     entries = []
     for row in story["entries"]:
         raw = base64.b64decode(row["header"], validate=True)
@@ -76,8 +91,10 @@ def test_golden_stories_of_incidents(story: dict[str, Any]) -> None:
         assert void == check["void"]
 
 
-def test_the_vectors_of_incidents_are_the_stories() -> None:
-    assert [story["name"] for story in VECTORS["stories"]] == [story.name for story in INCIDENT_STORIES]
-    for written, story in zip(VECTORS["stories"], INCIDENT_STORIES, strict=True):
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_vectors_are_the_stories(kind: str) -> None:
+    stories = KINDS[kind]
+    assert [story["name"] for story in VECTORS[kind]["stories"]] == [story.name for story in stories]
+    for written, story in zip(VECTORS[kind]["stories"], stories, strict=True):
         headers = [base64.b64decode(row["header"]) for row in written["entries"]]
         assert headers == [encode_header(entry.header) for entry in story.teller.entries.values()]
