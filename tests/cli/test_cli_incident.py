@@ -401,7 +401,8 @@ def test_the_only_open_incident_needs_no_id(two: Two) -> None:
     assert two.id[:10] in refused.err and other[:10] in refused.err
     for case in (two.id, other):
         two.json("bravo", "incident", "archive", case)
-    assert two("bravo", "note", "no id here").code == 2
+    nothing = two("bravo", "note", "no id here")
+    assert nothing.code == 3 and "`p2pshare incident open` opens one" in nothing.err, "as of labs"
 
 
 def test_who_is_invited_and_who_reads_is_said_before(two: Two) -> None:

@@ -7,10 +7,9 @@ import random
 from typing import Any
 
 import pytest
-from drawn_spaces import orders
+from drawn_spaces import folded_in_order
 from framework_histories import P, Q, drawn_framework
 from naive_framework import NaiveFramework
-from space_histories import Teller
 
 from p2pshare.spaces.canonical import canonical
 from p2pshare.spaces.fold import SpaceFold, fold
@@ -18,15 +17,6 @@ from p2pshare.spaces.framework import FrameworkFold
 
 SEEDS = 40
 ORDERS = 3
-
-
-def in_order(told: Teller, draw: random.Random) -> SpaceFold:
-    space, looking = SpaceFold(), draw.choice([0.1, 0.5, 1.0])
-    for entry in orders(told.entries, draw):
-        space.add(entry)
-        if draw.random() < looking:
-            space.state()
-    return space
 
 
 def members_of(space: SpaceFold) -> tuple[set[Any], set[Any]]:
@@ -42,14 +32,14 @@ def test_a_framework_folds_alike_in_any_order_at_once_and_entry_by_entry(seed: i
     told = drawn_framework(seed)
     wanted = canonical(fold(told.entries.values()))
     for number in range(ORDERS):
-        space = in_order(told, random.Random(seed * 1_000 + number))
+        space = folded_in_order(told, random.Random(seed * 1_000 + number))
         assert canonical(space.state()) == wanted, f"framework {seed}, order {number}"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_each_register_of_a_framework_is_what_its_rule_says(seed: int) -> None:
     told = drawn_framework(seed)
-    space = in_order(told, random.Random(seed))
+    space = folded_in_order(told, random.Random(seed))
     naive = NaiveFramework(told, space)
     shown: dict[str, Any] = json.loads(canonical(space.state()))["state"]
     assert (shown["manifest"], shown["manifest_conflict"]) == naive.manifest()

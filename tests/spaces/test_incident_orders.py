@@ -7,25 +7,15 @@ import random
 from typing import Any
 
 import pytest
-from drawn_spaces import orders
+from drawn_spaces import folded_in_order
 from incident_histories import drawn_incident
 from naive_incident import NaiveIncident
-from space_histories import Teller
 
 from p2pshare.spaces.canonical import canonical
-from p2pshare.spaces.fold import SpaceFold, fold
+from p2pshare.spaces.fold import fold
 
 SEEDS = 40
 ORDERS = 3
-
-
-def in_order(told: Teller, draw: random.Random) -> SpaceFold:
-    space, looking = SpaceFold(), draw.choice([0.1, 0.5, 1.0])
-    for entry in orders(told.entries, draw):
-        space.add(entry)
-        if draw.random() < looking:
-            space.state()
-    return space
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -33,14 +23,14 @@ def test_an_incident_folds_alike_in_any_order_at_once_and_entry_by_entry(seed: i
     told = drawn_incident(seed)
     wanted = canonical(fold(told.entries.values()))
     for number in range(ORDERS):
-        space = in_order(told, random.Random(seed * 1_000 + number))
+        space = folded_in_order(told, random.Random(seed * 1_000 + number))
         assert canonical(space.state()) == wanted, f"incident {seed}, order {number}"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_each_register_is_what_its_rule_says(seed: int) -> None:
     told = drawn_incident(seed)
-    space = in_order(told, random.Random(seed))
+    space = folded_in_order(told, random.Random(seed))
     naive = NaiveIncident(told, space)
     shown: dict[str, Any] = json.loads(canonical(space.state()))["state"]
     assert [

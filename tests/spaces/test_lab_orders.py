@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from drawn_spaces import orders
+from drawn_spaces import folded_in_order
 from lab_histories import drawn_lab
 from lab_stories import LAB_STORIES
 from naive_lab import NaiveLab
@@ -20,17 +20,6 @@ SEEDS = 30
 ORDERS = 2
 TOLD = ("agree", "disagree", "missing", "passed", "promotion", "shared", "status", "test_since")
 VERSIONS = ("rule", "revise", "propose")
-
-
-def in_order(told: Teller, draw: random.Random) -> SpaceFold:
-    space, looking = SpaceFold(), draw.choice([0.1, 0.5, 1.0])
-    for entry in orders(told.entries, draw):
-        space.add(entry)
-        if draw.random() < looking:
-            canonical(
-                space.state()
-            )  # what is asked between two entries is kept, and must not be kept too long
-    return space
 
 
 def compare(told: Teller, space: SpaceFold) -> None:
@@ -58,14 +47,14 @@ def test_a_lab_folds_alike_in_any_order_at_once_and_entry_by_entry(seed: int) ->
     told = drawn_lab(seed)
     wanted = canonical(fold(told.entries.values()))
     for number in range(ORDERS):
-        space = in_order(told, random.Random(seed * 1_000 + number))
+        space = folded_in_order(told, random.Random(seed * 1_000 + number))
         assert canonical(space.state()) == wanted, f"lab {seed}, order {number}"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_each_status_is_what_its_rule_says(seed: int) -> None:
     told = drawn_lab(seed)
-    compare(told, in_order(told, random.Random(seed)))
+    compare(told, folded_in_order(told, random.Random(seed)))
 
 
 @pytest.mark.parametrize("story", LAB_STORIES, ids=[story.name for story in LAB_STORIES])

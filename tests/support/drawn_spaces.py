@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from space_histories import Teller, key_of_partner, partner
 
 from p2pshare.identifiers import EntryId
-from p2pshare.spaces.fold import fold
+from p2pshare.spaces.canonical import canonical
+from p2pshare.spaces.fold import SpaceFold, fold
 from p2pshare.spaces.vertex import SpaceEntry
 
 NAMES = "LABCDEFG"
@@ -271,3 +272,13 @@ def settled_and_attacked(seed: int, entries: int = 25) -> tuple[Settled, Attack]
     attack = Attack(settled)
     attack.go_on(draw.randint(3, entries))
     return settled, attack
+
+
+def folded_in_order(told: Teller, draw: random.Random) -> SpaceFold:
+    """Returns the fold of a history in a drawn order. What is asked between two entries is kept, and must not be kept too long: so all is asked."""
+    space, looking = SpaceFold(), draw.choice([0.1, 0.5, 1.0])
+    for entry in orders(told.entries, draw):
+        space.add(entry)
+        if draw.random() < looking:
+            canonical(space.state())
+    return space

@@ -14,10 +14,18 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, read_input
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, owner_output_option, read_input
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import open_store_for_reading, read_or_ask
-from p2pshare.cli.space_verbs import SpaceSubgroup, answer, confirm, say_links, space_group, write
+from p2pshare.cli.space_verbs import (
+    SpaceSubgroup,
+    answer,
+    confirm,
+    only_one_open,
+    say_links,
+    space_group,
+    write,
+)
 from p2pshare.errors import AuthorError, NotFoundError, OperatorError, RefusedError
 
 if TYPE_CHECKING:
@@ -37,7 +45,6 @@ READ_SUFFIXES = frozenset(
 """Of files that `publish` reads: a name that ends so and is no file here is a slip, hardly a value."""
 OPEN_OUTCOMES = ("pending", "ongoing", "unknown")
 VOID_SHOWN_MAX = 20  # entries without effect, the last; --json has them all
-CANDIDATES_TOLD_MAX = 5  # in one hint
 
 
 def _print_state(output: Mapping[str, Any], called: Callable[[str | None], str]) -> None:
@@ -65,25 +72,17 @@ incident = space_group(
 
 
 def _only_open(home: Path) -> str:
-    """Returns the only incident that is open and in which we may write; where there are several a person says which. Raises UsageProblem."""
+    """Returns the only incident that is open and in which we may write, as `only_one_open`."""
     from p2pshare.operations.incidents import ListIncidents
 
     listed = read_or_ask(home, ListIncidents()).each
-    found = [one for one in listed if one.status in ("new", "open") and one.role in ("lead", "joined")]
-    told = [f"{one.incident[:10]} {console.shown(one.title)}" for one in found]
-    if len(found) == 1:
-        console.say(f"incident {told[0]}")
-        return found[0].incident
-    if found and console.can_ask():
-        for one, title in zip(found, told, strict=True):
-            if console.ask(f"{title}?"):
-                return one.incident
-    more = ", ..." if len(told) > CANDIDATES_TOLD_MAX else ""
-    raise UsageProblem(
-        f"{len(found) or 'no'} incidents are open here: say which one is meant",
-        hint=f"its id comes first: {', '.join(told[:CANDIDATES_TOLD_MAX])}{more}"
-        if told
-        else "`p2pshare incident list`",
+    return only_one_open(
+        "incident",
+        [
+            (one.incident, one.title)
+            for one in listed
+            if one.status in ("new", "open") and one.role in ("lead", "joined")
+        ],
     )
 
 
@@ -1389,18 +1388,6 @@ def _file(home: Path, incident_id: str, made: Callable[[IncidentFile], _Made]) -
         return made(IncidentFile(home, NodeBeside(home, store), incident_id, int(time.time())))
 
 
-def _output_option(function: Any) -> Any:
-    return click.option(
-        "-o",
-        "file",
-        metavar="FILE",
-        default=STANDARD_STREAM,
-        show_default="stdout",
-        shell_complete=complete_file,
-        help="appears whole or not at all, for its owner alone",
-    )(function)
-
-
 def _put(file: str, raw: bytes) -> None:
     with open_output(file, mode=OWN_MODE) as stream:
         stream.write(raw)
@@ -1410,7 +1397,7 @@ def _put(file: str, raw: bytes) -> None:
 @_id
 @click.option("--report", metavar="TEMPLATE[:STAGE]", help="the report that a duty asks for: nis2:72h")
 @click.option("--nis2", "nis2", metavar="STAGE", help="the same as --report nis2:STAGE")
-@_output_option
+@owner_output_option
 @click.pass_obj
 def sitrep(home: Path, incident_id: str, report: str | None, nis2: str | None, file: str) -> None:
     """write where ID stands as Markdown, or a report to an authority, filled in as far as ID says it"""
@@ -1450,7 +1437,7 @@ def sitrep(home: Path, incident_id: str, report: str | None, nis2: str | None, f
     show_default=True,
     help="`incident import` reads stix",
 )
-@_output_option
+@owner_output_option
 @click.pass_obj
 def export(home: Path, incident_id: str, format_: str, file: str) -> None:
     """write ID for others; what is sealed for a few or was redacted is not in it. `space export` writes all that is held"""

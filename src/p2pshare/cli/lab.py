@@ -19,10 +19,26 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
+from p2pshare.cli.options import (
+    EXIT_PARTLY_DONE,
+    STANDARD_STREAM,
+    UsageProblem,
+    json_option,
+    owner_output_option,
+    read_input,
+)
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import is_running, open_store_for_reading, read_or_ask
-from p2pshare.cli.space_verbs import SpaceSubgroup, answer, confirm, say_links, space_group, write
+from p2pshare.cli.space_verbs import (
+    CANDIDATES_TOLD_MAX,
+    SpaceSubgroup,
+    answer,
+    confirm,
+    only_one_open,
+    say_links,
+    space_group,
+    write,
+)
 from p2pshare.errors import AuthorError, DaemonUnreachable, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
@@ -39,7 +55,6 @@ LANGUAGES = ("sigma", "yara", "suricata", "snort")
 SAMPLE_KINDS = ("event-json", "event-jsonl", "evtx-json", "pcap", "file")
 REMEDY_KINDS = ("course-of-action", "patch-note", "csaf")
 STATUSES = ("experimental", "test", "stable")
-CANDIDATES_TOLD_MAX = 5  # in one hint
 REMEDY_TITLE_BYTES_MAX = 200  # that is taken out of a file: the first line of a note may be all of it
 DAY_SECONDS = 86_400
 FIELD_COUNT_MAX = 1_000_000_000_000_000  # hits of one rule: a slip of the finger has more
@@ -82,29 +97,13 @@ lab = space_group(
 
 
 def _only_open(home: Path) -> str:
-    """Returns the only lab that is open and in which we may write; where there are several a person says which. Raises NotFoundError, AmbiguousId."""
+    """Returns the only lab that is open and in which we may write, as `only_one_open`."""
     from p2pshare.operations.labs import ListLabs
-    from p2pshare.operations.spaces import AmbiguousId
 
     listed = read_or_ask(home, ListLabs()).each
-    found = [one for one in listed if one.status == "open" and one.role in ("lead", "joined")]
-    told = [f"{one.lab[:10]} {console.shown(one.title)}" for one in found]
-    if len(found) == 1:
-        console.say(f"lab {told[0]}")
-        return found[0].lab
-    if not found:
-        raise NotFoundError(
-            "no lab is open here",
-            hint="`p2pshare lab open` opens one; `lab list` has the invitations, `lab join ID` accepts one",
-        )
-    if console.can_ask():
-        for one, title in zip(found, told, strict=True):
-            if console.ask(f"{title}?"):
-                return one.lab
-    more = ", ..." if len(told) > CANDIDATES_TOLD_MAX else ""
-    raise AmbiguousId(
-        f"{len(found)} labs are open here: say which one is meant",
-        hint=f"its id comes first: {', '.join(told[:CANDIDATES_TOLD_MAX])}{more}",
+    return only_one_open(
+        "lab",
+        [(one.lab, one.title) for one in listed if one.status == "open" and one.role in ("lead", "joined")],
     )
 
 
@@ -1242,15 +1241,7 @@ def close(home: Path, lab_id: str, text: str, as_json: bool) -> None:
     help="rules that have come so far at least",
 )
 @_rules_option
-@click.option(
-    "-o",
-    "file",
-    metavar="FILE",
-    default=STANDARD_STREAM,
-    show_default="stdout",
-    shell_complete=complete_file,
-    help="appears whole or not at all, for its owner alone",
-)
+@owner_output_option
 @click.pass_obj
 def export(home: Path, lab_id: str, format_: str, least: str, rules: tuple[str, ...], file: str) -> int:
     """write rules of ID into a file, each with its author and licence: in their language, as a zip, or as queries of a SIEM

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from p2pshare.cli.completion import complete_file
 from p2pshare.errors import AuthorError, ShareError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,6 +29,19 @@ class UsageProblem(ShareError):
 def json_option(function: Function) -> Function:
     """Add `--json`: the result as JSON on stdout, the same exit code."""
     return click.option("--json", "as_json", is_flag=True, help="print the result as JSON")(function)
+
+
+def owner_output_option(function: Function) -> Function:
+    """Add `-o FILE`: stdout, or a file for its owner alone, which appears whole or not at all."""
+    return click.option(
+        "-o",
+        "file",
+        metavar="FILE",
+        default=STANDARD_STREAM,
+        show_default="stdout",
+        shell_complete=complete_file,
+        help="appears whole or not at all, for its owner alone",
+    )(function)
 
 
 def read_input(name: str, bytes_max: int) -> bytes:

@@ -22,10 +22,17 @@ import click
 from p2pshare.cli import console
 from p2pshare.cli.command import Command, Group, home_folder
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, open_input
+from p2pshare.cli.options import (
+    EXIT_PARTLY_DONE,
+    STANDARD_STREAM,
+    UsageProblem,
+    json_option,
+    open_input,
+    owner_output_option,
+)
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import connect, is_running, open_store_for_reading, read_or_ask
-from p2pshare.errors import DaemonUnreachable, RefusedError, ShareError
+from p2pshare.errors import DaemonUnreachable, NotFoundError, RefusedError, ShareError
 
 if TYPE_CHECKING:
     from p2pshare.operations.interface import A, Request
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     from p2pshare.spaces.space_file import SpaceFileReport
 
 EXIT_BAD = 1
+CANDIDATES_TOLD_MAX = 5  # in one hint
 PROBLEMS_SHOWN_MAX = 20  # of a file; the counts have them all
 
 StatePrinter = Callable[[Mapping[str, Any], Callable[[str | None], str]], None]
@@ -110,6 +118,31 @@ def _worn(context: click.Context) -> SpaceGroup:
 
 
 # --- what verbs share --------------------------------------------------------------------------------
+
+
+def only_one_open(word: str, found: Sequence[tuple[str, str]]) -> str:
+    """Returns the id of the only one of its kind that is open here and in which we may write; `found` are ids and titles, and of several a person says
+    which. Raises NotFoundError, AmbiguousId with the candidates."""
+    from p2pshare.operations.spaces import AmbiguousId
+
+    told = [f"{space[:10]} {console.shown(title)}" for space, title in found]
+    if len(found) == 1:
+        console.say(f"{word} {told[0]}")
+        return found[0][0]
+    if not found:
+        raise NotFoundError(
+            f"no {word} is open here",
+            hint=f"`p2pshare {word} open` opens one; `{word} list` has the invitations, `{word} join ID` accepts one",
+        )
+    if console.can_ask():
+        for (space, _), title in zip(found, told, strict=True):
+            if console.ask(f"{title}?"):
+                return space
+    more = ", ..." if len(told) > CANDIDATES_TOLD_MAX else ""
+    raise AmbiguousId(
+        f"{len(found)} {word}s are open here: say which one is meant",
+        hint=f"its id comes first: {', '.join(told[:CANDIDATES_TOLD_MAX])}{more}",
+    )
 
 
 def write(home: Path, request: Request[A]) -> A:
@@ -640,15 +673,7 @@ def rekey(context: click.Context, space_id: str, last_good: str, key: str, yes: 
 
 @click.command(cls=Command)
 @_id_argument
-@click.option(
-    "-o",
-    "file",
-    metavar="FILE",
-    default=STANDARD_STREAM,
-    show_default="stdout",
-    shell_complete=complete_file,
-    help="appears whole or not at all, for its owner alone",
-)
+@owner_output_option
 @json_option
 @click.pass_context
 def export(context: click.Context, space_id: str, file: str, as_json: bool) -> None:

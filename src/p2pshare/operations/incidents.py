@@ -35,6 +35,7 @@ from p2pshare.operations.spaces import (
     Invited,
     SpaceWritten,
     Title,
+    checked_as,
     member_called,
     names_here,
     partner_called,
@@ -265,15 +266,7 @@ class AskFirstWord(Query[FirstWord], frozen=True, tag="incident-first-word"):
 
 def checked_content(kind: str, content: bytes) -> bytes:
     """Returns the content of an entry that says something under its kind. Raises AuthorError `bad-argument`."""
-    try:
-        READERS[kind](content)
-    except PeerError as error:
-        raise AuthorError(
-            f"that is no {kind}: {error.message}",
-            hint="docs/incidents.md has what each says",
-            reason="bad-argument",
-        ) from None
-    return content
+    return checked_as(kind, content, READERS, "incidents.md")
 
 
 def state_of(node: NodeReading, row: SpaceRow) -> SpaceState:

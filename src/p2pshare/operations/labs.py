@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
-from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
@@ -31,6 +31,7 @@ from p2pshare.operations.spaces import (
     Invited,
     SpaceWritten,
     Title,
+    checked_as,
     checked_digits,
     names_here,
     one_of,
@@ -537,15 +538,7 @@ def told_count(stated: int) -> str:
 
 def checked_lab_content(kind: str, content: bytes) -> bytes:
     """Returns the content of an entry that says something under its kind. Raises AuthorError `bad-argument`."""
-    try:
-        READERS[kind](content)
-    except PeerError as error:
-        raise AuthorError(
-            f"that is no {kind}: {error.message}",
-            hint="docs/labs.md has what each says",
-            reason="bad-argument",
-        ) from None
-    return content
+    return checked_as(kind, content, READERS, "labs.md")
 
 
 # --- who may -----------------------------------------------------------------------------------------

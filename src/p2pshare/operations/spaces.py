@@ -7,13 +7,13 @@ them stand for every kind of space: `only` is the kind under whose word a comman
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from p2pshare.envelope.entry import BODY_SALT_BYTES
-from p2pshare.errors import AuthorError, NotFoundError, RefusedError, ShareError
+from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError, ShareError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import ENTRY_BODY_BYTES_MAX, ENTRY_NUMBER_MAX, SPACE_MEMBERS_MAX
@@ -499,3 +499,18 @@ def _invitations(reading: SpaceReading, names: Mapping[PartnerId, str]) -> list[
         for space, one in newest.items()
         if reading.find(space) is None
     ]
+
+
+def checked_as(
+    kind: str, content: bytes, readers: Mapping[str, Callable[[bytes], object]], page: str
+) -> bytes:
+    """Returns the content of an entry that says something under its kind; `page` has what each says. Raises AuthorError `bad-argument`."""
+    try:
+        readers[kind](content)
+    except PeerError as error:
+        raise AuthorError(
+            f"that is no {kind}: {error.message}",
+            hint=f"docs/{page} has what each says",
+            reason="bad-argument",
+        ) from None
+    return content

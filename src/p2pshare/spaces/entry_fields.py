@@ -6,13 +6,14 @@ fields together: the content of an entry is one map with exactly the keys 0, 1, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
 from p2pshare.envelope.encoding import Reader, refusal
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.incident_words import WORD_BYTES_MAX, is_word
+from p2pshare.spaces.vertex import Vertex
 
 DECIDING_TEXT_BYTES_MAX = 4_096  # all members fold it: a page
 TIME_MAX = 253_402_300_799  # unix seconds: the last one of the year 9999, which RFC 3339 can write
@@ -119,3 +120,20 @@ def _read_fields(reader: Reader, made: Callable[..., M], fields: Sequence[EntryF
         values.append(field(reader))
     reader.end()
     return made(*values)
+
+
+class EntryBodies:
+    """What deciding entries with an effect say, each read once."""
+
+    def __init__(self, readers: Mapping[str, Callable[[bytes], object]]) -> None:
+        self._readers = readers
+        self._read: dict[Vertex, object] = {}
+
+    def said(self, vertex: Vertex, body: type[M]) -> M:
+        """Returns what an entry says, which must be a `body`."""
+        said = self._read.get(vertex)
+        if said is None:
+            assert vertex.content is not None
+            said = self._read[vertex] = self._readers[vertex.kind](vertex.content)
+        assert isinstance(said, body)
+        return said

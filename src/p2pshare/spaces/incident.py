@@ -23,6 +23,7 @@ from typing import NamedTuple, TypeVar
 
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.spaces.closing import Closing
+from p2pshare.spaces.entry_fields import EntryBodies
 from p2pshare.spaces.incident_entries import (
     READERS,
     DutyStatement,
@@ -106,7 +107,7 @@ class IncidentFold:
 
     def _begin(self) -> None:
         self._clock = RegisterClock()
-        self._bodies: dict[Vertex, object] = {}
+        self._said = EntryBodies(READERS).said
         self._own_statuses: defaultdict[PartnerId, list[Vertex]] = defaultdict(list)
         self.by_kind: dict[str, list[Vertex]] = {kind: [] for kind in READERS}
         """Entries with an effect, by (depth, id)."""
@@ -172,15 +173,6 @@ class IncidentFold:
             side = self._closing.side_of(vertex)
             if side:
                 insort(self.after if side == "after" else self.late, vertex, key=by_order)
-
-    def _said(self, vertex: Vertex, body: type[B]) -> B:
-        """Returns what a deciding entry with an effect says."""
-        said = self._bodies.get(vertex)
-        if said is None:
-            assert vertex.content is not None
-            said = self._bodies[vertex] = READERS[vertex.kind](vertex.content)
-        assert isinstance(said, body)
-        return said
 
     def _task_id(self, vertex: Vertex) -> EntryId:
         said = self._said(vertex, IncidentTask)

@@ -24,12 +24,12 @@ from typing import NamedTuple, TypeVar
 
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.spaces.closing import Closing
+from p2pshare.spaces.entry_fields import EntryBodies
 from p2pshare.spaces.interface import EntryKind, FoldView, Json, SpaceKind
 from p2pshare.spaces.lab_entries import (
     BENIGN_PERMILLE_DEFAULT,
     READERS,
     FieldFigure,
-    LabBody,
     LabQuestion,
     LabRemedy,
     LabReview,
@@ -61,8 +61,6 @@ PROMOTION, SOAK, FIELD_FIGURES, DISAGREEMENT = "promotion", "soak", "field-figur
 
 LEAD_ONLY = ("question", "close")
 VERSION_KINDS = ("rule", "revise", "propose")
-
-B = TypeVar("B", bound=LabBody)
 
 
 class MissingStep(NamedTuple):
@@ -203,7 +201,7 @@ class LabFold:
 
     def _begin(self) -> None:
         self._clock = RegisterClock()
-        self._bodies: dict[Vertex, object] = {}
+        self._said = EntryBodies(READERS).said
         self.by_kind: dict[str, list[Vertex]] = {kind: [] for kind in READERS}
         """Entries with an effect, by (depth, id)."""
         self._lines: dict[EntryId, _Line] = {}
@@ -296,15 +294,6 @@ class LabFold:
         """Let what follows for a text be found out anew, when it is asked for."""
         self._standings.pop(("version", digest), None)
         self._standings.pop(("remedy", digest), None)
-
-    def _said(self, vertex: Vertex, body: type[B]) -> B:
-        """Returns what a deciding entry with an effect says."""
-        said = self._bodies.get(vertex)
-        if said is None:
-            assert vertex.content is not None
-            said = self._bodies[vertex] = READERS[vertex.kind](vertex.content)
-        assert isinstance(said, body)
-        return said
 
     def _digest_of(self, vertex: Vertex) -> bytes:
         match vertex.kind:
