@@ -16,7 +16,9 @@ _drawn = random.SystemRandom()
 _given: set[int] = set()
 # Byte N is locked by the process that gave port N, until it ends: nobody listens on the port of a daemon that is yet to start,
 # or is stopped for a while, and the other worker of the suite gave that port to a daemon of its own.
-_taken = os.open(Path(tempfile.gettempdir()) / f"p2pshare-test-ports-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600)
+_taken = os.open(
+    Path(tempfile.gettempdir()) / f"p2pshare-test-ports-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600
+)
 
 
 def free_port() -> int:
