@@ -24,6 +24,7 @@ import publishing
 import ranking_risk
 import reading
 import reading_playbooks
+import running_rules
 import spreading
 import under_attack
 import under_flood
@@ -65,6 +66,7 @@ def main() -> int:
     size.add_argument(
         "--playbooks", action="store_true", help="playbooks checked, drawn and read, nothing else"
     )
+    size.add_argument("--labs", action="store_true", help="rules of labs on samples, nothing else")
     parser.add_argument(
         "--shipped", action="store_true", help="with --siege: the limits of one partner as they are shipped"
     )
@@ -109,6 +111,8 @@ def main() -> int:
             ranking_risk.measure(report, Path(name) / "risk")
         elif arguments.playbooks:
             reading_playbooks.measure(report, rounds=5)
+        elif arguments.labs:
+            running_rules.measure(report, Path(name) / "labs", rounds=5, hellos=2_000)
         else:
             rounds = arguments.rounds or (7 if arguments.full else 3)
             _run(report, Path(name), rounds=rounds, is_full=arguments.full, largest=arguments.largest)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from p2pshare.engines import launch
 from p2pshare.engines.launch import run_rule, run_rules
-from p2pshare.engines.trial_words import ANSWER_BYTES_MAX, EngineSample
+from p2pshare.engines.trial_words import ANSWER_BYTES_MAX, RULE_BYTES_MAX, EngineSample
 from p2pshare.errors import OperatorError, RefusedError
 
 HIT = EngineSample("positive", "event-json", b'{"a": "b"}')
@@ -95,6 +96,16 @@ def test_modules_that_would_say_something_of_this_host_are_refused(module: str) 
     asks = {"console": 'console.log("x")', "cuckoo": "cuckoo.sync.mutex(/x/)", "time": "time.now() > 0"}
     rule = f'import "{module}" rule a {{ condition: {asks[module]} }}'.encode()
     assert reason_of("yara", rule, EngineSample("positive", "file", b"x")) == "rule-refused"
+
+
+def test_a_rule_of_yara_that_wants_a_gigabyte_is_ended() -> None:
+    """27,000 patterns, each in 512 shapes: in 0.8 MiB of text, and 1.2 GiB in the compiler alone."""
+    drawn = random.Random(17)
+    texts = ("".join(drawn.choices("abcdefghij", k=12)) for _ in range(27_000))
+    patterns = "".join(f'$a{number}="{text}" xor wide ascii\n' for number, text in enumerate(texts))
+    rule = f"rule a {{ strings:\n{patterns}condition: any of them }}".encode()
+    assert len(rule) < RULE_BYTES_MAX
+    assert reason_of("yara", rule, EngineSample("positive", "file", b"x")) == "killed-memory"
 
 
 def test_a_scan_that_does_not_end_is_an_error_of_its_sample(monkeypatch: pytest.MonkeyPatch) -> None:
