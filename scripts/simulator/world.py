@@ -16,7 +16,7 @@ from p2pshare.envelope.card_format import Revocation
 from p2pshare.envelope.keys import Identity, reissue_card
 from p2pshare.envelope.notice import circle_of_page, notice_id_of, notice_of
 from p2pshare.envelope.vouch import Scope
-from p2pshare.errors import StoreError
+from p2pshare.errors import ConfigError, StoreError
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.limits import EAGER_BYTES_MAX
 from p2pshare.node.node import Node
@@ -25,7 +25,7 @@ from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner, put_partner
 from simulator.authoring import Wish, publish, vouch_for
-from simulator.byzantine import ByzantineDriver
+from simulator.byzantine import BEHAVIOURS, ByzantineDriver
 from simulator.disks import Disk, Foundry
 from simulator.driver import Stage, VirtualDriver
 from simulator.event_queue import START_SECONDS, EventQueue
@@ -63,6 +63,10 @@ class World:
         *,
         faults: Mapping[str, Callable[[World, SimulatedNode], Callable[[], None]]],
     ) -> None:
+        unknown = sorted({one.kind for one in scenario.faults} - set(faults))
+        unknown += sorted({one.lie for one in scenario.byzantine_partners} - set(BEHAVIOURS))
+        if unknown:
+            raise ConfigError(f"{scenario.name}: nothing is called '{unknown[0]}'")
         self._faults = faults
         self.scenario = scenario
         self.seed = seed
