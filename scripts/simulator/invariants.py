@@ -24,6 +24,7 @@ from p2pshare.limits import (
     WANT_ENTRIES_MAX,
 )
 from p2pshare.log.interface import EnvelopeEntry
+from simulator.contents import VALUES, is_active_at
 from simulator.world import ALL, World
 
 SPARE_BODIES_EXCUSED = 4  # a run is short: so many more than the scenario's ratio say nothing
@@ -114,6 +115,38 @@ def newest_cards_are_everywhere(world: World) -> list[str]:
     """Check that a new card, and what its owner vouches for under a key that it revokes, reaches every honest partner that a circle
     links with the owner, in bounded time after the faults."""
     return world.missing_cards()
+
+
+def what_is_delivered_was_held(world: World) -> list[str]:
+    """Check that nobody takes an envelope for delivered to a partner that never held it, nor for handed on unless somebody said
+    so."""
+    return world.oracle.complaints.get("what_is_delivered_was_held", [])
+
+
+def the_index_is_whole(world: World) -> list[str]:
+    """Check that each engine's index has the key of every relayed envelope that its store has seen, until an hour after it
+    expired; asked several times in a run."""
+    return world.oracle.complaints.get("the_index_is_whole", [])
+
+
+def all_spreads_in_time(world: World) -> list[str]:
+    """Check that where no fault came between, everybody held what was published within the scenario's time."""
+    return world.late()
+
+
+def claims_hold_as_published(world: World) -> list[str]:
+    """Check that a value is active where, and only where, somebody claims it who has not taken it back, as far as each partner
+    holds what was said to it."""
+    found = []
+    for node in world.honest if world.scenario.content is not None else ():
+        assert node.opened is not None
+        held = node.store.log.is_seen(list(world.oracle.published))
+        for value in VALUES:
+            due = world.ledger.is_active(node.partner_id, value, held)
+            is_active = is_active_at(node.opened, value, int(world.event_queue.now))
+            if is_active != bool(due):
+                found.append(f"{node.name} has {value} {'active' if is_active else 'inactive'}")
+    return found
 
 
 def each_is_stored_once(world: World) -> list[str]:
@@ -246,8 +279,9 @@ def all_is_accounted_for(world: World) -> list[str]:
                 found.append(f"{node.name}: {row.came_in} came from {row.partner.short}, {decided} decided")
         noted = sum(row.came_in for row in rows)
         is_comparable = not node.is_set_back and not account.verdicts[PutVerdict.DEFERRED]
-        if is_comparable and noted != account.verdicts.total():
-            found.append(f"{node.name}: {account.verdicts.total()} were decided, the store noted {noted}")
+        decided = account.verdicts.total() + account.unreported
+        if is_comparable and noted != decided:
+            found.append(f"{node.name}: {decided} were decided, the store noted {noted}")
     return found
 
 
@@ -261,6 +295,10 @@ INVARIANTS: Mapping[str, Callable[[World], list[str]]] = MappingProxyType(
             only_due_is_held,
             all_is_everywhere,
             newest_cards_are_everywhere,
+            what_is_delivered_was_held,
+            the_index_is_whole,
+            all_spreads_in_time,
+            claims_hold_as_published,
             each_is_stored_once,
             nothing_resurrects,
             acknowledged_is_durable,

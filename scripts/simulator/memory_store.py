@@ -32,6 +32,7 @@ from p2pshare.log.interface import (
 )
 from p2pshare.partners.interface import Account, PartnerRow
 from p2pshare.partners.notices import NoticeEntry, RevocationRow
+from simulator.watched_disk import Watched
 
 
 @dataclass
@@ -280,6 +281,8 @@ class MemoryStore:
 
 class MemoryDisk:
     """The place where a `MemoryStore` outlives its partner's lives."""
+
+    watched: Watched | None = None
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

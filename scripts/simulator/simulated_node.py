@@ -45,6 +45,8 @@ class SimulatedNode:
     """How many faults keep it down."""
     fulls: int = 0
     """How many faults leave it no room."""
+    fillings: int = 0
+    """How many faults have filled its disk, so that it is full in the middle of a transaction."""
     is_set_back: bool = False
     held_when_down: set[EnvelopeId] = field(default_factory=set)
 
