@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,12 +19,10 @@ from typing import Any
 
 from p2pshare.daemon.intake_queue import IntakeQueue
 from p2pshare.database.connection import StoreFailed
-from p2pshare.envelope.envelope import Core
 from p2pshare.errors import DiskFull, PeerError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.engine_state import EngineSettings
-from p2pshare.gossip.index import key_of
 from p2pshare.gossip.intake_schedule import IntakeSchedule, WaitingBody
 from p2pshare.gossip.messages import GetBodies, PutAnswer, Shard
 from p2pshare.gossip.protocol import CARD, CHAIN, GET, PUT, VERB_OF, AnyVerb, Question, question_of
@@ -224,11 +222,9 @@ class VirtualDriver:
         self._undecided = [one for one in self._undecided if not one.done()]
         return len(self._undecided)
 
-    def has_key(self, core: Core, envelope_id: EnvelopeId) -> bool:
-        """Returns whether the engine's index has the key of a relayed envelope; a circle that no link carries has no index."""
-        if core.circle not in self._loaded_circles:
-            return True
-        return key_of(core.created, envelope_id) in self.engine._state.index[Shard(core.circle, core.ttl_class)]
+    def lacking_keys(self, shard: Shard, keys: Set[bytes]) -> Set[bytes]:
+        """Returns those of the keys that the engine's index lacks; a circle that no link carried in this life has none."""
+        return keys.difference(self.engine._state.index[shard]) if shard.circle in self._loaded_circles else set()
 
     async def sleep(self, seconds: float) -> None:
         """Wait; for ever where this life has ended by then."""

@@ -113,7 +113,6 @@ class Oracle:
         """The instants at which partners got it."""
         self.once_held: dict[PartnerId, set[EnvelopeId]] = {}
         """All that a partner's disk ever held, whatever it was set back to afterwards."""
-        self.out_of_effect: dict[PartnerId, set[EnvelopeId]] = {}
         self.bodies_from_honest = 0
         """Bodies that honest partners handed to honest ones."""
         self.stored_from_honest = 0
@@ -282,7 +281,6 @@ class Oracle:
         if partner not in self.honest or envelope_id in self.notices:
             return
         self.once_held.setdefault(partner, set()).add(envelope_id)
-        self.out_of_effect.get(partner, set()).discard(envelope_id)
         ever = self.ever_held.setdefault(partner, set())
         if envelope_id in ever:
             self.complain("each_is_stored_once", f"{partner.short} stores {envelope_id.short} again")
@@ -297,11 +295,15 @@ class Oracle:
                 f"{partner.short} tells its engine of {envelope_id.short} before it is stored",
             )
 
+    def begins(self, partner: PartnerId, store: Store) -> None:
+        """Note what its store holds as a life begins: a life that ended between a commit and the word of it told of nothing."""
+        seen = store.log.is_seen(list(self.published))
+        for held in (self.once_held, self.ever_held):
+            held.setdefault(partner, set()).update(seen)
+
     def dropped(self, partner: PartnerId, ids: Iterable[EnvelopeId]) -> None:
         """Note that these are out of effect, or pushed out by something newer: they may come back."""
-        gone = list(ids)
-        self.ever_held.setdefault(partner, set()).difference_update(gone)
-        self.out_of_effect.setdefault(partner, set()).update(gone)
+        self.ever_held.setdefault(partner, set()).difference_update(ids)
 
     def delivered(
         self,
