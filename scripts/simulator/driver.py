@@ -152,7 +152,9 @@ class VirtualDriver:
             card_version=beginning.card_version,
             random=Random(seed),
             settings=EngineSettings(
-                reconcile_seconds=stage.scenario.reconcile_seconds, is_dialable=self.is_dialable
+                reconcile_seconds=stage.scenario.reconcile_seconds,
+                is_dialable=self.is_dialable,
+                want_entries_max=stage.scenario.want_entries_max,
             ),
         )
         self.reload_roster()

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from p2pshare.errors import ConfigError
 from p2pshare.gossip.intake_schedule import IntakeLimits
+from p2pshare.limits import WANT_ENTRIES_MAX
 
 T = TypeVar("T")
 
@@ -182,6 +183,8 @@ class Scenario:
     sweep_seconds: float = 60.0
     reconcile_seconds: float = 60.0
     commit_seconds: Span = Span(0.002, 0.02)
+    want_entries_max: int = WANT_ENTRIES_MAX
+    """Room of an engine's want table; where it is small, comparisons are cut."""
     redundancy_max: float = 1.5
     """Bodies that may travel for each one stored, over the whole run (a few more are always excused)."""
     spread_seconds: float = 0.0
