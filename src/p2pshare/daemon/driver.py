@@ -36,6 +36,7 @@ from p2pshare.gossip.actions import Action
 from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.messages import AnnounceItem, EngineAnswer, PutAnswer
+from p2pshare.gossip.moment import Moment
 from p2pshare.gossip.protocol import Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
@@ -99,12 +100,13 @@ class Driver:
         self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 for tests
         self._reading_pauses = ReadingPauses(self._random)
         self._now = Clock()
+        """Steady seconds; and what time it is."""
         self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
         self._intake = IntakeQueue(
             self._exchange,
             writer,
-            now=self._now,
+            moment=self._now.moment,
             report=self._report_outcome,
             report_failure=self._report_failure,
         )
@@ -138,6 +140,7 @@ class Driver:
     async def start(self) -> None:
         """Begin a new epoch, load the index from the store and the partners, then dial them. Raises StoreError."""
         beginning = await self._writer(self._exchange.begin)
+        self._now.follow_absence(beginning.clock_noted_at)
         self._engine = Engine(
             epoch=beginning.epoch,
             last_lsn=beginning.last_lsn,
@@ -274,6 +277,9 @@ class Driver:
         if self._engine is None or self._is_stopping:
             return
         self._is_busy = self._is_busy or not isinstance(event, events.Step)
+        moment = self._now.look()
+        if moment is not None:
+            self._follow_clock(moment)
         for action in self._engine.handle(event, self._now()):
             self._perform(action)
         self._set_timer()
@@ -282,6 +288,21 @@ class Driver:
             pause = STEP_PAUSE_SECONDS if self._is_busy else 0.0
             self._is_busy = False
             asyncio.get_running_loop().call_later(pause, self._step)
+
+    def _follow_clock(self, moment: Moment) -> None:
+        """Tell the engine of a clock that was set, or whose hour of doubt is over, and the log of the former."""
+        assert self._engine is not None
+        if moment.is_doubtful:
+            log.warning(
+                "the clock jumped by %d s: for an hour nothing expires by it", round(self._now.jumped_seconds)
+            )
+        for action in self._engine.handle(events.ClockSet(moment), self._now()):
+            self._perform(action)
+
+    @property
+    def moment(self) -> Moment:
+        """Returns what is known of the time."""
+        return self._now.moment()
 
     def _step(self) -> None:
         """Have the engine go on with long work. What a commit does in the writer costs many times as much while the loop

@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 from msgspec import Struct, structs
 
 from p2pshare.config import Config, load_config
+from p2pshare.daemon.clock import DOUBT_SECONDS
 from p2pshare.daemon.control import ControlServer, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
@@ -427,13 +428,18 @@ class Running:
         while True:
             self._is_stale.clear()
             try:
-                while await self._writer(reevaluate, self._node, int(time.time())):
+                while await self._writer(self._reevaluate_some):
                     pass
             except ShareError as error:
                 log.error("what is over was not evaluated: %s", error.reason)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_SECONDS):
                     await self._is_stale.wait()
+
+    def _reevaluate_some(self) -> bool:
+        """Evaluate a batch; returns whether there may be more. In doubt of the clock nothing leaves the views for its age."""
+        moment = self._driver.moment
+        return reevaluate(self._node, int(moment.now), may_end=not moment.is_doubtful)
 
     async def _follow_lists(self) -> None:
         """Evaluate what is stored under lists that changed, or whose evaluation did not end: a step at a time, so that others
@@ -555,8 +561,10 @@ class Running:
         """Renew the keys on our card when they have served their time. Where that fails, for the roots are kept offline, say,
         it is tried again each day, and becomes an alarm (`queries.alarms`)."""
         while True:
-            now = int(time.time())
-            if needs_renewal(self._node.card, now):
+            moment = self._driver.moment
+            now = int(moment.now)
+            # not in doubt of the clock: a card from the future would be believed by nobody until then
+            if not moment.is_doubtful and needs_renewal(self._node.card, now):
                 try:
                     renewing = partial(renew, self._node, now, must_finish=True)
                     issued = await self._writer.call("renewing the card", renewing)
@@ -564,7 +572,7 @@ class Running:
                     await self._driver.follow_card()
                 except ShareError as error:
                     log.error("the keys on our card were not renewed: %s", error.message)
-            await asyncio.sleep(RENEWAL_SECONDS)
+            await asyncio.sleep(DOUBT_SECONDS if moment.is_doubtful else RENEWAL_SECONDS)
 
     async def _account(self) -> None:
         """Move refusals at the door to the long accounts, partner by partner."""

@@ -76,6 +76,16 @@ class LongPoll:
             self._state.act(ReplyRefused(link.asker.ticket))
             link.asker = None
 
+    def leave_hole(self, link: Link) -> None:
+        """Leave a hole in what the peer's polls are answered: it compares then, though nothing may have arrived here."""
+        if link.config.is_dialable:
+            return
+        link.poll_reported = (link.poll_reported[0] + 1, self._state.arrivals.last_lsn)
+        link.poll_before = link.poll_reported
+        link.cursor = link.acked_lsn = link.poll_reported[1]
+        if link.asker is not None:
+            link.announce_at = self._state.now  # now rather than when there is news
+
     def _answer(self, link: Link) -> None:
         if link.asker is None:
             return
@@ -117,7 +127,7 @@ class LongPoll:
             state.want.add(item, link.peer)
         is_gap = answer.epoch != link.heard_epoch or answer.from_count > pending.since
         if is_gap and link.heard_epoch is not None:
-            self._reconciliation.soon(link)
+            self._reconciliation.compare_all(link)
         link.heard_epoch, link.heard_count = answer.epoch, answer.to_count
         is_long = state.now - pending.began_at >= POLL_PAUSE_SECONDS
         link.poll_at = state.now if is_news or is_long else state.now + POLL_PAUSE_SECONDS

@@ -18,7 +18,7 @@ from p2pshare.gossip.arrivals import PollItem
 from p2pshare.gossip.engine_state import EngineState, shard_of
 from p2pshare.gossip.events import AnnounceHeard, EnvelopeHeld, OutboxRead
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.link import NEVER, Link, Pending
+from p2pshare.gossip.link import NEVER, Link, Pending, Unavailable
 from p2pshare.gossip.messages import Announce, AnnounceAnswer, AnnounceItem, PutAnswer, PutVerdict, Shard
 from p2pshare.gossip.protocol import ANNOUNCE, PUT
 from p2pshare.gossip.reconciliation import Reconciliation
@@ -33,7 +33,6 @@ from p2pshare.limits import (
     FIRST_HOPS_MAX,
     OUTBOX_READ_MAX,
     PUSHES_WAITING_PER_PEER_MAX,
-    UNAVAILABLE_PER_LINK_MAX,
 )
 
 SPARSE_FACTOR = 4  # about degree^4 / 2 n of n pushed bodies come twice: at most 1 in 32, 1 in 200 measured
@@ -201,8 +200,7 @@ class Push:
             self._state.acknowledged(link, (envelope_id,))
         elif answer.verdict is PutVerdict.REFUSED:
             self._state.note(link.peer, "push-refused")
-            if len(link.declined) < UNAVAILABLE_PER_LINK_MAX:
-                link.declined.add(envelope_id)
+            link.decline(envelope_id, self._state.now)
 
     def put_back(self, link: Link, pending: Pending) -> None:
         """Put back a push or an announcement that was answered with a pause, to be sent again after it."""
@@ -249,6 +247,9 @@ class Push:
         carried = [item for item in items if item.circle in link.config.circles]
         if len(carried) < len(items):
             state.note(link.peer, "circle-not-on-link")
+        for item in carried:  # who names it has it, or says so: a withdrawn answer costs a line
+            if link.unavailable.get(item.envelope_id, (None,))[0] is Unavailable.GONE:
+                del link.unavailable[item.envelope_id]
         wanted = [item for item in carried if state.is_wanted(link, item)]
         if not state.want.has_room(link.peer, len(wanted)):
             return None
@@ -286,5 +287,5 @@ class Push:
         if link.heard_epoch is not None:
             is_gap = message.epoch != link.heard_epoch or message.from_count > link.heard_count
             if is_gap:
-                self._reconciliation.soon(link)
+                self._reconciliation.compare_all(link)
         link.heard_epoch, link.heard_count = message.epoch, message.to_count

@@ -63,6 +63,7 @@ from p2pshare.log.interface import (
 
 LAST_LSN = Setting("last_lsn", int)
 EPOCH = Setting("epoch", bytes)
+CLOCK_NOTED_AT = Setting("clock_noted_at", int)
 KEYS_PAGE = 4_096  # keys fetched at once: a reader that is left half-read would keep the log from shrinking
 _KEY_BYTES_OF_TIME = 8
 _LAST_ROW = (1 << 63) - 1  # beyond every row's number
@@ -251,6 +252,14 @@ class EnvelopeReading:
             ExpiredUnread(PartnerId(bytes.fromhex(author)), *counted)
             for author, counted in sorted(self._database.read(expiry.expired_unread).items())
         ]
+
+    def is_deferred(self, envelope_id: EnvelopeId) -> bool:
+        """Returns whether an envelope is kept aside until its time comes."""
+        return bool(self._fetch("SELECT 1 FROM deferred WHERE envelope_id = ?", (bytes(envelope_id),)))
+
+    def clock_noted_at(self) -> int | None:
+        """Returns what the clock showed (unix seconds) when it was noted last; None where it never was."""
+        return self._database.setting(CLOCK_NOTED_AT)
 
     def due_deferred(self, now: int, limit: int, bytes_max: int) -> list[DeferredEnvelope]:
         """Returns at most `limit` deferred envelopes that are due at `now`, oldest first, of `bytes_max` bytes together; one at
@@ -753,6 +762,12 @@ class EnvelopeLog(EnvelopeReading):
         docs/store.md, "Expiry"."""
         with self._database.transaction(frees_space=True) as writer:
             return expiry.expire(writer, now, after)
+
+    def note_clock(self, now: int) -> None:
+        """Note what a clock shows that nobody doubts (unix seconds): from a clock far from it the next life expires nothing at
+        once. A minute of it may be lost with the power."""
+        with self._database.transaction(frees_space=True, is_durable=False) as writer:
+            put_setting(writer, CLOCK_NOTED_AT, now)
 
     def author_state(self, now: int) -> AuthorState:
         """Returns the state of our chain at `now`, unix seconds. The first call after opening begins (and persists) a new
