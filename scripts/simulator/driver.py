@@ -17,6 +17,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from p2pshare.daemon.clock import Clock
 from p2pshare.daemon.intake_queue import IntakeQueue
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import DiskFull, PeerError, StoreError
@@ -111,7 +112,7 @@ class VirtualDriver:
         stage: Stage,
         *,
         seed: str,
-        skew_seconds: float = 0.0,
+        skew: Callable[[], float] = lambda: 0.0,
         disk_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
@@ -122,7 +123,7 @@ class VirtualDriver:
         """Called once a write or a sync has failed: the process has to end."""
         self.unreported = 0
         """Verdicts that are committed, and that nobody has heard of."""
-        self._skew_seconds = skew_seconds
+        self.clock = Clock(lambda: stage.event_queue.now + skew(), lambda: stage.event_queue.now)
         self._exchange = Exchange(node)
         self._content = ContentReader(node, load_readers(), lambda: 0.0)
         self._is_reading = False
@@ -134,7 +135,7 @@ class VirtualDriver:
         self._intake = IntakeQueue(
             self._exchange,
             Writer(self),
-            now=lambda: self.now,
+            moment=self.clock.moment,
             report=self._report,
             report_failure=self._report_failure,
             limits=stage.scenario.intake.limits,
@@ -146,6 +147,7 @@ class VirtualDriver:
         self._loaded_pairs: frozenset[PartnerId] = frozenset()
         self._links: frozenset[PartnerId] = frozenset()
         beginning = self._exchange.begin()
+        self.clock.follow_absence(beginning.clock_noted_at)
         self.engine = Engine(
             epoch=stage.numbered(beginning.epoch),
             last_lsn=beginning.last_lsn,
@@ -173,8 +175,13 @@ class VirtualDriver:
 
     @property
     def now(self) -> float:
-        """Returns the time by its own clock, unix seconds."""
-        return self.stage.event_queue.now + self._skew_seconds
+        """Returns its steady seconds: unix seconds when this life began, and never set since."""
+        return self.clock()
+
+    @property
+    def time(self) -> int:
+        """Returns the time by its wall clock, unix seconds."""
+        return int(self.clock.moment().now)
 
     def end(self) -> None:
         """End this life: no event, action or answer of it happens any more."""
@@ -241,6 +248,10 @@ class VirtualDriver:
         once."""
         if not self.is_alive:
             return
+        moment = self.clock.look()
+        if moment is not None:
+            for action in self.engine.handle(events.ClockSet(moment), self.now):
+                self._perform(action)
         for action in self.engine.handle(event, max(self.now, at or 0.0)):
             self._perform(action)
         self._set_timer()
@@ -330,7 +341,7 @@ class VirtualDriver:
 
     def _take_card(self, action: actions.PeerRequest, raw: bytes) -> None:
         """Take the card that a request was for. Raises PeerError when it is not believed."""
-        now, is_changed = int(self.now), False
+        now, is_changed = self.time, False
         match action:
             case actions.FetchCard():
                 is_changed = self._exchange.apply_card(action.peer, raw, now)
@@ -362,7 +373,7 @@ class VirtualDriver:
                 return b""
             case actions.FetchChain():
                 return bytes(action.partner)
-        oracle.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.now)
+        oracle.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.time)
         return question_of(action).request.encode(action.message)
 
     def dial(
@@ -461,7 +472,7 @@ class VirtualDriver:
         """One turn of the reader; a full disk is tried again with the next arrival."""
         self._is_reading = False
         try:
-            if self._content.read_on(int(self.now), lambda: True):
+            if self._content.read_on(self.time, lambda: True):
                 self._plan_reading()
         except StoreFailed:
             self.disk_failed()
@@ -486,8 +497,8 @@ class VirtualDriver:
         self._give(outcome.refused_late)
         for held in outcome.held:
             self.stage.trace.note(f"{self.name} holds {held.item.envelope_id.short} {held.lsn}")
-            at = self.stage.event_queue.now
-            self.stage.oracle.held(self.partner_id, held.item.envelope_id, self.node.store, self.now, at)
+            at, earliest = self.stage.event_queue.now, self.clock.moment().earliest
+            self.stage.oracle.held(self.partner_id, held.item.envelope_id, self.node.store, earliest, at)
             self._give(held)
         for decided in outcome.decided:
             self.stage.trace.note(
@@ -536,7 +547,7 @@ class VirtualDriver:
             match action:
                 case actions.Reply() as said:
                     self.stage.oracle.message_leaves(
-                        self.partner_id, peer, said.message, self.node.store, self.now
+                        self.partner_id, peer, said.message, self.node.store, self.time
                     )
                     sent = self.answered(question, question.answer.encode(said.message))
                     reply(Answer(Status.ANSWERED, sent))

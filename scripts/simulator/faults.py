@@ -16,6 +16,7 @@ from simulator.simulated_node import SimulatedNode
 from simulator.world import World
 
 SKEW_SECONDS = 7_200.0
+JUMPS_SECONDS = (8_640_000.0, 90_000.0, 7_200.0, -7_200.0, -90_000.0, -8_640_000.0)  # 100 days, 25 and 2 hours
 ROOM_BYTES_MAX = 60_000  # left on a disk that fills up: less than one commit of a few bodies writes
 
 Undo = Callable[[], None]
@@ -54,7 +55,7 @@ def _restore(world: World, node: SimulatedNode) -> Undo:
 
 
 def _skew(world: World, node: SimulatedNode) -> Undo:
-    """Set the node's clock two hours off, one way or the other. A clock is read anew at each start."""
+    """Set the node's clock two hours off, one way or the other, while the node is down."""
     node.skew_seconds = world.random.choice([SKEW_SECONDS, -SKEW_SECONDS])
     world.stop(node)
     world.start(node)
@@ -63,6 +64,17 @@ def _skew(world: World, node: SimulatedNode) -> Undo:
         node.skew_seconds = 0.0
         world.stop(node)
         world.start(node)
+
+    return undo
+
+
+def _clock_jump(world: World, node: SimulatedNode) -> Undo:
+    """Set the clock of a running node, some hours or days off, and later back again."""
+    jump = world.random.choice(JUMPS_SECONDS)
+    node.skew_seconds += jump
+
+    def undo() -> None:
+        node.skew_seconds -= jump
 
     return undo
 
@@ -201,6 +213,7 @@ FAULTS: Mapping[str, Begin] = MappingProxyType(
         "crash": _crash,
         "restore": _restore,
         "skew": _skew,
+        "clock-jump": _clock_jump,
         "disk-full": _disk_full,
         "disk-fills": _fill_disk,
         "disk-fails": _fail_disk,

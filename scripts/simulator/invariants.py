@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from p2pshare.envelope.card import Card
-from p2pshare.envelope.envelope import Mode, decode_envelope
+from p2pshare.envelope.envelope import DecodedEnvelope, Mode, decode_envelope
 from p2pshare.envelope.verification import signing_key, verify_signatures
 from p2pshare.errors import PeerError
-from p2pshare.gossip.messages import PutVerdict
 from p2pshare.gossip.states import State
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import (
@@ -61,18 +60,27 @@ def only_verified_is_held(world: World) -> list[str]:
     cards = {node.partner_id: node.identity.card for node in world.simulated_nodes}
     for node in world.honest:
         for entry in node.store.log.entries(0, ALL):
-            if not _is_genuine(node.store.log.wire(entry.envelope_id), entry, cards):
+            wire, known = node.store.log.wire(entry.envelope_id), world.oracle.published.get(entry.envelope_id)
+            signed = known.envelope if known is not None and known.envelope.wire == wire else None
+            if not _is_genuine(signed, wire, entry, cards):
                 found.append(f"{node.name} holds {entry.envelope_id.short}, which nobody signed like that")
     return found
 
 
-def _is_genuine(wire: bytes | None, entry: EnvelopeEntry, cards: Mapping[PartnerId, Card]) -> bool:
+def _is_genuine(
+    decoded: DecodedEnvelope | None,
+    wire: bytes | None,
+    entry: EnvelopeEntry,
+    cards: Mapping[PartnerId, Card],
+) -> bool:
+    """Returns whether it is filed as it says; `decoded`: what its author signed, where it has the same bytes."""
     if wire is None:
         return False
     try:
-        decoded = decode_envelope(wire)
-        # by a key that was revoked since, too: what is asked here is who signed it
-        verify_signatures(decoded, signing_key(decoded.core, cards[decoded.core.author], is_vouched=True))
+        if decoded is None:
+            decoded = decode_envelope(wire)
+            # by a key that was revoked since, too: what is asked here is who signed it
+            verify_signatures(decoded, signing_key(decoded.core, cards[decoded.core.author], is_vouched=True))
     except (PeerError, KeyError):
         return False
     core = decoded.core
@@ -160,7 +168,7 @@ def nothing_resurrects(world: World) -> list[str]:
     found = list(world.oracle.complaints.get("nothing_resurrects", []))
     for node in world.honest:
         for entry in node.store.log.entries(0, ALL):
-            begins = max(entry.expires, node.started_at)
+            begins = max(entry.expires, node.started_at, node.doubted_until)
             if begins + 2 * world.scenario.sweep_seconds < world.event_queue.now:
                 found.append(f"{node.name} still carries {entry.envelope_id.short}")
     return found
@@ -279,9 +287,8 @@ def all_is_accounted_for(world: World) -> list[str]:
             if row.came_in != decided:
                 found.append(f"{node.name}: {row.came_in} came from {row.partner.short}, {decided} decided")
         noted = sum(row.came_in for row in rows)
-        is_comparable = not node.is_set_back and not account.verdicts[PutVerdict.DEFERRED]
         decided = account.verdicts.total() + account.unreported
-        if is_comparable and noted != decided:
+        if not node.is_set_back and noted != decided:
             found.append(f"{node.name}: {decided} were decided, the store noted {noted}")
     return found
 

@@ -141,6 +141,15 @@ class MemoryLog:
         """Returns room for everything."""
         return sys.maxsize
 
+    def is_deferred(self, envelope_id: EnvelopeId) -> bool:
+        return envelope_id in self._deferred
+
+    def clock_noted_at(self) -> int | None:
+        return None
+
+    def note_clock(self, now: int) -> None:
+        """Do nothing: clocks are right in these worlds."""
+
     def defer(
         self, envelope_id: EnvelopeId, wire: bytes, received_from: PartnerId | None, created: int
     ) -> bool:
@@ -215,6 +224,14 @@ class MemoryPartners:
         for partner, status, reason in verdicts:
             if partner is not None:
                 self._accounts.setdefault(partner, Counter())[status, reason] += 1
+
+    def end_deferrals(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
+        ended = list(verdicts)
+        for partner, _, _ in ended:
+            for key in [key for key in self._accounts.get(partner, ()) if key[0] == "deferred"] if partner else ():
+                self._accounts[partner][key] -= 1
+                break
+        self.add_accounting(ended)
 
     def count_refusals(self, partner: PartnerId | None, reasons: Mapping[str, int]) -> None:
         """Do nothing: content is not read here."""

@@ -277,7 +277,8 @@ class Oracle:
     def held(
         self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float, at: float
     ) -> None:
-        """Note that the engine is told that the store holds it; `now` by the partner's own clock, `at` by the world's."""
+        """Note that the engine is told that the store holds it; `now` the earliest that it may be by the partner's own
+        clock, `at` by the world's."""
         if partner not in self.honest or envelope_id in self.notices:
             return
         self.once_held.setdefault(partner, set()).add(envelope_id)

@@ -67,3 +67,8 @@ class SimulatedNode:
         """Returns the store of this life; a `MemoryStore` in its place answers the same questions."""
         assert self.opened is not None
         return self.opened.store
+
+    @property
+    def doubted_until(self) -> float:
+        """Returns until when nothing expires here by a clock that was set (`daemon.clock`)."""
+        return 0.0 if self.driver is None else self.driver.clock._doubted_until

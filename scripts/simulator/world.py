@@ -59,6 +59,7 @@ WATCHED_FAULTS = frozenset({"power-loss", "disk-fills", "disk-fails"})
 """Faults of which a disk has to know what was synced."""
 DOWN_FAULTS = frozenset({"crash", "power-loss", "restore", "disk-fails"})
 """Faults that befall the one partner that is down, and no link between two others."""
+PUBLISHING_SKEW_SECONDS_MAX = 10_800.0  # who sees a wilder clock waits: what is dated a day ahead is refused
 REPAIRED_SECONDS = 5.0  # after a disk has failed
 JUDGED_SECONDS_BEFORE = 900.0  # an envelope expires: then everybody who could have it is asked for it
 
@@ -226,7 +227,7 @@ class World:
                     node.opened,
                     self.stage,
                     seed=life,
-                    skew_seconds=node.skew_seconds,
+                    skew=lambda: node.skew_seconds,
                     disk_failed=partial(self.disk_failed, node),
                 )
             else:
@@ -378,7 +379,7 @@ class World:
         self.event_queue.after(seconds, lambda: self._publish(author, wish))
 
     def _publish(self, author: SimulatedNode, wish: Wish) -> None:
-        if author.opened is None:
+        if author.opened is None or abs(author.skew_seconds) > PUBLISHING_SKEW_SECONDS_MAX:
             self._publish_later(RETRY_SECONDS, author, wish)
             return
         now = int(self.event_queue.now + author.skew_seconds)
@@ -677,7 +678,8 @@ class World:
         for node in self.honest:
             if node.driver is None:
                 continue
-            kept_from = int(node.driver.now) - EXPIRED_KEY_KEEP_SECONDS
+            now = max(node.driver.time, int(self.event_queue.now))
+            kept_from = now - EXPIRED_KEY_KEEP_SECONDS
             due: dict[Shard, set[bytes]] = {}
             for envelope_id in self.oracle.ever_held.get(node.partner_id, ()):
                 core = self.oracle.published[envelope_id].envelope.core
