@@ -20,7 +20,7 @@ from simulator.faults import FAULTS
 from simulator.flooding import flood_spreads, spreads
 from simulator.identities import cheap_signatures
 from simulator.runs import Outcome, campaign, play
-from simulator.scenario import Scenario, load_scenarios
+from simulator.scenario import Scenario, load_scenario, load_scenarios
 from simulator.world import World, memory_folder
 
 SCENARIOS = Path(__file__).parent.parent / "tests" / "scenarios"
@@ -55,7 +55,9 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
-    parser.add_argument("--scenario", metavar="NAME", help="a file of tests/scenarios, without .toml")
+    parser.add_argument(
+        "--scenario", metavar="NAME", help="a file of tests/scenarios, without .toml; or the path of another file"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--log", action="store_true", help="print every message")
     parser.add_argument("--real-signatures", action="store_true", help="sign and verify for real; same trace")
@@ -71,6 +73,8 @@ def _options() -> argparse.Namespace:
 
 
 def _chosen(scenarios: dict[str, Scenario], name: str) -> Scenario:
+    if name.endswith(".toml"):
+        return load_scenario(Path(name), lambda text: print(f"simulate: {text}", file=sys.stderr))
     if name not in scenarios:
         print(f"simulate: no scenario is called '{name}'; see --list", file=sys.stderr)
         raise SystemExit(2)
