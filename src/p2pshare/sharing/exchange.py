@@ -319,6 +319,10 @@ class Exchange:
             for peer, at in sorted(instants.items()):
                 self._node.store.partners.touch(peer, at)
 
+    def note_jump(self, at: int, seconds: int) -> None:
+        """Note that the clock jumped by `seconds` and shows `at` since (unix seconds)."""
+        self._node.store.log.note_jump(at, seconds)
+
     def note_reading_failed(self) -> None:
         """Count a fault of ours that kept content from being read."""
         self._node.store.partners.count_refusals(None, {"content-internal-error": 1})
