@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable
 
 from p2pshare.gossip.moment import Moment
+from p2pshare.limits import CLOCK_DOUBT_SECONDS
 
 JUMP_SECONDS = 60.0
-DOUBT_SECONDS = (
-    3_600.0  # after a jump: by then NTP, or a person whom `status` told, has set a wrong clock right
-)
 ABSENT_SECONDS_MAX = (
     3_600.0  # since an earlier life looked at the clock; longer, and it may have been set meanwhile
 )
@@ -49,10 +47,15 @@ class Clock:
 
     def follow_absence(self, noted_at: int | None) -> None:
         """Doubt the clock when an earlier life saw a time, `noted_at` (unix seconds), from which it is far away: the node was off for
-        long, or its clock was set meanwhile."""
-        if noted_at is not None and abs(self._wall() - noted_at) > ABSENT_SECONDS_MAX:
-            monotonic = self._monotonic()
+        long, or its clock was set meanwhile. That it was set is certain only where it is behind."""
+        if noted_at is None:
+            return
+        monotonic = self._monotonic()
+        now = monotonic + self._ahead
+        if abs(now - noted_at) > ABSENT_SECONDS_MAX:
             self._doubt(monotonic, noted_at - monotonic, self._ahead)
+            if now < noted_at:
+                self.jumped_at, self.jumped_seconds = now, now - noted_at
 
     def moment(self) -> Moment:
         """Returns the time now."""
@@ -61,6 +64,7 @@ class Clock:
         if abs(ahead - self._ahead) > JUMP_SECONDS:
             before, self._ahead = self._ahead, ahead
             self._doubt(monotonic, before, ahead)
+            self.jumped_at, self.jumped_seconds = monotonic + ahead, ahead - before
         now = monotonic + self._ahead
         if monotonic >= self._doubted_until:
             return Moment.certain(now)
@@ -74,12 +78,11 @@ class Clock:
         self._told = state
         return moment
 
-    def _state(self) -> tuple[float, bool, float | None]:
-        return self._ahead, self._monotonic() < self._doubted_until, self.jumped_at
+    def _state(self) -> tuple[float, bool, float]:
+        return self._ahead, self._monotonic() < self._doubted_until, self._doubted_until
 
     def _doubt(self, monotonic: float, before: float, ahead: float) -> None:
         """Doubt the clock from now on: it was ahead of the monotonic one by `before`, and is by `ahead`."""
-        self.jumped_at, self.jumped_seconds = monotonic + ahead, ahead - before
         if monotonic >= self._doubted_until:
             self._earliest = monotonic + before
             self._trusted_ahead = self._latest_ahead = before
@@ -88,4 +91,4 @@ class Clock:
             self._latest_ahead = max(self._latest_ahead, before)
         if abs(ahead - self._trusted_ahead) <= JUMP_SECONDS:
             self._latest_ahead = ahead  # back where it was before: nothing is ahead of that
-        self._doubted_until = monotonic + DOUBT_SECONDS
+        self._doubted_until = monotonic + CLOCK_DOUBT_SECONDS

@@ -101,6 +101,7 @@ class Driver:
         self._reading_pauses = ReadingPauses(self._random)
         self._now = Clock()
         """Steady seconds; and what time it is."""
+        self._jump: tuple[float | None, int] = (None, 0)
         self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
         self._intake = IntakeQueue(
@@ -292,10 +293,13 @@ class Driver:
     def _follow_clock(self, moment: Moment) -> None:
         """Tell the engine of a clock that was set, or whose hour of doubt is over, and the log of the former."""
         assert self._engine is not None
-        if moment.is_doubtful:
-            log.warning(
-                "the clock jumped by %d s: for an hour nothing expires by it", round(self._now.jumped_seconds)
-            )
+        jump = self._now.jumped_at, round(self._now.jumped_seconds)
+        if moment.is_doubtful and jump != self._jump and jump[0] is not None:
+            log.warning("the clock jumped by %d s: for an hour nothing expires by it", jump[1])
+            self._jump = jump
+            self._spawn(self._write(self._exchange.note_jump, int(jump[0]), jump[1]))
+        elif moment.is_doubtful:
+            log.info("this node was off for long, or its clock was set: for an hour nothing expires by it")
         for action in self._engine.handle(events.ClockSet(moment), self._now()):
             self._perform(action)
 

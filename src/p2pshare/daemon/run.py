@@ -33,7 +33,6 @@ from typing import Any, TypeVar
 from msgspec import Struct, structs
 
 from p2pshare.config import Config, load_config
-from p2pshare.daemon.clock import DOUBT_SECONDS
 from p2pshare.daemon.control import ControlServer, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
@@ -44,7 +43,7 @@ from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
 from p2pshare.identifiers import PublicationId
-from p2pshare.limits import MIB, SWEEP_SECONDS
+from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
@@ -428,18 +427,18 @@ class Running:
         while True:
             self._is_stale.clear()
             try:
-                while await self._writer(self._reevaluate_some):
-                    pass
+                is_more = True
+                while is_more:
+                    moment = self._driver.moment  # in doubt of the clock nothing leaves the views for its age
+                    evaluate = partial(
+                        reevaluate, self._node, int(moment.now), may_end=not moment.is_doubtful
+                    )
+                    is_more = await self._writer.call("reevaluate", evaluate)
             except ShareError as error:
                 log.error("what is over was not evaluated: %s", error.reason)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_SECONDS):
                     await self._is_stale.wait()
-
-    def _reevaluate_some(self) -> bool:
-        """Evaluate a batch; returns whether there may be more. In doubt of the clock nothing leaves the views for its age."""
-        moment = self._driver.moment
-        return reevaluate(self._node, int(moment.now), may_end=not moment.is_doubtful)
 
     async def _follow_lists(self) -> None:
         """Evaluate what is stored under lists that changed, or whose evaluation did not end: a step at a time, so that others
@@ -572,7 +571,7 @@ class Running:
                     await self._driver.follow_card()
                 except ShareError as error:
                     log.error("the keys on our card were not renewed: %s", error.message)
-            await asyncio.sleep(DOUBT_SECONDS if moment.is_doubtful else RENEWAL_SECONDS)
+            await asyncio.sleep(CLOCK_DOUBT_SECONDS if moment.is_doubtful else RENEWAL_SECONDS)
 
     async def _account(self) -> None:
         """Move refusals at the door to the long accounts, partner by partner."""

@@ -171,6 +171,7 @@ class EngineState:
         link.expected.clear()
         link.direct_wanted.clear()
         link.awaited.clear()
+        link.named_at.clear()
         link.is_outbox_read_under_way = False
         link.has_outbox = True
         for other in self.want.drop_peer(link.peer):
@@ -183,6 +184,7 @@ class EngineState:
         for envelope_id in ids:
             self.first_hops.pop(envelope_id, None)
             link.awaited.pop(envelope_id, None)
+            link.named_at.pop(envelope_id, None)
         if ids:
             self.act(Acknowledge(link.peer, tuple(ids)))
 

@@ -139,6 +139,7 @@ class Fetching:
         del pending.ids[envelope_id]
         pending.has_progress = True
         self._state.want.again(envelope_id, link.peer, is_over=True)
+        link.direct_wanted.pop(envelope_id, None)
         self._set_aside(link, envelope_id, Unavailable.GONE)
         self._touch_announcers(envelope_id)
 
@@ -154,6 +155,8 @@ class Fetching:
         """Put the outstanding bodies of a request back into the want table."""
         for envelope_id in pending.ids:
             self._state.want.again(envelope_id, link.peer, is_over=is_over)
+            if is_over:
+                link.direct_wanted.pop(envelope_id, None)
             self._touch_announcers(envelope_id)
 
     # --- intake has decided ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -108,6 +108,8 @@ class Link:
     """Envelopes of ours that the peer refused, and when it may be handed them again."""
     awaited: dict[EnvelopeId, AnnounceItem] = field(default_factory=dict)
     """Direct envelopes of ours for this peer that were not acknowledged, as far as they were read from the store."""
+    named_at: dict[EnvelopeId, float] = field(default_factory=dict)
+    """When an answer to its poll named each of these last."""
     asker: PendingPoll | None = None
     poll_at: float = 0.0
     direct_wanted: dict[EnvelopeId, None] = field(default_factory=dict)
@@ -211,6 +213,12 @@ class Link:
         if again:
             self.exhausted.clear()
         return bool(again)
+
+    def named_anew(self, ids: Iterable[EnvelopeId]) -> None:
+        """Ask for those of `ids` again that were gone: the peer says that it has them."""
+        for envelope_id in ids:
+            if self.unavailable.get(envelope_id, (None, 0.0))[0] is Unavailable.GONE:
+                del self.unavailable[envelope_id]
 
     def begin_anew(self, reasons: Collection[Unavailable]) -> None:
         """Forget what is unavailable for one of these reasons, what the peer refused, and that nothing was left to compare."""

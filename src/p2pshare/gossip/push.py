@@ -18,7 +18,7 @@ from p2pshare.gossip.arrivals import PollItem
 from p2pshare.gossip.engine_state import EngineState, shard_of
 from p2pshare.gossip.events import AnnounceHeard, EnvelopeHeld, OutboxRead
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.link import NEVER, Link, Pending, Unavailable
+from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import Announce, AnnounceAnswer, AnnounceItem, PutAnswer, PutVerdict, Shard
 from p2pshare.gossip.protocol import ANNOUNCE, PUT
 from p2pshare.gossip.reconciliation import Reconciliation
@@ -26,6 +26,7 @@ from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
     COALESCE_SECONDS_MIN,
+    DIRECT_HELD_MAX,
     EAGER_BYTES_MAX,
     EAGER_PEERS_MAX,
     EAGER_WAITING_PER_PEER_MAX,
@@ -113,6 +114,8 @@ class Push:
                 continue
             key = key_of(event.item.created, event.item.envelope_id)
             self._state.index.add(Shard(link.config.pair, event.item.ttl_class), key)
+            if peer == event.author:
+                self.note_direct_held(link, event.item.envelope_id)
             is_owed = event.is_own and peer != event.received_from
             if is_owed and link.is_open and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
                 link.awaited[event.item.envelope_id] = event.item
@@ -120,6 +123,12 @@ class Push:
             elif is_owed:
                 link.has_outbox = True
             self._state.touch(link)
+
+    def note_direct_held(self, link: Link, envelope_id: EnvelopeId) -> None:
+        """Note that a direct envelope of the peer is held, however it came: the next poll says so to its author, which may never
+        see our roots equal its own."""
+        if not self._state.settings.is_dialable and len(link.direct_held) < DIRECT_HELD_MAX:
+            link.direct_held[envelope_id] = None
 
     def _announce_at(self, link: Link, event: EnvelopeHeld) -> float:
         """Returns the instant to announce an envelope: an own one at once.
@@ -247,9 +256,7 @@ class Push:
         carried = [item for item in items if item.circle in link.config.circles]
         if len(carried) < len(items):
             state.note(link.peer, "circle-not-on-link")
-        for item in carried:  # who names it has it, or says so: a withdrawn answer costs a line
-            if link.unavailable.get(item.envelope_id, (None,))[0] is Unavailable.GONE:
-                del link.unavailable[item.envelope_id]
+        link.named_anew(item.envelope_id for item in carried)
         wanted = [item for item in carried if state.is_wanted(link, item)]
         if not state.want.has_room(link.peer, len(wanted)):
             return None

@@ -64,6 +64,8 @@ from p2pshare.log.interface import (
 LAST_LSN = Setting("last_lsn", int)
 EPOCH = Setting("epoch", bytes)
 CLOCK_NOTED_AT = Setting("clock_noted_at", int)
+CLOCK_JUMPED_AT = Setting("clock_jumped_at", int)
+CLOCK_JUMPED_SECONDS = Setting("clock_jumped_seconds", int)
 KEYS_PAGE = 4_096  # keys fetched at once: a reader that is left half-read would keep the log from shrinking
 _KEY_BYTES_OF_TIME = 8
 _LAST_ROW = (1 << 63) - 1  # beyond every row's number
@@ -260,6 +262,11 @@ class EnvelopeReading:
     def clock_noted_at(self) -> int | None:
         """Returns what the clock showed (unix seconds) when it was noted last; None where it never was."""
         return self._database.setting(CLOCK_NOTED_AT)
+
+    def clock_jump(self) -> tuple[int, int] | None:
+        """Returns when the clock jumped last, by what it showed then (unix seconds), and how far (seconds; negative: back)."""
+        at, seconds = self._database.setting(CLOCK_JUMPED_AT), self._database.setting(CLOCK_JUMPED_SECONDS)
+        return None if at is None or seconds is None else (at, seconds)
 
     def due_deferred(self, now: int, limit: int, bytes_max: int) -> list[DeferredEnvelope]:
         """Returns at most `limit` deferred envelopes that are due at `now`, oldest first, of `bytes_max` bytes together; one at
@@ -768,6 +775,12 @@ class EnvelopeLog(EnvelopeReading):
         once. A minute of it may be lost with the power."""
         with self._database.transaction(frees_space=True, is_durable=False) as writer:
             put_setting(writer, CLOCK_NOTED_AT, now)
+
+    def note_jump(self, at: int, seconds: int) -> None:
+        """Note that the clock jumped; see `clock_jump`."""
+        with self._database.transaction(frees_space=True) as writer:
+            put_setting(writer, CLOCK_JUMPED_AT, at)
+            put_setting(writer, CLOCK_JUMPED_SECONDS, seconds)
 
     def author_state(self, now: int) -> AuthorState:
         """Returns the state of our chain at `now`, unix seconds. The first call after opening begins (and persists) a new

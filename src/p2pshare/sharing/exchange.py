@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.notice import is_notice
-from p2pshare.errors import DiskFull, PeerError
+from p2pshare.errors import DiskFull, PeerError, StoreError
 from p2pshare.gossip.events import (
     BodyDecided,
     ChainMissing,
@@ -121,6 +121,8 @@ class Exchange:
         self._expired_to = EXPIRY_BEGINS
         self._room_reported_at = 0
         self._clock_noted_at = 0
+        self._unnoted: dict[PartnerId, dict[EnvelopeId, None]] = {}
+        """Our own envelopes that a partner holds, where that could not be written down yet."""
         self._roster: Roster | None = None
 
     # --- the writer thread ---
@@ -170,6 +172,7 @@ class Exchange:
         """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due, at
         `now` (unix seconds): in doubt, at the earliest that it may be."""
         moment = moment or Moment.certain(now)
+        self._note_unnoted()
         if not moment.is_doubtful and abs(now - self._clock_noted_at) >= CLOCK_NOTED_SECONDS:
             self._node.store.log.note_clock(now)
             self._clock_noted_at = now
@@ -284,20 +287,41 @@ class Exchange:
         return is_changed, _forgotten(dropped)
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
-        """Note that the peer holds these: our own among them have left. Those of other authors are not ours to note."""
-        with self._node.store.transaction(
-            frees_space=True
-        ):  # lost on a full disk, it would be missed until a restart
-            for envelope_id in ids:
-                entry = self._node.store.log.entry(envelope_id)
-                if entry is not None and entry.is_own:
-                    self._node.store.log.acknowledge(envelope_id, peer)
+        """Note that the peer holds these: our own among them have left. Those of other authors are not ours to note. What cannot
+        be noted, for the disk is full, is kept and noted by a later sweep: nobody says it twice."""
+        log = self._node.store.log
+        entries = ((one, log.entry(one)) for one in ids)
+        own = [one for one, entry in entries if entry is not None and entry.is_own]
+        try:
+            with self._node.store.transaction(frees_space=True):
+                for envelope_id in own:
+                    log.acknowledge(envelope_id, peer)
+        except StoreError:
+            self._unnoted.setdefault(peer, {}).update(dict.fromkeys(own))
+            raise
+
+    def _note_unnoted(self) -> None:
+        """Note some of the acknowledgements that could not be noted when they came."""
+        for peer, waiting in list(self._unnoted.items()):
+            some = list(waiting)[:ENTRIES_AT_ONCE]
+            try:
+                self.acknowledge(peer, some)
+            except StoreError:
+                return
+            for envelope_id in some:
+                del waiting[envelope_id]
+            if not waiting:
+                del self._unnoted[peer]
 
     def note_exchanges(self, instants: Mapping[PartnerId, int]) -> None:
         """Note when partners last answered us or spoke to us (unix seconds)."""
         with self._node.store.transaction():
             for peer, at in sorted(instants.items()):
                 self._node.store.partners.touch(peer, at)
+
+    def note_jump(self, at: int, seconds: int) -> None:
+        """Note that the clock jumped by `seconds` and shows `at` since (unix seconds)."""
+        self._node.store.log.note_jump(at, seconds)
 
     def note_reading_failed(self) -> None:
         """Count a fault of ours that kept content from being read."""
