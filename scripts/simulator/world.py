@@ -19,6 +19,8 @@ from p2pshare.envelope.keys import Identity, reissue_card
 from p2pshare.envelope.notice import circle_of_page, notice_id_of, notice_of
 from p2pshare.envelope.vouch import Scope
 from p2pshare.errors import ConfigError, StoreError
+from p2pshare.gossip.index import key_of
+from p2pshare.gossip.messages import Shard
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import EAGER_BYTES_MAX, EXPIRED_KEY_KEEP_SECONDS
@@ -27,8 +29,6 @@ from p2pshare.node.store import Store
 from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner, put_partner
-from p2pshare.gossip.index import key_of
-from p2pshare.gossip.messages import Shard
 from simulator.archive import Archive, archive_of, fill_other, fill_own
 from simulator.authoring import Wish, publish, vouch_for
 from simulator.byzantine import BEHAVIOURS, ByzantineDriver
