@@ -55,15 +55,6 @@ class VirtualLoop:
     def create_task(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return asyncio.Task(coro, loop=self._loop)
 
-    def sleep(self, seconds: float) -> asyncio.Future[None]:
-        """Returns a future that is done after so many virtual seconds."""
-        done: asyncio.Future[None] = self.create_future()
-        self._event_queue.after(seconds, lambda: None if done.done() else done.set_result(None))
-        return done
-
-    def time(self) -> float:
-        return self._event_queue.now
-
     def get_debug(self) -> bool:
         return False
 
