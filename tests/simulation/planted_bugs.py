@@ -498,9 +498,7 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
             PlantedBug(a_cut_session_acknowledges_all, "archives", ("what_is_delivered_was_held",)),
             PlantedBug(keys_leave_the_index_early, "expiry", ("the_index_is_whole",)),
             PlantedBug(deferred_is_lost_on_a_full_disk, "deferred", ("all_is_everywhere",)),
-            PlantedBug(
-                one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)
-            ),
+            PlantedBug(one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)),
             PlantedBug(what_met_a_pause_is_not_sent_again, "storms", ("all_is_everywhere",)),
             PlantedBug(a_restart_of_the_peer_is_no_reason_to_compare, "crashes", ("all_is_everywhere",)),
             PlantedBug(the_responder_cuts_by_its_own_clock, "clocks", ("quiet_is_quiet",)),
