@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from p2pshare.daemon import intake_queue
 from p2pshare.envelope.envelope import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
-from p2pshare.daemon import intake_queue
 from p2pshare.gossip import (
     arrivals,
     engine,
