@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from p2pshare.daemon import intake_queue
 from p2pshare.envelope.envelope import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
+from p2pshare.daemon import intake_queue
 from p2pshare.gossip import (
     arrivals,
     engine,
@@ -49,6 +49,8 @@ class PlantedBug:
     plant: Callable[[Patch], None]
     scenario: str
     found_by: tuple[str, ...]
+    first_seed: int = 0
+    """Where runs are dear, the first seed that is known to find it."""
 
 
 class Everything:
@@ -405,15 +407,15 @@ def keys_leave_the_index_early(patch: Patch) -> None:
 
 def deferred_is_lost_on_a_full_disk(patch: Patch) -> None:
     """What is due is taken out first, and then taken in."""
-    real = exchange.retry_deferred
 
-    def retry_deferred(node: Any, now: int) -> Any:
+    def retry_deferred(node: Any, now: int, moment: Any = None) -> Any:
         log = node.store.log
         due = log.due_deferred(now, intake.DEFERRED_AT_ONCE, intake.INTAKE_LIMITS.batch_bytes)
         if not due:
-            return real(node, now)
+            return []
         log.drop_deferred([one.envelope_id for one in due])
-        return intake.take_in(node, [intake.Arrival(one.wire, one.received_from) for one in due], now)
+        waited = [intake.Arrival(one.wire, one.received_from) for one in due]
+        return intake.take_in(node, waited, now, moment, were_deferred=True)
 
     patch.setattr(exchange, "retry_deferred", retry_deferred)
 
@@ -492,16 +494,30 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
                 "archives",
                 ("all_is_everywhere", "the_index_is_whole"),
             ),
-            PlantedBug(the_cursor_passes_what_did_not_fit, "archives", ("all_spreads_in_time",)),
             PlantedBug(a_wake_up_of_the_queue_is_lost, "quiet", ("all_spreads_in_time",)),
             PlantedBug(a_failed_commit_is_answered_held, "disks-that-fill", ("acknowledged_is_durable",)),
             PlantedBug(a_cut_session_acknowledges_all, "archives", ("what_is_delivered_was_held",)),
-            PlantedBug(keys_leave_the_index_early, "expiry", ("the_index_is_whole",)),
-            PlantedBug(deferred_is_lost_on_a_full_disk, "deferred", ("all_is_everywhere",)),
-            PlantedBug(one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)),
-            PlantedBug(what_met_a_pause_is_not_sent_again, "storms", ("all_is_everywhere",)),
-            PlantedBug(a_restart_of_the_peer_is_no_reason_to_compare, "crashes", ("all_is_everywhere",)),
-            PlantedBug(the_responder_cuts_by_its_own_clock, "clocks", ("quiet_is_quiet",)),
+            PlantedBug(deferred_is_lost_on_a_full_disk, "deferred", ("all_is_everywhere",), first_seed=5),
+            PlantedBug(
+                one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)
+            ),
         )
     }
 )
+
+SEAM_BUGS: Mapping[str, Callable[[Patch], None]] = MappingProxyType(
+    {
+        "test_a_push_that_was_answered_429_leaves_again_after_the_pause": what_met_a_pause_is_not_sent_again,
+        "test_an_announcement_that_was_answered_429_leaves_again_after_the_pause": what_met_a_pause_is_not_sent_again,
+        "test_a_peer_that_has_restarted_is_compared_with_within_seconds": (
+            a_restart_of_the_peer_is_no_reason_to_compare
+        ),
+        "test_who_answers_cuts_at_the_hour_of_the_question": the_responder_cuts_by_its_own_clock,
+        "test_a_key_stays_in_the_index_for_an_hour_after_its_envelope_expired": keys_leave_the_index_early,
+        "test_announcements_of_any_length_tell_each_arrival_once_and_in_order": (
+            the_cursor_passes_what_did_not_fit
+        ),
+    }
+)
+"""Bugs that a world forgives, for a comparison mends it within seconds: by the test of tests/gossip/test_gossip_seams.py that
+fails."""
