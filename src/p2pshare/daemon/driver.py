@@ -76,6 +76,7 @@ ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other 
 CARD_SETTLED_SECONDS = (
     5.0  # after a partner fetched our card: one that could not keep it asks again within two
 )
+CLOCK_LOOK_SECONDS = 5.0  # between two looks whether the clock was set
 STOPPING_PAUSE_SECONDS = 5.0
 READING_FAILED_PAUSE_SECONDS = 60.0  # after a fault of ours that no single envelope has
 
@@ -161,6 +162,7 @@ class Driver:
         self._spawn(self._follow_roster())
         self._spawn(self._every(SWEEP_SECONDS, self._sweep))
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
+        self._spawn(self._every(CLOCK_LOOK_SECONDS, self._look_at_clock))
         self._spawn(self._every(SWEEP_SECONDS, self._show_certificate))
 
     async def stop(self) -> None:
@@ -710,6 +712,10 @@ class Driver:
             }
             await self._write(self._node.store.partners.note_card_fetches, fetches)
             await self._show_certificate()  # theirs may be the last one that it waited for
+
+    async def _look_at_clock(self) -> None:
+        """Follow a clock that was set while nothing else happened."""
+        self._give(events.Tick())
 
     async def _sweep(self) -> None:
         self._intake.sweep()
