@@ -29,8 +29,11 @@ PATCHES = TOP / "scripts" / "sabotage"
 RESULTS = TOP / "build" / "sabotage.txt"
 COPIED = ("src", "tests", "scripts", "docs", "config", ".ci")
 PATCH_SECONDS = 180.0
+"""Of CPU: how long it takes by the clock says more about what else the machine does."""
 CONTROL_SECONDS = 120.0
 """That the test which caught a mistake may take without it."""
+WAIT_TIMES = 10  # as long by the clock, for tests that hang: they spend nothing
+LOOKED_SECONDS = 0.2
 
 ROOMS = {
     "envelope": ("tests/envelope", "tests/sharing"),
@@ -125,26 +128,22 @@ class Copy:
                 shutil.copy2(path, folder)
 
     def judge(self, one: Sabotage, seconds: float, stages: Sequence[Sequence[str]] | None = None) -> Caught:
-        """Make the mistake, and run `stages` of tests, those of its room without any, for at most `seconds`."""
-        began, outlived = time.monotonic(), []
+        """Make the mistake, and run `stages` of tests, those of its room without any, for at most so many CPU seconds."""
+        spent, outlived = 0.0, []
         for stage in stages_of(one.room) if stages is None else stages:
-            left = began + seconds - time.monotonic()
-            if left <= 0:
-                outlived.append("no time was left for more")
-                break
             with self._made(one):
-                found = self._failing(stage, left)
+                found, took = self._failing(stage, seconds - spent)
+            spent += took
             if found is None:
                 outlived.append(" ".join(word for word in stage if word.startswith("tests/")))
             elif not found:
                 outlived.append(f"time was over in {stage[0]}")
                 break
+            elif self._failing([found], CONTROL_SECONDS)[0] is not None:
+                return Caught(one.name, BROKEN, f"{found} fails without it, too", spent)
             else:
-                took = time.monotonic() - began
-                if self._failing([found], CONTROL_SECONDS) is not None:
-                    return Caught(one.name, BROKEN, f"{found} fails without it, too", took)
-                return Caught(one.name, CAUGHT, found, took)
-        return Caught(one.name, SURVIVED, ", ".join(outlived), time.monotonic() - began)
+                return Caught(one.name, CAUGHT, found, spent)
+        return Caught(one.name, SURVIVED, ", ".join(outlived), spent)
 
     @contextlib.contextmanager
     def _made(self, one: Sabotage) -> Iterator[None]:
@@ -162,8 +161,8 @@ class Copy:
             compiled.unlink()
         path.write_text(text, encoding="utf-8")
 
-    def _failing(self, tests: Sequence[str], seconds: float) -> str | None:
-        """Returns the first of the tests that fails, None when none does, "" when the time was over."""
+    def _failing(self, tests: Sequence[str], seconds: float) -> tuple[str | None, float]:
+        """Returns the first of the tests that fails, None when none does, "" when the CPU seconds were spent; and how many were."""
         variables = {
             "PYTHONPATH": str(self._folder / "src"),
             "HYPOTHESIS_STORAGE_DIRECTORY": str(self._folder / ".hypothesis"),
@@ -192,22 +191,34 @@ class Copy:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            spent, until = 0.0, time.monotonic() + WAIT_TIMES * CONTROL_SECONDS
             try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                return ""
+                while process.poll() is None:
+                    if spent > seconds or time.monotonic() > until:
+                        return "", spent
+                    spent = max(spent, _cpu_seconds(process.pid))
+                    time.sleep(LOOKED_SECONDS)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # with the daemons that it may have started
                 process.wait()
             told.seek(0)
             text = told.read()
-        if status == 0:
-            return None
+        if process.returncode == 0:
+            return None, spent
         failed = re.search(r"^(?:FAILED|ERROR) (tests/\S.*?)(?: - .*)?$", text, re.MULTILINE)
         if failed is None:
             raise RuntimeError(f"no test ran: {text[-2000:]}")
-        return failed[1]
+        return failed[1], spent
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Returns what a process that runs has spent, with its children that have ended (proc(5)); 0 where that cannot be told."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def stages_of(room: str) -> list[list[str]]:
@@ -225,14 +236,28 @@ def known_results(path: Path) -> dict[str, str]:
     return {line.partition("\t")[0]: line for line in lines}
 
 
+def table_row(name: str, line: str) -> str:
+    """Returns the row of docs/sabotage.md for a line of results: the file of the test, and the test without its parameters."""
+    _, outcome, by, *_ = line.split("\t")
+    file, _, test = by.partition("[")[0].partition("::")
+    return (
+        f"| `{name}` | `{file}` | {test.removeprefix('test_').replace('_', ' ')} |"
+        if outcome == CAUGHT
+        else f"| `{name}` | | **{outcome}**: {by} |"
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/run-sabotage", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="files of scripts/sabotage, without .patch")
     parser.add_argument("--list", action="store_true", help="print the mistakes, and what each breaks")
-    parser.add_argument("--seconds", type=float, default=PATCH_SECONDS, metavar="N", help="for each (180)")
+    parser.add_argument(
+        "--seconds", type=float, default=PATCH_SECONDS, metavar="N", help="of CPU for each (180)"
+    )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="copies of the tree at work (1)")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE", help="build/sabotage.txt")
     parser.add_argument("--again", action="store_true", help="run also what FILE has")
+    parser.add_argument("--table", action="store_true", help="print FILE as the rows of docs/sabotage.md")
     options = parser.parse_args(arguments)
     every = {one.name: one for one in all_sabotage()}
     if unknown := set(options.names) - every.keys():
@@ -244,6 +269,10 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{one.name:48} {one.breaks}")
         return 0
     known = known_results(options.results)
+    if options.table:
+        for one in chosen:
+            print(table_row(one.name, known.get(one.name, "\t\tnot run")))
+        return 0
     wanted = [one for one in chosen if options.again or one.name not in known]
     options.results.parent.mkdir(parents=True, exist_ok=True)
     run(wanted, options.seconds, options.workers, options.results)
