@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.limits import KIB, MIB, QUOTA_ALARM_PERCENT, QUOTA_RESERVE_PARTS, QUOTA_SMALL_BYTES_MAX
-from p2pshare.policy.quota import Quota, nearly_full
+from p2pshare.policy.quota import Quota, counted_under, nearly_full
 
 ALPHA, BRAVO = PartnerId(b"a" * 32), PartnerId(b"b" * 32)
 MAIN, OTHER = CircleId.of("main"), CircleId.of("other")
@@ -59,3 +60,8 @@ def test_nearly_full_is_told_before_it_is_full(over):
     size = LIMIT * QUOTA_ALARM_PERCENT // 100 + 1 + over  # 80 % of it is no whole number of bytes
     about = nearly_full(LIMIT, {(ALPHA, MAIN): size, (BRAVO, MAIN): 1})
     assert about == ([(ALPHA, MAIN, size)] if over >= 0 else [])
+
+
+def test_a_relayed_envelope_takes_from_its_circle_and_direct_ones_from_one_place_whatever_they_name():
+    assert counted_under(Mode.RELAY, MAIN) == MAIN
+    assert counted_under(Mode.DIRECT, MAIN) == counted_under(Mode.DIRECT, OTHER) not in (MAIN, OTHER)

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from whole_nodes import (
@@ -151,6 +152,41 @@ def test_a_turn_ends_at_once_where_somebody_else_waits_for_the_writer(
     take_in(bravo, alpha, [f"b{n}.example" for n in range(100)], begin=2)
     assert reader.read_on(NOW, lambda: False)
     assert bravo.store.knowledge.last_observable() == 200, "and in one transaction where nobody does"
+
+
+class FailsOnce(Noted):
+    """... and fails, as a bug of ours would, the first time that it meets the content of one of `authors`."""
+
+    authors: ClassVar[set[str]]
+
+    def read(
+        self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
+    ) -> Iterator[Place]:
+        name = self._names[payload.author]
+        if name in self.authors:
+            self.authors.remove(name)
+            raise RuntimeError("a bug")
+        yield from super().read(source, payload, refused, place)
+
+
+def test_what_a_turn_did_not_come_to_has_not_been_tried(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by sabotage: one failure would then be the second, and content that can be read was left aside for good."""
+    alpha, bravo, charlie = three
+    take_in(charlie, alpha, ["a.example"])
+    take_in(charlie, bravo, ["b.example"])
+    read: list[tuple[str, int]] = []
+    names = {bytes(one.identity.partner_id): one.config.name for one in three}
+    monkeypatch.setattr(FailsOnce, "authors", set(), raising=False)
+    reader = ContentReader(charlie, {"stix": lambda node: FailsOnce(read, names)}, lambda: 0.0)
+    assert reader.read_on(NOW, lambda: True)
+    [(first, _)] = read  # somebody else waited for the writer, so the turn ended before the other author
+    FailsOnce.authors |= {"alpha", "bravo"} - {first}
+    while reader.read_on(NOW, lambda: True):
+        pass
+    assert not FailsOnce.authors, "it failed"
+    assert sorted(name for name, _ in read) == ["alpha", "bravo"]
 
 
 @pytest.mark.parametrize(("seconds_per_row", "rows"), [(100e-6, 150), (10e-6, 1_500), (0.1, 128)])

@@ -122,6 +122,43 @@ def test_outbox_and_first_hop_wait_for_an_acknowledgement(store, make):
     assert store.log.counts().pending == 0
 
 
+@pytest.mark.parametrize("is_out", [True, None])
+def test_what_is_out_of_effect_is_in_no_answer_that_leaves(store, make, is_out):
+    """Whatever asks: what goes to partners, what they are told of, what is counted and what is read; until it is back."""
+    others = {"opened": False, "awaits_first_hop": True}
+    envelopes = [
+        make.envelope(sequence=1, **others),
+        make.envelope(sequence=2, mode=Mode.DIRECT, **others),
+        make.envelope(
+            sequence=3, author=make.ourselves, received_from=make.alpha, mode=Mode.DIRECT, opened=False
+        ),
+    ]
+    stored = store_envelopes(store, envelopes)
+    ids = [one.envelope_id for one in envelopes]
+
+    def answers():
+        log = store.log
+        return {
+            "wires": [log.wire(one) for one in ids if log.wire(one) is not None],
+            "seen": log.is_seen(ids),
+            "entries": log.entries(0, 10),
+            "keys": list(log.keys(make.main, 4)),
+            "direct keys": log.direct_keys(make.alpha),
+            "counted": log.counts().held,
+            "first hops": log.first_hops(),
+        }
+
+    before = answers()
+    assert all(before.values())
+    for one in stored:
+        store.log.set_out(one.entry.lsn, is_out)
+    assert not any(answers().values())
+    assert [store.log.evidence(one) for one in ids] == [one.wire for one in envelopes]
+    for one in stored:
+        store.log.set_out(one.entry.lsn, False)
+    assert answers() == before | {"first hops": []}, "a first hop that was given up stays so"
+
+
 def test_our_chain_continues_and_recipients_are_counted(store, make):
     state = store.log.author_state(make.now)
     assert (state.sequence, state.previous) == (0, bytes(32))

@@ -43,12 +43,17 @@ class Author:
         self.store.close()
         self.store = self._opened()
 
-    def seal(self, now: int) -> AuthorState:
+    def seal(self, now: int, **more: Any) -> AuthorState:
         """Seals one more envelope and returns the chain it went into."""
         state = self.store.log.author_state(now)
         numbers = {"incarnation": state.incarnation, "sequence": state.sequence + 1}
         envelope = self._make.envelope(
-            author=self._make.ourselves, received_from=None, created=now, salt=str(len(self.used)), **numbers
+            author=self._make.ourselves,
+            received_from=None,
+            created=now,
+            salt=str(len(self.used)),
+            **numbers,
+            **more,
         )
         assert time_verdict(envelope.core, now) is TimeVerdict.CURRENT
         store_envelopes(self.store, [envelope])
@@ -201,6 +206,20 @@ def test_a_clock_that_is_set_right_while_we_run_counts_what_it_had_forgotten(mak
         one.start()
         one.seal(1_000)
         assert one.seal(make.now + 60).incarnation > before
+
+
+def test_a_clock_that_stands_still_begins_no_incarnation_twice_though_nothing_of_it_is_held(
+    make: Any,
+) -> None:
+    """Found by sabotage: only what is still held kept a start within one second from beginning with 1 again."""
+    with author(make) as one:
+        used = one.seal(make.now, opened=False)
+        one.store.log.expire(make.now + 400 * DAY)
+        assert one.store.log.newest_created([make.ourselves], 1) == {make.ourselves: []}, "all of it is gone"
+        one.start()
+        assert one.seal(make.now).incarnation > used.incarnation
+        begun = [one.store.log.begin_incarnation(make.now) for _ in range(3)]
+        assert begun == sorted(set(begun))
 
 
 def test_a_store_whose_numbers_a_thief_had_ended_recovers(make: Any) -> None:
