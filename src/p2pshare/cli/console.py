@@ -186,6 +186,14 @@ def ask(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def ask_text(question: str) -> str:
+    """Ask on stderr; returns the line that was typed, without blanks at its ends. The caller has looked at `can_ask`."""
+    flush_results()
+    sys.stderr.write(f"{question} ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
 def print_fields(fields: Mapping[str, Any]) -> None:
     """Print one `name  value` a line; a list's values on one line."""
     for name, value in fields.items():

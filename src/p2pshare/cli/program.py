@@ -76,6 +76,10 @@ COMMANDS = {
         "p2pshare.cli.playbook:playbook",
         "check, compare, share and approve playbooks (CACAO 2.0)",
     ),
+    "training": (
+        "p2pshare.cli.training:training",
+        "courses: publish, take and attest them, by pseudonym",
+    ),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),
     "status": ("p2pshare.cli.status:status", "one screen about this node"),

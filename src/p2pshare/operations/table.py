@@ -32,6 +32,7 @@ from p2pshare.operations import (
     space_takeover,
     spaces,
     status,
+    training,
     warninglists,
     withdrawing,
 )
@@ -155,6 +156,9 @@ OPERATIONS: dict[str, Operation] = {
     "space-takeover-preview": Operation(space_takeover.PreviewTakeover),
     "space-trust": Operation(space_membership.TrustMember, changes_roster=True, writes_spaces=True),
     "status": Operation(status.ShowStatus, reports_refusals=True),
+    "training-attest": Operation(training.AttestCourse),
+    "training-list": Operation(training.ListCourses),
+    "training-show": Operation(training.ShowCourse),
     "warninglist-check": Operation(warninglists.CheckValues),
     "warninglist-evaluate": Operation(warninglists.EvaluateAgain),
     "warninglist-import": Operation(warninglists.ImportList, changes_lists=True),
