@@ -1531,6 +1531,13 @@ def _kind_vectors(about: str, stories: Iterable[Any]) -> Json:
     return {"about": about, "stories": [told(story) for story in stories]}
 
 
+def training_vectors() -> Json:
+    """Attestations of training, course hashes and pseudonyms (training_stories.py)."""
+    from training_stories import training_vectors as made
+
+    return made()
+
+
 def main(wanted: list[str]) -> None:
     files = {
         "envelope.json": envelope_vectors,
@@ -1546,6 +1553,7 @@ def main(wanted: list[str]) -> None:
         "framework.json": framework_vectors,
         "lab.json": lab_vectors,
         "space-file.json": space_file_vectors,
+        "training.json": training_vectors,
         "travel.json": travel_vectors,
     }
     for name in wanted or files:

@@ -65,24 +65,35 @@ class TrainingResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def pseudonym_of(home: Path, name: str, *, may_make: bool) -> str:
-    """Returns the pseudonym of a name here, 32 hexadecimal digits: HMAC-SHA-384 under the secret, cut to 16 bytes. Case, blanks at the ends and between
-    words, and the way in which a letter is composed do not matter.
+    """Returns the pseudonym of a name in this home. Raises AuthorError `bad-name`; NotFoundError `no-pseudonyms` where there is no secret and it
+    `may_make` none; OperatorError."""
+    folded = _folded(name)
+    return _pseudonym(_secret(home, may_make=may_make), folded)
 
-    Raises AuthorError `bad-name`; NotFoundError `no-pseudonyms` where there is no secret and it `may_make` none; OperatorError.
-    """
+
+def pseudonym_under(key: bytes, name: str) -> str:
+    """Returns the pseudonym of a name under a secret, 32 hexadecimal digits: HMAC-SHA-384, cut to 16 bytes. Case, blanks at the ends and between words,
+    and the way in which a letter is composed do not matter. Raises AuthorError `bad-name`."""
+    return _pseudonym(key, _folded(name))
+
+
+def _folded(name: str) -> bytes:
     folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    if not folded or len(folded) > NAME_CHARACTERS_MAX:
+    try:
+        raw = folded.encode()
+    except UnicodeEncodeError:
+        raw = b""
+    if not raw or len(folded) > NAME_CHARACTERS_MAX:
         raise AuthorError(
-            f"a name has 1 to {NAME_CHARACTERS_MAX} characters",
+            f"a name is a text of 1 to {NAME_CHARACTERS_MAX} characters",
             hint="--as NAME, or - to be asked",
             reason="bad-name",
         )
-    key = _secret(home, may_make=may_make)
-    try:
-        message = folded.encode()
-    except UnicodeEncodeError:
-        raise AuthorError("the name is no text", reason="bad-name") from None
-    return hmac.digest(key, DOMAIN_PSEUDONYM + message, hashlib.sha384).hex()[: 2 * PSEUDONYM_BYTES]
+    return raw
+
+
+def _pseudonym(key: bytes, folded: bytes) -> str:
+    return hmac.digest(key, DOMAIN_PSEUDONYM + folded, hashlib.sha384).hex()[: 2 * PSEUDONYM_BYTES]
 
 
 def _secret(home: Path, *, may_make: bool) -> bytes:

@@ -5,6 +5,7 @@ Who took a course never comes here: the command keeps it beside the store (`node
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -29,7 +30,8 @@ from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.node.store import StoreReading
 from p2pshare.operations.interface import Query, Request
 
-COURSES_MAX = 256  # looked at, the newest that came: a partner with more is read with `search`
+COURSES_PER_AUTHOR_MAX = 64  # the newest that came: who publishes more hides none of another's
+COURSES_WALKED_MAX = 4_096  # of all authors together: bounds what one list reads
 SHORTEST_HASH = 6  # digits of a course hash by which it may be called
 CANDIDATES_TOLD_MAX = 5
 
@@ -85,8 +87,8 @@ class ListCourses(Query[CoursesHeld], frozen=True, tag="training-list"):
         names = node.store.partners.names()
         each: list[CourseHeld] = []
         refused: list[CourseRefused] = []
-        versions = list(islice(_versions(node.store), COURSES_MAX + 1))
-        for version in versions[:COURSES_MAX]:
+        walk = _CourseWalk(node.store)
+        for version in walk:
             author = names.get(version.author, version.author.text)
             try:
                 head = read_course_head(version.raw, version.author)
@@ -94,7 +96,7 @@ class ListCourses(Query[CoursesHeld], frozen=True, tag="training-list"):
                 refused.append(CourseRefused(author, error.reason))
             else:
                 each.append(_held(node.store, version, head, author))
-        return CoursesHeld(each, refused, len(versions) > COURSES_MAX)
+        return CoursesHeld(each, refused, walk.is_cut)
 
 
 class CourseShown(Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,14 +167,29 @@ class AttestCourse(Request[AttestedCourse], frozen=True, tag="training-attest"):
         return AttestedCourse(sign_attestation(training, key))
 
 
-def _versions(store: StoreReading) -> Iterator[ObjectVersion]:
-    return store.knowledge.search(Wanted(type=COURSE), lambda done, of: None)
+class _CourseWalk:
+    """The current versions of all courses, newest arrival first, as far as they are looked at. `is_cut`: some were left out."""
+
+    def __init__(self, store: StoreReading) -> None:
+        self._store = store
+        self.is_cut = False
+
+    def __iter__(self) -> Iterator[ObjectVersion]:
+        seen = Counter[PartnerId]()
+        found = self._store.knowledge.search(Wanted(type=COURSE), lambda done, of: None)
+        for version in islice(found, COURSES_WALKED_MAX):
+            seen[version.author] += 1
+            if seen[version.author] <= COURSES_PER_AUTHOR_MAX:
+                yield version
+        self.is_cut = seen.total() == COURSES_WALKED_MAX or any(
+            one > COURSES_PER_AUTHOR_MAX for one in seen.values()
+        )
 
 
 def _called(store: StoreReading, called: str) -> tuple[ObjectVersion, CourseHead]:
     """Returns the course that is called so. Raises NotFoundError `no-course`, `ambiguous-course`."""
     found: list[tuple[ObjectVersion, CourseHead]] = []
-    for version in islice(_versions(store), COURSES_MAX):
+    for version in _CourseWalk(store):
         try:
             head = read_course_head(version.raw, version.author)
         except PeerError:
