@@ -81,7 +81,11 @@ def bytes_of(case: dict[str, Any], golden: dict[str, bytes]) -> bytes:
     if "replace" in case:
         place, piece = case["replace"][0], base64.b64decode(case["replace"][1])
         whole[place : place + len(piece)] = piece
-    return bytes(whole[: case.get("cut", len(whole))]) + base64.b64decode(case.get("append", "")) + bytes(case.get("zeros", 0))
+    return (
+        bytes(whole[: case.get("cut", len(whole))])
+        + base64.b64decode(case.get("append", ""))
+        + bytes(case.get("zeros", 0))
+    )
 
 
 def test_the_golden_vectors_are_accepted_and_say_what_they_say() -> None:
