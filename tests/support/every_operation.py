@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import shared_spaces
+from courses_made import hash_of, small_course, tell_course
 from msgspec import NODEFAULT, Struct, inspect
 from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 
@@ -88,6 +89,7 @@ from p2pshare.operations.spaces import (
 )
 from p2pshare.operations.status import ShowStatus
 from p2pshare.operations.table import OPERATIONS
+from p2pshare.operations.training import AttestCourse, ListCourses, ShowCourse
 from p2pshare.operations.warninglists import (
     Allow,
     CheckValues,
@@ -129,6 +131,7 @@ def told_node(world: World) -> Node:
     for said in (Propose(OWN, confidence=30, note="why"), Sight(OWN, 2)):
         said.run(bravo, NOW, quiet)
     hand_over(bravo, alpha)
+    tell_course(alpha, small_course(), to=["bravo"])
     _spaces_of_two(alpha, bravo)
     return alpha
 
@@ -280,6 +283,9 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         EvaluateAgain(),
         prepare,
         Discard("0" * 32),
+        ListCourses(),
+        ShowCourse("first-aid"),
+        AttestCourse(node.identity.partner_id.text, "first-aid", hash_of(small_course()), 1, (b"\1" * 16,)),
         Withdraw(OWN, "mistake"),
         ShowRecall(claim.object_id),
         RenewCard(),

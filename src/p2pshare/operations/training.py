@@ -109,10 +109,10 @@ class CourseShown(Struct, frozen=True, forbid_unknown_fields=True):
 class ShowCourse(Query[CourseShown], frozen=True, tag="training-show"):
     """Show the course that is called so: by its id, the id of its object, or the beginning of its hash."""
 
-    called: Annotated[str, Meta(min_length=1, max_length=256)]
+    course: Annotated[str, Meta(min_length=1, max_length=256)]
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> CourseShown:
-        version, head = _called(node.store, self.called)
+        version, head = _called(node.store, self.course)
         names = node.store.partners.names()
         author = names.get(version.author, version.author.text)
         return CourseShown(_held(node.store, version, head, author), version.raw)
