@@ -56,6 +56,7 @@ WRITERS = {
     "space": "space export SPACE -o FILE",
     "incident": "incident export INCIDENT --format markdown -o FILE",
     "lab": "lab export LAB --status experimental -o FILE",
+    "training": "training report --format csv -o FILE",
 }
 
 

@@ -191,7 +191,10 @@ def ask_text(question: str) -> str:
     flush_results()
     sys.stderr.write(f"{question} ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):  # the end of the input: what is said next begins a line
+        sys.stderr.write("\n")
+    return line.strip()
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
