@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from courses_made import SMALL
 
+from p2pshare.cli.exercise_folder import load_pack
 from p2pshare.errors import AuthorError
 from p2pshare.intel.course import MANIFEST_BYTES_MAX, TRAVELLING_BYTES_MAX
 from p2pshare.node.course_files import read_course_folder, shipped_courses
@@ -107,5 +108,10 @@ def test_no_folder_is_told(tmp_path: Path) -> None:
 def test_every_course_of_ours_can_be_published(repository: Path) -> None:
     assert list(shipped_courses()) == ["first-warning"]
     for folder in shipped_courses().values():
-        course, problems = read_course_folder(folder)
-        assert course is not None, problems
+        built, problems = read_course_folder(folder)
+        assert built is not None, problems
+        exercise = built.course.exercise
+        assert exercise is not None
+        pack = load_pack(exercise.pack)
+        assert exercise.manifest == pack.manifest_sha256, "write its SHA-256 into course.toml"
+        assert pack.pack is not None and pack.pack.version == exercise.version
