@@ -6,7 +6,9 @@ pseudonym; a name is typed, and kept nowhere. Nobody's name is in an argument of
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import tomllib
@@ -46,7 +48,6 @@ EXERCISE_RESULT_BYTES_MAX = 1 * MIB
 EXERCISE_RESULT_FORMAT = "p2pshare-exercise-result/1"
 PROBLEMS_SHOWN_MAX = 20
 COPY_BYTES = 1 * MIB
-FETCHED_MODE = 0o666  # less the umask, as every program has it
 _COLUMNS = (
     "pseudonym",
     "course",
@@ -476,22 +477,13 @@ def _write_new(target: Path, content: Iterator[bytes], sha256: str) -> None:
                     reason="file-exists",
                 )
             return
-        unfinished = target.with_name(f".{target.name}.part")
-        descriptor = os.open(
-            unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FETCHED_MODE
-        )
-        try:
-            digest = hashlib.sha256()
-            with os.fdopen(descriptor, "wb") as stream:
-                for chunk in content:
-                    digest.update(chunk)
-                    stream.write(chunk)
-            if digest.hexdigest() != sha256:
-                raise AuthorError(f"{target.name} was changed while it was read", reason="wrong-hash")
-            os.link(unfinished, target, follow_symlinks=False)
-        finally:
-            with suppress(FileNotFoundError):
-                unfinished.unlink()
+    digest = hashlib.sha256()
+    with open_output(str(target)) as stream:
+        for chunk in content:
+            digest.update(chunk)
+            stream.write(chunk)
+        if digest.hexdigest() != sha256:
+            raise AuthorError(f"{target.name} was changed while it was read", reason="wrong-hash")
 
 
 def _sha256_of(path: Path) -> str:
@@ -873,7 +865,7 @@ def _completed(results: Iterable[TrainingResult], called: str) -> list[TrainingR
 
 @training.command("verify")
 @click.argument("file", shell_complete=complete_file)
-@click.argument("card", shell_complete=complete_file)
+@click.argument("card", metavar="CARD-FILE", shell_complete=complete_file)
 @click.option(
     "--course",
     metavar="DIR|FILE|HASH",
@@ -1105,9 +1097,14 @@ def _row(one: TrainingResult) -> tuple[object, ...]:
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> str:
-    from p2pshare.cli.risk.pages import csv_text
+    from p2pshare.intel.display import spreadsheet_cell
 
-    return csv_text(_COLUMNS, rows)
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow(["" if cell is None else spreadsheet_cell(str(cell)) for cell in row])
+    return out.getvalue()
 
 
 def _markdown(rows: Iterable[Sequence[object]]) -> str:
