@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
+import unicodedata
+import uuid
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 from envelope_forge import DAY, NOW, named_identity, named_keys, next_body
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,6 +142,63 @@ def test_each_beginning_and_each_byte_behind_the_end_is_refused(alpha: Identity,
     for length in range(0, len(raw), 53):
         assert reason_of(raw[:length], alpha.card) == "malformed"
     assert reason_of(raw + b"\x00", alpha.card) == "malformed"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_splice_of_two_attestations_or_of_noise_counts(
+    alpha: Identity, raw: bytes, said: AttestedTraining, data: Any
+) -> None:
+    """Beginnings of one and ends of another, pieces doubled, cut out or drawn: whatever it is, it is not what was signed."""
+    other = sign_attestation(said._replace(completed=1, pseudonyms=()), alpha.operational.sign)
+    first, second = data.draw(st.sampled_from([(raw, raw), (raw, other), (other, raw)]))
+    start = data.draw(st.integers(0, len(first)))
+    end = data.draw(st.integers(0, len(second)))
+    spliced = first[:start] + data.draw(st.binary(max_size=8)) + second[end:]
+    if spliced not in (raw, other):
+        assert reason_of(spliced, alpha.card)
+
+
+def test_another_program_reads_it_by_the_page_alone() -> None:
+    """docs/training.md and docs/card.md, written down once more with other libraries and none of ours."""
+    loaded = vectors()
+    for case in loaded["golden"]:
+        magic, version, statement, signature = msgpack.unpackb(base64.b64decode(case["file"]))
+        fields = msgpack.unpackb(statement, strict_map_key=False)
+        assert (magic, version, sorted(fields)) == (b"p2pt", 1, list(range(11)))
+        signed = b"p2pshare/v1/training-attestation\0" + hashlib.sha384(statement).digest()
+        card = believe_chain(base64.b64decode(loaded["cards"]["card"]))  # how cards are read is another page
+        key = next(one.key.raw for one in card.sign_keys if one.key.key_id == fields[1])
+        ed25519.Ed25519PublicKey.from_public_bytes(key[:32]).verify(signature[:64], signed)
+        mldsa.MLDSA87PublicKey.from_public_bytes(key[32:]).verify(signature[64:], signed)
+        assert len(fields[10]) in (0, 16 * fields[9])
+    stated = loaded["course"]
+    raw = stated["canonical"].encode()
+    assert hashlib.sha384(b"p2pshare/v1/course\0" + raw).digest()[:32].hex() == stated["hash"]
+    course = json.loads(raw)
+    [question] = course["quiz"]["questions"]
+    asked = [
+        course["id"],
+        course["version"],
+        question["id"],
+        question["text"],
+        question["choices"],
+        question["several"],
+    ]
+    text = json.dumps(asked, separators=(",", ":"), ensure_ascii=False).encode()
+    numbers = bytes(stated["right_choices"])
+    right = hashlib.sha384(b"p2pshare/v1/course-answer\0" + text + b"\0" + numbers).hexdigest()[:32]
+    assert right == question["right"] == stated["right"]
+    ns = uuid.uuid5(uuid.NAMESPACE_URL, "https://p2pshare/intel/v1")
+    named = uuid.uuid5(ns, "course:" + stated["author"] + ":" + course["id"])
+    assert stated["object_id"] == f"p2pshare-course--{named}"
+    told = loaded["pseudonyms"]
+    for name, pseudonym in told["names"].items():
+        folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split()).encode()
+        made = hmac.new(
+            bytes.fromhex(told["secret"]), b"p2pshare/v1/training-pseudonym\0" + folded, hashlib.sha384
+        )
+        assert made.hexdigest()[:32] == pseudonym
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from courses_made import SMALL
+from courses_made import SMALL, hash_of
 
 from p2pshare.cli.exercise_folder import load_pack
 from p2pshare.errors import AuthorError
@@ -115,3 +115,13 @@ def test_every_course_of_ours_can_be_published(repository: Path) -> None:
         pack = load_pack(exercise.pack)
         assert exercise.manifest == pack.manifest_sha256, "write its SHA-256 into course.toml"
         assert pack.pack is not None and pack.pack.version == exercise.version
+
+
+def test_the_page_shows_our_course_as_it_is(repository: Path) -> None:
+    page = (repository / "docs" / "training.md").read_text()
+    built, _ = read_course_folder(shipped_courses()["first-warning"])
+    assert built is not None
+    assert page.count(hash_of(built)) == 2, "the walk-through was made with another course"
+    assert all(
+        f"{one.name}  {one.bytes} bytes  sha256 {one.sha256}" in page for one in built.course.materials
+    )

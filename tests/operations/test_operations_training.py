@@ -126,6 +126,19 @@ def test_two_authors_of_one_id_are_told_apart_by_the_hash(pair: tuple[Node, Node
     assert ShowCourse(hash_of(small_course())).run(bravo, NOW, quiet).held.author == "alpha"
 
 
+def test_two_authors_of_the_same_course_are_no_riddle(pair: tuple[Node, Node]) -> None:
+    """Ours comes with the program, so two CERTs may well publish it: one hash, and either will do that stands."""
+    alpha, bravo = pair
+    tell_course(alpha, small_course(), to=["bravo"])
+    tell_course(bravo, small_course(), to=["alpha"])
+    hand_over(alpha, bravo)
+    shown = ShowCourse("first-aid").run(bravo, NOW, quiet).held
+    other = "alpha" if shown.author != "alpha" else "bravo"
+    Withdraw(shown.object_id, "mistake").run(bravo if other == "alpha" else alpha, NOW + 1, quiet)
+    hand_over(alpha, bravo, NOW + 1)
+    assert ShowCourse("first-aid").run(bravo, NOW, quiet).held.author == other
+
+
 def test_pseudonyms_that_are_other_people_than_are_counted_are_not_signed(pair: tuple[Node, Node]) -> None:
     alpha, _ = pair
     tell_course(alpha, small_course(), to=["bravo"])

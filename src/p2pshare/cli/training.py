@@ -801,10 +801,11 @@ def _what_is_missing(course: Course, kept: TrainingResult) -> str:
 def attest_course(home: Path, called: str, file: str, is_listing: bool, yes: bool, as_json: bool) -> None:
     """sign, for this organisation, how many people completed COURSE here; no name is in it"""
     from p2pshare.envelope.attestation import PSEUDONYMS_MAX
+    from p2pshare.node.home import require_home
     from p2pshare.node.training_files import training_results
     from p2pshare.operations.training import AttestCourse
 
-    completed = _completed(training_results(home), called)
+    completed = _completed(training_results(require_home(home)), called)
     first = completed[0]
     if is_listing and len(completed) > PSEUDONYMS_MAX:
         raise RefusedError(

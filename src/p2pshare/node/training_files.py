@@ -148,6 +148,11 @@ def _put(target: Path, raw: bytes, *, may_replace: bool) -> None:
         else:
             with suppress(FileExistsError):
                 os.link(unfinished, target)
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     finally:
         with suppress(FileNotFoundError):
             unfinished.unlink()

@@ -200,14 +200,14 @@ def _called(store: StoreReading, called: str) -> tuple[ObjectVersion, CourseHead
             found.append((version, head))
     if not found:
         raise _no_course()
-    if len(found) > 1:
-        told = ", ".join(head.hash.hex()[:12] for _, head in found[:CANDIDATES_TOLD_MAX])
+    if len({head.hash for _, head in found}) > 1:
+        told = ", ".join(sorted({head.hash.hex()[:12] for _, head in found})[:CANDIDATES_TOLD_MAX])
         raise NotFoundError(
             "more than one course is called so",
             hint=f"give the beginning of its hash: {told}",
             reason="ambiguous-course",
         )
-    return found[0]
+    return next((one for one in found if not one[0].is_revoked), found[0])  # several publish the same course
 
 
 def _version_of_hash(
