@@ -48,13 +48,16 @@ class DaemonSession:
 
     is_daemon = True
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, exercise: str = "") -> None:
         self._home = home
+        self._exercise = exercise
 
     def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
         from p2pshare.operations.crossing import checked, fields_of, read_answer, read_progress
 
         fields = fields_of(checked(request))
+        if self._exercise:
+            fields["exercise"] = self._exercise
         _require_text(fields)
         with _greeted(self._home) as connection:
             try:
@@ -78,35 +81,39 @@ class LocalSession:
 
     is_daemon = False
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, exercise: str = "") -> None:
         self._node = node
+        self._exercise = exercise
 
     def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
         from p2pshare.operations.crossing import checked, fields_of
+        from p2pshare.operations.table import node_for
 
-        _require_text(fields_of(request))
-        return checked(request).run(self._node, int(time.time()), progress)
+        _require_text(fields_of(request) | {"exercise": self._exercise})
+        node = node_for(self._node, checked(request), self._exercise)
+        return request.run(node, int(time.time()), progress)
 
 
 @contextmanager
-def connect(home: Path) -> Iterator[Session]:
-    """Yields a session on `home`: the daemon's when one runs, else our own under the home's lock.
+def connect(home: Path, exercise: str = "") -> Iterator[Session]:
+    """Yields a session on `home`: the daemon's when one runs, else our own under the home's lock. `exercise`: the beginning of the id of the
+    exercise that all its requests are for, empty for what is real.
 
     Raises DaemonUnreachable when the home stays locked and nothing answers, ConfigError without a home.
     """
     with ExitStack() as held:
-        yield _session(home, held)
+        yield _session(home, held, exercise)
 
 
-def _session(home: Path, held: ExitStack) -> Session:
+def _session(home: Path, held: ExitStack, exercise: str) -> Session:
     """Returns the daemon's session, or our own; a daemon may just be starting, and another command ends soon."""
     if is_running(home):
-        return DaemonSession(home)
+        return DaemonSession(home, exercise)
     try:
-        return LocalSession(held.enter_context(_own_node(home)))
+        return LocalSession(held.enter_context(_own_node(home)), exercise)
     except HomeBusy as error:
         if is_running(home):
-            return DaemonSession(home)
+            return DaemonSession(home, exercise)
         raise DaemonUnreachable(
             f"{error.message}, but no daemon answers at {socket_path(home)}",
             hint="wait for the other command, or look at the daemon's log",
@@ -145,15 +152,21 @@ def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
         yield store
 
 
-def ask(home: Path, request: Request[A], progress: Progress = console.no_progress) -> A:
+def ask(
+    home: Path, request: Request[A], progress: Progress = console.no_progress, *, exercise: str = ""
+) -> A:
     """Returns the answer of the daemon when one runs, else our own. Raises what `connect` and the operation raise."""
-    with connect(home) as session:
+    with connect(home, exercise) as session:
         return session.run(request, progress)
 
 
-def read_or_ask(home: Path, query: Query[A], progress: Progress = console.no_progress) -> A:
+def read_or_ask(
+    home: Path, query: Query[A], progress: Progress = console.no_progress, *, exercise: str = ""
+) -> A:
     """Returns the answer from the store itself, without lock or key; the daemon's for members of its group, who may not
-    open the store's file. Raises StoreError when neither can be asked."""
+    open the store's file. Of an `exercise` whoever holds its file is asked. Raises StoreError when neither can be asked."""
+    if exercise:
+        return ask(home, query, progress, exercise=exercise)
     from p2pshare.node.beside import NodeBeside
     from p2pshare.operations.crossing import checked
 

@@ -1001,6 +1001,11 @@ class SpaceStore(SpaceReading):
                 writer.execute("DELETE FROM space WHERE id = ?", (row,))
             return int(left)
 
+    def note_purged(self, space: EntryId, now: int) -> None:
+        """Note that nothing of a space is taken in any more, whether something of it is here or not."""
+        with self._database.transaction(frees_space=True) as writer:
+            writer.execute("INSERT OR IGNORE INTO space_purged VALUES (?, ?)", (bytes(space), now))
+
     def forget_purge(self, space: EntryId) -> bool:
         """Let a purged space be taken in again. Returns whether it was purged, and all of it is gone."""
         with self._database.transaction() as writer:

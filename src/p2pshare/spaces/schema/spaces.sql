@@ -1,6 +1,6 @@
 -- Spaces (docs/store.md, "Spaces"). What is in `space_entry` was verified and taken in; what is in `space_waiting` was not.
 
--- realm: zeros in this file; what is an exercise's never gets in. changes: counts what was stored since the opening.
+-- realm: zeros in the store, and what is an exercise's never gets in; in the file of an exercise its own in place of them. changes: counts what was stored since the opening.
 -- introduced_by: who handed the opening over, ourselves where we opened it.
 CREATE TABLE space (
     id INTEGER PRIMARY KEY,
@@ -17,11 +17,12 @@ CREATE TABLE space (
 CREATE INDEX space_opener ON space (opener);
 
 -- id: in the order of storing, so parents come before children. body: with its random bytes; NULL where it is not held.
+-- header: what was signed; its canonical encoding has the realm in bytes 5 to 20, so an entry of another ground cannot be stored.
 CREATE TABLE space_entry (
     id INTEGER PRIMARY KEY,
     space INTEGER NOT NULL REFERENCES space (id),
     entry_id BLOB NOT NULL UNIQUE,
-    header BLOB NOT NULL,
+    header BLOB NOT NULL CHECK (substr(header, 5, 16) = zeroblob(16)),
     body BLOB,
     signatures BLOB NOT NULL,
     received_at INTEGER NOT NULL
