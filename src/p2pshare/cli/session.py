@@ -26,7 +26,7 @@ from p2pshare.daemon.control_protocol import (
     socket_path,
 )
 from p2pshare.daemon.home_lock import HomeBusy, wait_for_home
-from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, StoreError
+from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, RefusedError, StoreError
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -95,14 +95,18 @@ class LocalSession:
 
 
 @contextmanager
-def connect(home: Path, exercise: str = "") -> Iterator[Session]:
+def connect(home: Path, exercise: str | None = None) -> Iterator[Session]:
     """Yields a session on `home`: the daemon's when one runs, else our own under the home's lock. `exercise`: the beginning of the id of the
-    exercise that all its requests are for, empty for what is real.
+    exercise that all its requests are for, "" for what is real, None for what `--exercise` says.
 
     Raises DaemonUnreachable when the home stays locked and nothing answers, ConfigError without a home.
     """
     with ExitStack() as held:
-        yield _session(home, held, exercise)
+        yield _session(home, held, _exercise(exercise))
+
+
+def _exercise(named: str | None) -> str:
+    return console.chosen_exercise() if named is None else named
 
 
 def _session(home: Path, held: ExitStack, exercise: str) -> Session:
@@ -144,7 +148,12 @@ def report_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
 
 @contextmanager
 def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
-    """Yields the store of `home`, read-only: beside a running daemon or without one, and without any key."""
+    """Yields the store of `home`, read-only: beside a running daemon or without one, and without any key.
+
+    Raises RefusedError `not-in-exercise` where a command is for an exercise: nothing of one is in the store.
+    """
+    if console.chosen_exercise():
+        raise not_in_exercise()
     from p2pshare.node.home import STORE_NAME, require_home
     from p2pshare.node.store import reading_store
 
@@ -152,8 +161,16 @@ def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
         yield store
 
 
+def not_in_exercise() -> RefusedError:
+    return RefusedError(
+        "that is of what is real alone, and nothing of an exercise is in it",
+        hint="leave out --exercise",
+        reason="not-in-exercise",
+    )
+
+
 def ask(
-    home: Path, request: Request[A], progress: Progress = console.no_progress, *, exercise: str = ""
+    home: Path, request: Request[A], progress: Progress = console.no_progress, *, exercise: str | None = None
 ) -> A:
     """Returns the answer of the daemon when one runs, else our own. Raises what `connect` and the operation raise."""
     with connect(home, exercise) as session:
@@ -161,11 +178,11 @@ def ask(
 
 
 def read_or_ask(
-    home: Path, query: Query[A], progress: Progress = console.no_progress, *, exercise: str = ""
+    home: Path, query: Query[A], progress: Progress = console.no_progress, *, exercise: str | None = None
 ) -> A:
     """Returns the answer from the store itself, without lock or key; the daemon's for members of its group, who may not
     open the store's file. Of an `exercise` whoever holds its file is asked. Raises StoreError when neither can be asked."""
-    if exercise:
+    if _exercise(exercise):
         return ask(home, query, progress, exercise=exercise)
     from p2pshare.node.beside import NodeBeside
     from p2pshare.operations.crossing import checked
@@ -176,7 +193,7 @@ def read_or_ask(
     except StoreError:
         if not is_running(home):
             raise
-    return ask(home, query, progress)
+    return ask(home, query, progress, exercise="")
 
 
 def is_running(home: Path) -> bool:
