@@ -20,7 +20,7 @@ from p2pshare.gossip.states import State
 from p2pshare.identifiers import PartnerId, Realm
 from p2pshare.limits import DISK_FULL_PAUSE_SECONDS
 from p2pshare.node.node import Node
-from p2pshare.spaces.exercise_grounds import open_exercises
+from p2pshare.spaces.exercise_grounds import note_stop, open_exercises
 from p2pshare.spaces.space_exchange import SpaceExchange, exchange_of
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,8 @@ class SpaceRounds:
     def _step(self, node: Node, exchange: SpaceExchange) -> float:
         if node.space_exchange is not exchange:  # its exercise was removed while this waited for the writer
             return 0.0
+        if not node.ground.is_real:
+            note_stop(self._node, node, int(self._now()))
         seconds: float = exchange.step(self._now(), self._driver.roster, self._linked())
         return seconds
 

@@ -286,6 +286,25 @@ def require_room(node: Node) -> None:
         )
 
 
+# --- a real event ----------------------------------------------------------------------------------
+
+
+def note_stop(node: Node, played: Node, now: int) -> None:
+    """Have the real store know whether a real event has stopped an exercise, by what was folded last: its id and nothing else."""
+    exercise = note_exercise(played)
+    state = None if exercise is None else spaces_of(played).newest(exercise)
+    if exercise is None or state is None:
+        return
+    has_stopped = getattr(state.kind, "real_event", _nothing)() is not None
+    store = SpaceStore(node.store.database)
+    if has_stopped != any(one == exercise for one, _ in store.stopped()):
+        store.put_stopped(exercise, now if has_stopped else None)
+
+
+def _nothing() -> None:
+    return None
+
+
 # --- removing --------------------------------------------------------------------------------------
 
 
@@ -302,8 +321,10 @@ def remove_exercise(node: Node, played: Node, now: int) -> ExerciseRemoval:
     realm, exercise = played.ground.realm, note_exercise(played)
     reading = SpaceReading(played.store.database)
     entries = sum(reading.entry_count(row) for row in reading.all())
-    exercises = exercises_of(node)
-    SpaceStore(node.store.database).note_purged(removed_mark(realm), now)
+    exercises, store = exercises_of(node), SpaceStore(node.store.database)
+    store.note_purged(removed_mark(realm), now)
+    if exercise is not None:
+        store.put_stopped(exercise, None)
     exercises.dropped(realm)
     deleted = delete_exercise_file(node.home, realm)
     return ExerciseRemoval(exercise, realm, tuple(deleted), tuple(files_of(node.home, realm)), entries)

@@ -119,5 +119,11 @@ CREATE TABLE space_purged (
     purged_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Exercises that a real event has stopped, in the store: the alarm that a person is shown says no more of them than this.
+CREATE TABLE exercise_stopped (
+    exercise BLOB PRIMARY KEY,
+    since INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- A purge goes from the newest entry to the oldest, and each that goes is asked for who cites it.
 CREATE INDEX space_parent_parent ON space_parent (parent);
