@@ -11,11 +11,8 @@ from whole_nodes import World
 from p2pshare.node.exercise_file import exercise_path
 from p2pshare.node.node import Node
 from p2pshare.spaces.exercise_grounds import exercise_named, open_exercises
-from p2pshare.spaces.registry import SPACE_KINDS
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.writing import SpaceStatement
-
-SPACE_KINDS.setdefault("exercise", "p2pshare.spaces.notebook:KIND")  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
