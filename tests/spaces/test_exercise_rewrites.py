@@ -1,4 +1,4 @@
-"""10,000 rewrites across the wall: what is played made to look real, what is real made to look like play. `scripts/rewrite-exercises` does all."""
+"""10,000 rewrites across the wall: what is played made to look real, what is real made to look like play. `scripts/rewrite-exercises` draws others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from rewriting_campaign import Wall, rewrite
 
-REWRITES = 1_000  # here; 10,000 in the script, of which each draws its own
+REWRITES = 10_000  # some 3 CPU s; the script draws others
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from unittest import mock
 
@@ -27,6 +28,8 @@ from p2pshare.spaces.entry_frames import encode_entry_frame, encode_exercise_ent
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading
 from p2pshare.spaces.writing import SpaceStatement
+
+AT_ONCE = 32  # handed over in one transaction
 
 
 @dataclass
@@ -134,14 +137,22 @@ def _entries(wall: Wall, found: Rewritten, count: int, rng: random.Random, *, is
         entries, to, space = wall.new_real, wall.played, wall.exercise
     taken = found.taken_as_real if is_to_real else found.taken_as_play
     known, side = ids_held(to), wall.side(to, space)
-    for what, wire in rewritten_entries(entries, side, count, rng):
-        found.tried += 1
-        (verdict,) = spaces_of(to).take_in([wire], wall.players.id("alpha"), wall.players.now).verdicts
-        found.reasons[verdict.reason or verdict.status] += 1
-        # what waits for a card is believed by nobody: no key of its author's card can have signed it
-        is_believed = verdict.status == "held" or verdict.reason == "parents"
-        if is_believed and verdict.entry_id not in known:
-            taken.append(what)
+    for some in _some(rewritten_entries(entries, side, count, rng)):
+        wires = [wire for _, wire in some]
+        verdicts = spaces_of(to).take_in(wires, wall.players.id("alpha"), wall.players.now).verdicts
+        for (what, _), verdict in zip(some, verdicts, strict=True):
+            found.tried += 1
+            found.reasons[verdict.reason or verdict.status] += 1
+            # what waits for a card is believed by nobody: no key of its author's card can have signed it
+            is_believed = verdict.status == "held" or verdict.reason == "parents"
+            if is_believed and verdict.entry_id not in known:
+                taken.append(what)
+
+
+def _some(rewrites: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """Yields rewrites a few at a time: each time is a transaction."""
+    while some := list(islice(rewrites, AT_ONCE)):
+        yield some
 
 
 def _payloads(wall: Wall, found: Rewritten, count: int, rng: random.Random) -> None:
@@ -213,12 +224,15 @@ def _envelopes(wall: Wall, found: Rewritten, count: int, rng: random.Random) -> 
     """Sealed envelopes of both sides, rewritten on the way."""
     circles = [bytes(CircleId.of("main")), bytes(CircleId.of_realm(wall.played.ground.realm))]
     alpha = wall.players.id("alpha")
-    for what, wire in rewritten_envelopes(wall.wires, circles, count, rng):
-        found.tried += 1
-        (verdict,) = intake.take_in(wall.real, [Arrival(wire, alpha)], wall.players.now)
-        found.reasons[verdict.reason or verdict.status.value] += 1
-        if verdict.status.value != "refused":
-            found.taken_as_real.append(f"envelope {what}")
+    for some in _some(rewritten_envelopes(wall.wires, circles, count, rng)):
+        arrivals = [Arrival(wire, alpha) for _, wire in some]
+        for (what, _), verdict in zip(
+            some, intake.take_in(wall.real, arrivals, wall.players.now), strict=True
+        ):
+            found.tried += 1
+            found.reasons[verdict.reason or verdict.status.value] += 1
+            if verdict.status.value != "refused":
+                found.taken_as_real.append(f"envelope {what}")
 
 
 @contextmanager
