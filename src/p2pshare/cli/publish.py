@@ -25,6 +25,7 @@ from p2pshare.cli.options import (
     EXIT_PARTLY_DONE,
     STANDARD_STREAM,
     UsageProblem,
+    exercise_option,
     json_option,
     open_input,
 )
@@ -146,6 +147,7 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 @click.option(
     "--discard", metavar="PUBLICATION", help="without FILE: forget one of which nothing has left yet"
 )
+@exercise_option
 @json_option
 @click.pass_obj
 def publish(

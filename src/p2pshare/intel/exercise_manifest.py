@@ -268,12 +268,10 @@ class _Members:
         found = self._of_type(name, str, what, default)
         if found is None:
             return None
-        match = _DURATION.fullmatch(found)
-        if match is None:
+        length = duration_seconds(found)
+        if length is None:
             self.bad("format", name, f"{clip(found)!r} is no length of time", f"write {what}")
             return None
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        length = days * 86_400 + hours * 3_600 + minutes * 60 + seconds
         if not least <= length <= pack_words.SECONDS_MAX:
             most = pack_words.SECONDS_MAX // 86_400
             self.bad("format", name, f"{found} is too short or too long", f"at most {most} days")
@@ -447,6 +445,15 @@ def _read_inject(members: _Members, position: int, problems: Problems) -> PackIn
                 "too-many", "", f"it has {size} bytes", f"at most {most}: put the text into a payload"
             )
     return inject
+
+
+def duration_seconds(text: str) -> int | None:
+    """Returns the seconds of a length of time as ISO 8601 has it in days, hours, minutes and seconds; None for what is none."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return days * 86_400 + hours * 3_600 + minutes * 60 + seconds
 
 
 def wrong_path(path: str) -> str:

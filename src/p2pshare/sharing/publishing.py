@@ -354,6 +354,8 @@ class SealedContent:
     frames: Sequence[bytes]
     ttl_class: int
     kind: str = STIX.name
+    circle: CircleId | None = None
+    """That of an exercise; None: our own. What is in an exercise's goes direct alone."""
 
 
 def seal(
@@ -501,7 +503,7 @@ def seal_part(
         incarnation=before.incarnation,
         sequence=before.sequence + 1,
         previous=before.previous,
-        circle=_home_circle(node),
+        circle=content.circle or _home_circle(node),
         mode=audience.mode,
         created=now,
         ttl_class=content.ttl_class,
