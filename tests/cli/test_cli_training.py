@@ -372,6 +372,11 @@ def test_each_way_in_which_it_does_not_hold_is_told(
     assert noise.code == 1 and checks_of(noise)["card: its roots signed every version"] == "malformed"
 
 
+def test_who_verifies_it_as_a_card_is_shown_the_way(attested: Path, nowhere: Home) -> None:
+    said = nowhere("verify", str(attested))
+    assert said.code == 2 and "training verify" in said.err
+
+
 def test_after_the_key_is_revoked_it_is_issued_again(
     alpha: Home, place: Path, attested: Path, nowhere: Home
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -436,6 +437,36 @@ def test_a_course_in_another_form_is_not_canonical() -> None:
         assert reason_of(changed(course_bin=base64.b64encode(other).decode())) == "not-canonical"
     twice = raw.replace(b'"id":"first-aid"', b'"id":"x","id":"first-aid"', 1)
     assert reason_of(changed(course_bin=base64.b64encode(twice).decode())) == "not-canonical"
+
+
+def test_each_rule_and_reason_stands_on_the_page(repository: Path) -> None:
+    source = repository / "src" / "p2pshare"
+    page = (repository / "docs" / "training.md").read_text() + (repository / "docs" / "cli.md").read_text()
+    rules = set(
+        re.findall(
+            r'CourseProblem\(\s*"([a-z-]+)"',
+            "".join((source / name).read_text() for name in ("intel/course.py", "node/course_files.py")),
+        )
+    )
+    reasons = set(
+        re.findall(
+            r'reason="([a-z-]+)"',
+            "".join(
+                (source / name).read_text()
+                for name in (
+                    "cli/training.py",
+                    "operations/training.py",
+                    "node/training_files.py",
+                    "node/course_files.py",
+                    "intel/course.py",
+                )
+            ),
+        )
+    )
+    assert {"path-outside", "empty"} <= rules and {"wrong-material", "course-over"} <= reasons, (
+        "the search itself works"
+    )
+    assert sorted(one for one in rules | reasons if f"`{one}`" not in page) == []
 
 
 def test_our_course_is_one(repository: Path) -> None:

@@ -37,6 +37,7 @@ STATEMENT_BYTES_MAX = ATTESTATION_BYTES_MAX - SIGNATURE_BYTES - 32
 COMPLETED_MAX = 1_000_000  # people of one organisation that completed one course
 PSEUDONYMS_MAX = 10_000  # listed in one; a larger organisation leaves them out
 _FIELDS = 11
+_HEAD = b"\x94\xc4\x04" + ATTESTATION_MAGIC  # array of 4, bin of 4
 _COURSE_ID = re.compile("[a-z0-9][a-z0-9-]{0,63}")
 _COURSE_VERSION = re.compile(r"(0|[1-9][0-9]{0,3})([.](0|[1-9][0-9]{0,3})){0,2}")
 
@@ -87,6 +88,11 @@ def sign_attestation(training: AttestedTraining, key: SigningKey) -> bytes:
     )
     decode_attestation(raw)
     return raw
+
+
+def is_attestation(raw: bytes) -> bool:
+    """Returns whether bytes are to be read as an attestation, whatever is wrong with them."""
+    return raw.startswith(_HEAD)
 
 
 def decode_attestation(raw: bytes) -> Attestation:

@@ -39,9 +39,10 @@ def read_course_folder(folder: Path) -> tuple[BuiltCourse | None, list[CoursePro
     with ExitStack() as held:
         try:
             root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            said = error.strerror if isinstance(error, OSError) else "no name of a folder"
             raise AuthorError(
-                f"cannot read {folder}: {(error.strerror or 'unknown').lower()}",
+                f"cannot read {folder}: {(said or 'unknown').lower()}",
                 hint="a course is a folder with course.toml or course.json",
                 reason="no-folder",
             ) from None
