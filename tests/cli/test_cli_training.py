@@ -106,6 +106,27 @@ def test_the_same_folder_is_published_once_and_another_content_needs_a_later_ver
     assert versions[0]["object"]["created"] == versions[1]["object"]["created"]
 
 
+def test_the_same_version_goes_to_whoever_came_since(alpha: Home, place: Path) -> None:
+    folder = folder_of(place, exercise=EXERCISE)
+    words = ("--tlp", "amber", "--to", "bravo", "--yes", "--json")
+    assert json_of(alpha("training", "publish", folder, *words))["envelopes"] == []
+    again = json_of(alpha("training", "publish", folder, *words, "--again"))
+    assert again["is_new"] and len(again["envelopes"]) == 1
+    [held] = json_of(alpha("training", "list", "--json"))["courses"]
+    assert (held["hash"], held["tlp"]) == (again["hash"], "TLP:AMBER")
+
+
+def test_what_was_withdrawn_comes_back_as_it_was_or_as_a_later_version(alpha: Home, place: Path) -> None:
+    [held] = json_of(alpha("training", "list", "--json"))["courses"]
+    assert alpha("withdraw", held["object_id"], "--reason", "mistake", "--yes").code == 0
+    words = ("--tlp", "green", "--yes", "--json")
+    other = alpha("training", "publish", folder_of(place, title="Other"), *words)
+    assert json_of(other, 5)["reason"] == "version-not-later"
+    assert json_of(alpha("training", "publish", folder_of(place, exercise=EXERCISE), *words))["is_new"]
+    [held] = json_of(alpha("training", "list", "--json"))["courses"]
+    assert held["withdrawn"] == ""
+
+
 def test_a_dry_run_and_bad_folders_let_nothing_leave(alpha: Home, place: Path) -> None:
     dry = json_of(
         alpha("training", "publish", folder_of(place, version="2"), "--tlp", "green", "--dry-run", "--json")

@@ -82,6 +82,11 @@ def training() -> None:
     "--ttl", type=click.Choice(list(TTL_CLASS_BY_NAME)), help="how long partners carry it; else the config's"
 )
 @click.option("--share-private", is_flag=True, help="share what tells of your own network and people, too")
+@click.option(
+    "--again",
+    is_flag=True,
+    help="the same version once more: to partners that came since, or under another marking",
+)
 @click.option("--dry-run", is_flag=True, help="check the folder and show who would get it; nothing leaves")
 @click.option("--yes", is_flag=True, help="do not ask")
 @json_option
@@ -93,6 +98,7 @@ def publish_course(
     names: tuple[str, ...],
     ttl: str | None,
     share_private: bool,
+    again: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -119,7 +125,7 @@ def publish_course(
         "envelopes": [],
         "recipients": [],
     }
-    if before is not None and not before.withdrawn and _is_there(before, digest, course.version):
+    if before is not None and _is_there(before, digest, course.version) and not (before.withdrawn or again):
         _answer_publish(answer | {"is_new": False}, as_json=as_json)
         return 0
     if not share_private:
