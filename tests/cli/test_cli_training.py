@@ -417,6 +417,15 @@ def test_nobody_completed_it_is_no_attestation(alpha: Home, place: Path) -> None
     assert alpha("training", "attest", "first-aid", "-o", str(place / "none")).code == 3
 
 
+def test_what_its_author_took_back_is_not_attested(alpha: Home, place: Path) -> None:
+    complete(alpha, place)
+    [held] = json_of(alpha("training", "list", "--json"))["courses"]
+    assert alpha("withdraw", held["object_id"], "--reason", "mistake", "--yes").code == 0
+    said = alpha("training", "attest", "first-aid", "-o", str(place / "none"), "--json")
+    assert json_of(said, 5)["reason"] == "course-withdrawn" and not (place / "none").exists()
+    assert len(json_of(alpha("training", "report", "--json"))) == 1
+
+
 def test_two_versions_are_attested_apart(alpha: Home, place: Path) -> None:
     complete(alpha, place)
     folder = folder_of(place, version="2", exercise=EXERCISE)

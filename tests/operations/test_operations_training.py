@@ -11,10 +11,11 @@ from courses_made import hash_of, object_of, small_course, tell_course, tell_raw
 from whole_nodes import NOW, World, befriend, quiet, take_in, wire_of
 
 from p2pshare.envelope.attestation import check_signer, decode_attestation, verify_signature
-from p2pshare.errors import AuthorError, NotFoundError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError
+from p2pshare.intel.course import course_bytes, read_course_object
 from p2pshare.node.node import Node
 from p2pshare.operations import training
-from p2pshare.operations.training import AttestCourse, CoursesHeld, ListCourses, ShowCourse
+from p2pshare.operations.training import AttestCourse, CoursesHeld, FindCourseVersion, ListCourses, ShowCourse
 from p2pshare.operations.withdrawing import Withdraw
 from p2pshare.sharing.intake import Arrival
 
@@ -66,23 +67,24 @@ def test_a_newer_version_takes_the_place_of_the_older_one_and_the_older_is_still
     assert [one.version for one in listed(bravo).each] == ["1.1.0"]
     author = alpha.identity.partner_id.text
     for course in (old, new):
-        raw = AttestCourse(author, "first-aid", hash_of(course), 3).run(bravo, NOW, quiet).raw
+        found = FindCourseVersion(author, "first-aid", hash_of(course)).run(bravo, NOW, quiet)
+        stated = read_course_object(found.raw, alpha.identity.partner_id).raw
+        raw = AttestCourse(author, stated, 3).run(bravo, NOW, quiet).raw
         said = decode_attestation(raw)
         verify_signature(said, check_signer(said.training, bravo.identity.card, NOW))
         assert (said.training.version, said.training.completed) == (course.course.version, 3)
         assert said.training.course_author == alpha.identity.partner_id
 
 
-def test_a_withdrawn_course_is_told_and_not_attested(pair: tuple[Node, Node]) -> None:
+def test_a_withdrawn_course_is_told(pair: tuple[Node, Node]) -> None:
     alpha, bravo = pair
     tell_course(alpha, small_course(), to=["bravo"])
     [held] = listed(alpha).each
     Withdraw(held.object_id, "mistake").run(alpha, NOW + 1, quiet)
     hand_over(alpha, bravo, NOW + 1)
     assert [one.withdrawn for one in listed(bravo).each] == ["mistake"]
-    with pytest.raises(RefusedError) as refused:
-        AttestCourse(held.author_id, held.course, held.hash, 1).run(bravo, NOW, quiet)
-    assert refused.value.reason == "course-withdrawn"
+    found = FindCourseVersion(held.author_id, held.course, held.hash).run(bravo, NOW, quiet)
+    assert found.held.withdrawn == "mistake", "the command refuses to attest it"
 
 
 def test_what_only_says_that_it_is_a_course_is_counted_and_hides_none(pair: tuple[Node, Node]) -> None:
@@ -142,7 +144,7 @@ def test_two_authors_of_the_same_course_are_no_riddle(pair: tuple[Node, Node]) -
 def test_pseudonyms_that_are_other_people_than_are_counted_are_not_signed(pair: tuple[Node, Node]) -> None:
     alpha, _ = pair
     tell_course(alpha, small_course(), to=["bravo"])
-    author, digest = alpha.identity.partner_id.text, hash_of(small_course())
+    author, raw = alpha.identity.partner_id.text, course_bytes(small_course().course)
     first, second = b"\1" * 16, b"\2" * 16
     for completed, pseudonyms in (
         (1, (first, second)),
@@ -151,8 +153,11 @@ def test_pseudonyms_that_are_other_people_than_are_counted_are_not_signed(pair: 
         (1, (b"\1",)),
     ):
         with pytest.raises(AuthorError):
-            AttestCourse(author, "first-aid", digest, completed, pseudonyms).run(alpha, NOW, quiet)
-    with pytest.raises(NotFoundError):
-        AttestCourse(author, "first-aid", "0" * 64, 1).run(alpha, NOW, quiet)
-    with pytest.raises(NotFoundError):
-        AttestCourse("00" * 32, "first-aid", digest, 1).run(alpha, NOW, quiet)
+            AttestCourse(author, raw, completed, pseudonyms).run(alpha, NOW, quiet)
+    for other in (b"{}", raw + b" ", raw.replace(b"First", b"f\\u0069rst"), b"\xff"):
+        with pytest.raises(AuthorError) as refused:
+            AttestCourse(author, other, 1).run(alpha, NOW, quiet)
+        assert refused.value.reason == "bad-course"
+    for by, digest in ((author, "0" * 64), ("00" * 32, hash_of(small_course()))):
+        with pytest.raises(NotFoundError):
+            FindCourseVersion(by, "first-aid", digest).run(alpha, NOW, quiet)

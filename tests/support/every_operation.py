@@ -15,6 +15,7 @@ from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import create_identity
 from p2pshare.identifiers import EntryId
+from p2pshare.intel.course import course_bytes
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.node.shipped_playbooks import shipped_frameworks, shipped_playbooks
@@ -89,7 +90,7 @@ from p2pshare.operations.spaces import (
 )
 from p2pshare.operations.status import ShowStatus
 from p2pshare.operations.table import OPERATIONS
-from p2pshare.operations.training import AttestCourse, ListCourses, ShowCourse
+from p2pshare.operations.training import AttestCourse, FindCourseVersion, ListCourses, ShowCourse
 from p2pshare.operations.warninglists import (
     Allow,
     CheckValues,
@@ -285,7 +286,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         Discard("0" * 32),
         ListCourses(),
         ShowCourse("first-aid"),
-        AttestCourse(node.identity.partner_id.text, "first-aid", hash_of(small_course()), 1, (b"\1" * 16,)),
+        FindCourseVersion(node.identity.partner_id.text, "first-aid", hash_of(small_course())),
+        AttestCourse(node.identity.partner_id.text, course_bytes(small_course().course), 1, (b"\1" * 16,)),
         Withdraw(OWN, "mistake"),
         ShowRecall(claim.object_id),
         RenewCard(),

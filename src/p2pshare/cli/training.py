@@ -359,13 +359,18 @@ def _shown(home: Path, called: str) -> tuple[CourseShown, TravellingCourse]:
     from p2pshare.operations.training import ShowCourse
 
     shown = read_or_ask(home, ShowCourse(called))
-    if shown.held.withdrawn:
+    _require_stands(shown.held)
+    return shown, read_course_object(shown.raw, PartnerId.parse(shown.held.author_id))
+
+
+def _require_stands(held: CourseHeld) -> None:
+    """Raises RefusedError `course-withdrawn`."""
+    if held.withdrawn:
         raise RefusedError(
-            f"{shown.held.author} has withdrawn this course: {shown.held.withdrawn}",
+            f"{held.author} has withdrawn this course: {held.withdrawn}",
             hint="what was completed before stays in `p2pshare training report`",
             reason="course-withdrawn",
         )
-    return shown, read_course_object(shown.raw, PartnerId.parse(shown.held.author_id))
 
 
 # --- materials -----------------------------------------------------------------------------------------
@@ -827,7 +832,7 @@ def attest_course(home: Path, called: str, file: str, is_listing: bool, yes: boo
     console.say("listed by pseudonym" if is_listing else "their number alone is said")
     if not yes and console.can_ask() and not console.ask("sign this?"):
         raise RefusedError("nothing was signed", reason="not-confirmed")
-    raw = ask(home, AttestCourse(first.author, first.course, first.hash, len(completed), pseudonyms)).raw
+    raw = ask(home, AttestCourse(first.author, _course_raw(home, first), len(completed), pseudonyms)).raw
     write_output(file, raw)
     if as_json and file != STANDARD_STREAM:
         console.print_json(
@@ -843,6 +848,17 @@ def attest_course(home: Path, called: str, file: str, is_listing: bool, yes: boo
         console.say(
             f"written to {console.shown(file)}; with your card a partner verifies it: p2pshare training verify FILE CARD"
         )
+
+
+def _course_raw(home: Path, result: TrainingResult) -> bytes:
+    """Returns the canonical bytes of the course that was completed, in its version. Raises NotFoundError, RefusedError `course-withdrawn`."""
+    from p2pshare.identifiers import PartnerId
+    from p2pshare.intel.course import read_course_object
+    from p2pshare.operations.training import FindCourseVersion
+
+    shown = read_or_ask(home, FindCourseVersion(result.author, result.course, result.hash))
+    _require_stands(shown.held)
+    return read_course_object(shown.raw, PartnerId.parse(result.author)).raw
 
 
 def _completed(results: Iterable[TrainingResult], called: str) -> list[TrainingResult]:

@@ -161,6 +161,7 @@ OPERATIONS: dict[str, Operation] = {
     "space-trust": Operation(space_membership.TrustMember, changes_roster=True, writes_spaces=True),
     "status": Operation(status.ShowStatus, reports_refusals=True),
     "training-attest": Operation(training.AttestCourse),
+    "training-find": Operation(training.FindCourseVersion),
     "training-list": Operation(training.ListCourses),
     "training-show": Operation(training.ShowCourse),
     "warninglist-check": Operation(warninglists.CheckValues),

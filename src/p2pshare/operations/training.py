@@ -21,9 +21,18 @@ from p2pshare.envelope.attestation import (
     is_ascending,
     sign_attestation,
 )
-from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError, PeerError
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel.course import COURSE, CourseHead, CourseWord, course_object_id, read_course_head
+from p2pshare.intel.course import (
+    COURSE,
+    MANIFEST_BYTES_MAX,
+    CourseHead,
+    CourseWord,
+    course_hash,
+    course_object_id,
+    read_course,
+    read_course_head,
+)
 from p2pshare.intel.instants import format_instant
 from p2pshare.knowledge.interface import ObjectVersion, Wanted
 from p2pshare.node.node import Node, NodeReading, Progress
@@ -118,6 +127,26 @@ class ShowCourse(Query[CourseShown], frozen=True, tag="training-show"):
         return CourseShown(_held(node.store, version, head, author), version.raw)
 
 
+class FindCourseVersion(Query[CourseShown], frozen=True, tag="training-find"):
+    """Show the version of `author`'s course that has this hash, replaced by a newer one or not."""
+
+    author: CoursePartnerText
+    course: CourseWord
+    hash: CourseHashText
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> CourseShown:
+        author = PartnerId.parse(self.author)
+        for version in reversed(node.store.knowledge.object_versions(course_object_id(author, self.course))):
+            if version.author != author:
+                continue
+            with suppress(PeerError):
+                head = read_course_head(version.raw, author)
+                if head.hash.hex() == self.hash:
+                    name = node.store.partners.names().get(author, author.text)
+                    return CourseShown(_held(node.store, version, head, name), version.raw)
+        raise _no_course()
+
+
 class AttestedCourse(Struct, frozen=True, forbid_unknown_fields=True):
     """The attestation, a file of docs/training.md."""
 
@@ -125,12 +154,11 @@ class AttestedCourse(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AttestCourse(Request[AttestedCourse], frozen=True, tag="training-attest"):
-    """Sign that so many people of this organisation completed `author`'s course in the version of that hash, which is held here, replaced or not;
-    `pseudonyms` has all of them, or none."""
+    """Sign that so many people of this organisation completed the course with these canonical bytes, which `author` published; `pseudonyms` has all
+    of them, or none. Nothing is read from the store: what a partner stored there costs the writer nothing."""
 
     author: CoursePartnerText
-    course: CourseWord
-    hash: CourseHashText
+    course: Annotated[bytes, Meta(min_length=1, max_length=MANIFEST_BYTES_MAX)]
     completed: Annotated[int, Meta(ge=1, le=COMPLETED_MAX)]
     pseudonyms: Annotated[tuple[bytes, ...], Meta(max_length=PSEUDONYMS_MAX)] = ()
 
@@ -142,21 +170,17 @@ class AttestCourse(Request[AttestedCourse], frozen=True, tag="training-attest"):
                 hint="all of them, ascending, or none",
                 reason="bad-pseudonyms",
             )
-        version, head = _version_of_hash(node.store, PartnerId.parse(self.author), self.course, self.hash)
-        if version.is_revoked:
-            raise RefusedError(
-                "the course was withdrawn by its author",
-                hint="`p2pshare training list` says why",
-                reason="course-withdrawn",
-            )
+        try:
+            course = read_course(self.course)
+        except PeerError as error:
+            raise AuthorError(f"this is no course: {error.message}", reason="bad-course") from None
         key = node.identity.operational.sign
-        course = head.course
         training = AttestedTraining(
             author=node.identity.partner_id,
             key_id=key.key_id,
             created=now,
-            course_hash=head.hash,
-            course_author=version.author,
+            course_hash=course_hash(self.course),
+            course_author=PartnerId.parse(self.author),
             course=course.id,
             version=course.version,
             title=course.title,
@@ -208,20 +232,6 @@ def _called(store: StoreReading, called: str) -> tuple[ObjectVersion, CourseHead
             reason="ambiguous-course",
         )
     return next((one for one in found if not one[0].is_revoked), found[0])  # several publish the same course
-
-
-def _version_of_hash(
-    store: StoreReading, author: PartnerId, course: str, wanted: str
-) -> tuple[ObjectVersion, CourseHead]:
-    """Returns the version of a course that has the hash, the newest first. Raises NotFoundError `no-course`."""
-    for version in reversed(store.knowledge.object_versions(course_object_id(author, course))):
-        if version.author != author:
-            continue
-        with suppress(PeerError):
-            head = read_course_head(version.raw, author)
-            if head.hash.hex() == wanted:
-                return version, head
-    raise _no_course()
 
 
 def _no_course() -> NotFoundError:
