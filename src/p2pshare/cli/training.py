@@ -178,10 +178,12 @@ def _built(folder: str) -> BuiltCourse:
 
 
 def _own_before(home: Path, own: str, course: str) -> CourseHeld | None:
-    from p2pshare.operations.training import ListCourses
+    """Returns our course of that id as it is published now, withdrawn or not."""
+    from p2pshare.operations.training import FindCourseVersion
 
-    held = read_or_ask(home, ListCourses()).each
-    return next((one for one in held if one.author_id == own and one.course == course), None)
+    with suppress(NotFoundError):
+        return read_or_ask(home, FindCourseVersion(own, course)).held
+    return None
 
 
 def _is_there(before: CourseHeld, digest: str, version: str) -> bool:

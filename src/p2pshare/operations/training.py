@@ -128,11 +128,11 @@ class ShowCourse(Query[CourseShown], frozen=True, tag="training-show"):
 
 
 class FindCourseVersion(Query[CourseShown], frozen=True, tag="training-find"):
-    """Show the version of `author`'s course that has this hash, replaced by a newer one or not."""
+    """Show the version of `author`'s course that has this hash, replaced by a newer one or not; without a hash the current one."""
 
     author: CoursePartnerText
     course: CourseWord
-    hash: CourseHashText
+    hash: CourseHashText | None = None
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> CourseShown:
         author = PartnerId.parse(self.author)
@@ -141,7 +141,7 @@ class FindCourseVersion(Query[CourseShown], frozen=True, tag="training-find"):
                 continue
             with suppress(PeerError):
                 head = read_course_head(version.raw, author)
-                if head.hash.hex() == self.hash:
+                if head.hash.hex() == self.hash or (self.hash is None and version.is_current):
                     name = node.store.partners.names().get(author, author.text)
                     return CourseShown(_held(node.store, version, head, name), version.raw)
         raise _no_course()
