@@ -420,6 +420,9 @@ class Spaces:
         own = self._identity()
         if reason := self._why_not_here(kind, own.partner_id):
             raise _void(reason)
+        invited = list(invited)
+        if kind == INCIDENT_KIND:
+            self._require_players(member for member, _ in invited)
         names: Names = tuple(sorted({**dict(invited), own.partner_id: role}.items()))
         act = Opening(RULES, kind, title, names)
         draft = EntryDraft(self.realm, NO_SPACE, own.partner_id, 1, (), 1, now, "open", tlp)
@@ -445,6 +448,15 @@ class Spaces:
             return "kind-not-allowed"
         is_playing = played and self.state(played[0].space).members.get(opener) == "joined"
         return "" if is_playing else NOT_PLAYING
+
+    def _require_players(self, members: Iterable[PartnerId]) -> None:
+        """Raises RefusedError `not-playing` where one of these is invited on an exercise's ground and is no member of it."""
+        if self.realm == REAL:
+            return
+        played = [row for row in self._store.all() if row.kind == EXERCISE_KIND]
+        known = self.state(played[0].space).members if played else {}
+        if any(known.get(member) not in ("joined", "invited", "forked") for member in members):
+            raise _void(NOT_PLAYING)
 
     def say(
         self, space: EntryId, said: SpaceStatement, now: int, *, left_out: Iterable[EntryId] = ()
@@ -838,7 +850,10 @@ class Spaces:
         self, space: EntryId, kind: str, act: Act, now: int, *, left_out: Iterable[EntryId] = ()
     ) -> VerifiedEntry:
         """Write a deciding entry, marked as the space is. Raises what `say` raises."""
-        tlp = self._require(space).row.tlp
+        row = self._require(space).row
+        if isinstance(act, Inviting) and row.kind == INCIDENT_KIND:
+            self._require_players(member for member, _ in act.names)
+        tlp = row.tlp
         return self.say(space, SpaceStatement(kind, act.encode(), tlp), now, left_out=left_out)[-1]
 
     def decline(self, space: EntryId, now: int) -> VerifiedEntry:
@@ -1053,7 +1068,7 @@ _WHO_MAY = {
     "wrong-realm": "an exercise has a ground of its own: `p2pshare exercise new`",
     "realm-taken": "there is one exercise on its ground",
     "kind-not-allowed": "in an exercise only incidents are opened",
-    "not-playing": "only who has joined the exercise may open an incident in it",
+    "not-playing": "in an exercise incidents are opened by its members, and for its members alone",
     "in-own-past": "what we wrote follows an entry that was to be left out",
 }
 
