@@ -1,0 +1,106 @@
+"""What the lead of an exercise does by itself, as a function of what holds in it and of the time (docs/exercises.md, "Facilitator").
+
+Rules:
+
+1. An inject is released when the exercise's clock has reached its time, in the order of numbers; never before. After a restart or a pause what is
+   overdue is released at once, one after another. One that was released by hand (`exercise inject N`) is not released again.
+2. What was received is stamped, at most every `STAMP_SECONDS` of real time and only where there is anything; in a pause as well. A stamp goes before
+   a release that is due: what it names cannot count for what comes behind it.
+3. When the clock has reached the duration, what was received until then is stamped, and the exercise ends. What is not released by then never is.
+4. An exercise that was not started, or has ended, is let alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from p2pshare.identifiers import EntryId
+from p2pshare.intel.exercise_pack import ExercisePack, PackExpectation
+from p2pshare.spaces.exercise_entries import AttestedAct
+
+STAMP_SECONDS = 10  # of real time between two stamps: 360 entries an hour, where something is always written
+STAMPED_AT_ONCE_MAX = 512  # acts in one stamp: 64 KiB of an entry's 256, with what those of incidents say
+WITHIN_SECONDS_MIN = 10  # of real time: what is stamped every ten seconds, and crosses a network, is not judged by less
+
+
+class LedExercise(NamedTuple):
+    """What the lead's next step depends on. `clock`: exercise seconds at the time that is asked about."""
+
+    phase: str
+    clock: int
+    time_factor: int
+    duration_seconds: int
+    injects: tuple[tuple[int, int], ...]
+    """(number, exercise seconds) of each inject that can be released here: none, as long as the pack's archive is not held."""
+    released: frozenset[int]
+    unstamped: tuple[EntryId, ...]
+    elsewhere: tuple[AttestedAct, ...]
+    """What was done in incidents of the realm, and no stamp names."""
+    stamped_at: int
+    """When the last stamp was written (unix seconds), 0 without one."""
+
+
+class InjectDue(NamedTuple):
+    """Release this inject."""
+
+    number: int
+
+
+class StampDue(NamedTuple):
+    """Stamp these."""
+
+    entries: tuple[EntryId, ...]
+    attested: tuple[AttestedAct, ...]
+
+
+class EndDue(NamedTuple):
+    """End the exercise."""
+
+
+LeadStep = InjectDue | StampDue | EndDue
+
+
+def next_step(led: LedExercise, now: int) -> LeadStep | None:
+    """Returns what the lead writes next at `now` (unix seconds); None: nothing yet."""
+    if led.phase not in ("running", "paused"):
+        return None
+    stamp = _stamp(led)
+    may_stamp = now - led.stamped_at >= STAMP_SECONDS or now < led.stamped_at  # a clock that was put back
+    if stamp is not None and may_stamp:
+        return stamp
+    if led.phase == "paused":
+        return None
+    if led.clock >= led.duration_seconds:
+        over_since = now - (led.clock - led.duration_seconds) // led.time_factor
+        return EndDue() if stamp is None or led.stamped_at >= over_since else None
+    return next((InjectDue(number) for number in due_injects(led)), None)
+
+
+def due_injects(led: LedExercise) -> Iterable[int]:
+    """Returns the numbers of the injects whose time has come and that are not released, ascending."""
+    return sorted(number for number, at in led.injects if at <= led.clock and number not in led.released)
+
+
+def _stamp(led: LedExercise) -> StampDue | None:
+    entries = led.unstamped[:STAMPED_AT_ONCE_MAX]
+    attested = led.elsewhere[: STAMPED_AT_ONCE_MAX - len(entries)]
+    return StampDue(entries, attested) if entries or attested else None
+
+
+def too_short(pack: ExercisePack, time_factor: int) -> list[tuple[int, PackExpectation]]:
+    """Returns the expectations, each with the number of its inject, whose `within` is less than `WITHIN_SECONDS_MIN` of real time at this speed."""
+    return [
+        (inject.number, one)
+        for inject in pack.injects
+        for one in inject.expect
+        if one.within < WITHIN_SECONDS_MIN * time_factor
+    ]
+
+
+def fastest(pack: ExercisePack) -> int:
+    """Returns the greatest time factor at which no `within` is too short; 0 where even real time is too fast."""
+    return min(
+        (one.within // WITHIN_SECONDS_MIN for inject in pack.injects for one in inject.expect),
+        default=pack.duration_seconds,
+    )
