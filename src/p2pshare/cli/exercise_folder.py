@@ -72,7 +72,9 @@ def load_pack(name: str) -> LoadedPack:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        what = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "no name of a folder"
+        what = (
+            error.strerror.lower() if isinstance(error, OSError) and error.strerror else "no name of a folder"
+        )
         raise OperatorError(
             f"cannot open the folder {name}: {what}",
             hint=f"name a folder with exercise.toml in it, or one of {', '.join(shipped_packs())}",

@@ -59,7 +59,9 @@ MEND = "write addresses of 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24 or 2001
 
 _NAMED_IN_A_MACHINE = frozenset({"file-name", "mutex", "registry-key", "user-agent", "cve"})
 _DOTS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61\u2024\ufe52", ".") | {"\u2010": "-", "\u2011": "-"})
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d.])", re.ASCII)
 _LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
 # Blanks are counted, so that a `<` before a million of them costs nothing.
@@ -199,7 +201,9 @@ def _lint_json(text: bytes, where: str, problems: Problems) -> None:
         if len(problems.told()) > before:
             break
     if _holds_key(parsed, "payload_bin"):
-        problems.add("active-content", where, "an artifact with its bytes stands in it", "give its hash alone")
+        problems.add(
+            "active-content", where, "an artifact with its bytes stands in it", "give its hash alone"
+        )
 
 
 def _check_form(parsed: Mapping[str, Any], where: str, problems: Problems) -> None:
@@ -394,7 +398,11 @@ def _is_hash(text: str) -> bool:
 
 def _real_word(word: Word) -> Iterator[str]:
     try:
-        found = canonical("url", f"http://{word.text}") if word.kind == "path" else recognise(word.text).observable
+        found = (
+            canonical("url", f"http://{word.text}")
+            if word.kind == "path"
+            else recognise(word.text).observable
+        )
     except InvalidValue:
         # A range, a value with something behind it: each address in it by itself.
         for match in _IPV4.finditer(word.text):

@@ -36,7 +36,8 @@ PROBLEMS_MAX = 200  # told of one pack; how many more there are is told beside t
 DEPTH_MAX = 16  # brackets in brackets: a manifest has five
 PATH_PARTS_MAX = 8  # folders in folders
 _DEEP_KEY = re.compile(
-    r"""(?:^|[{,\[])[ \t]*(?:(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*){8}""", re.MULTILINE
+    r"""(?:^|[{,\[])[ \t]*(?:(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*){8}""",
+    re.MULTILINE,
 )
 _DURATION = re.compile(
     r"P(?=.)(?:(\d{1,3})D)?(?:T(?=.)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?", re.ASCII
@@ -151,7 +152,9 @@ def _parse_json(text: bytes, problems: Problems) -> Mapping[str, Any] | None:
         reason, path = (fault.reason, fault.path) if fault is not None else ("not-json", "")
         if reason == "too-many-brackets":
             most = pack_words.INJECTS_MAX
-            problems.add("too-many", "manifest", "it has too many lists and objects", f"{most} injects at most")
+            problems.add(
+                "too-many", "manifest", "it has too many lists and objects", f"{most} injects at most"
+            )
             return None
         where = f"manifest at {clip(path)}" if path else "manifest"
         problems.add("format", where, f"it is no JSON object that can be read: {reason}", "check it as JSON")
@@ -385,7 +388,10 @@ def _read_place(members: _Members) -> PackPlace:
     )
     if place.id in _ROLES_AS_IDS and place.role and place.id != place.role:
         members.bad(
-            "format", "id", f"{place.id} is the name of another role", "call it otherwise, or give it the role"
+            "format",
+            "id",
+            f"{place.id} is the name of another role",
+            "call it otherwise, or give it the role",
         )
     return place
 
@@ -437,7 +443,9 @@ def _read_inject(members: _Members, position: int, problems: Problems) -> PackIn
     else:
         if size > pack_words.INJECT_BYTES_MAX:
             most = pack_words.INJECT_BYTES_MAX
-            members.bad("too-many", "", f"it has {size} bytes", f"at most {most}: put the text into a payload")
+            members.bad(
+                "too-many", "", f"it has {size} bytes", f"at most {most}: put the text into a payload"
+            )
     return inject
 
 
@@ -486,7 +494,9 @@ def _read_match(members: _Members, action: str, problems: Problems) -> dict[str,
             mend = f"{action} has {', '.join(known)}" if known else f"{action} has no match: leave it out"
             problems.add("match-field", where, f"{action} has no {clip(name)!r}", mend)
     inside = _Members({name: table[name] for name in table if name in known}, where, known, problems)
-    return {name: value for name in known if name in table if (value := _match_value(inside, name)) is not None}
+    return {
+        name: value for name in known if name in table if (value := _match_value(inside, name)) is not None
+    }
 
 
 def _match_value(members: _Members, name: str) -> MatchValue | None:

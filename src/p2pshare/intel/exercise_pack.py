@@ -211,9 +211,7 @@ _decode_inject = msgspec.json.Decoder(_InjectForm).decode
 
 def _stated(match: _MatchForm) -> dict[str, MatchValue]:
     """Returns what a match says."""
-    return {
-        field: value for field in match.__struct_fields__ if (value := getattr(match, field)) is not None
-    }
+    return {field: value for field in match.__struct_fields__ if (value := getattr(match, field)) is not None}
 
 
 def _inject_of(form: _InjectForm) -> PackInject:
