@@ -19,19 +19,19 @@ from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError,
 from p2pshare.identifiers import EntryId, PartnerId, Realm
 from p2pshare.intel.exercise_pack import (
     PACK_BYTES_MAX,
-    PLACES_MAX,
     ExercisePack,
     PackArchive,
-    PackPlace,
     pack_leaves,
     read_archive,
 )
+from p2pshare.intel.exercise_record import ExerciseRecord, improvement_items
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import SPACE_MEMBERS_MAX
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.incidents import AMBER_STRICT, fold_of
 from p2pshare.operations.interface import LongRequest, Query, Request, Several
+from p2pshare.operations.labs import HeldParts
 from p2pshare.operations.spaces import (
     TLP_LABELS,
     Called,
@@ -40,9 +40,10 @@ from p2pshare.operations.spaces import (
     partner_called,
     written,
 )
-from p2pshare.spaces.acts import TITLE_BYTES_MAX, Inviting
+from p2pshare.spaces.acts import PLAIN, TITLE_BYTES_MAX, Inviting
+from p2pshare.spaces.entry_fields import DECIDING_TEXT_BYTES_MAX
 from p2pshare.spaces.exercise import ExerciseFold, HeldInject
-from p2pshare.spaces.exercise_entries import ExerciseBody, StatedPack, encode_exercise
+from p2pshare.spaces.exercise_entries import ExerciseBody, StatedPack, encode_exercise, stated_pack
 from p2pshare.spaces.exercise_grounds import (
     exercise_named,
     exercises_of,
@@ -53,6 +54,7 @@ from p2pshare.spaces.exercise_grounds import (
     remove_damaged,
     remove_exercise,
 )
+from p2pshare.spaces.exercise_telling import record_of
 from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.parts import CONTENT_MISSING
 from p2pshare.spaces.space_exchange import exchange_of, spaces_of
@@ -177,7 +179,7 @@ class NewExercise(LongRequest[ExerciseMade], frozen=True, tag="exercise-new"):
         try:
             yield None
             row = played_row(played)
-            say_in_exercise(played, row, "pack", stated_pack(archive, self.archive), now)
+            say_in_exercise(played, row, "pack", committed(archive, self.archive), now)
             white = sorted({own, *(partner for partner, role in invited if role == WHITE)})
             yield None
             for _ in exchange_of(played).saying_whole(
@@ -284,20 +286,20 @@ class InviteToExercise(LongRequest[ExerciseInvited], frozen=True, tag="exercise-
 
     def steps(self, node: Node, now: int) -> Iterator[ExerciseInvited | None]:
         here = ExerciseHere(node)
-        archive = archive_of(node, here)
+        archive = archive_of(here)
         held = {one: place for one, place in here.places().items() if here.state.members.get(one) in HERE}
         places = places_taken(node, archive.pack, self.taken, held)
         if not places:
             raise AuthorError("nobody is named", hint="--as PLACE=PARTNER", reason="bad-argument")
         named = tuple((one, role_of(archive.pack, place)) for one, place in sorted(places.items()))
-        entry = refused_as_exercise(
+        entry = say_plainly(
             node, here.row, SpaceStatement("invite", Inviting(named).encode(), here.row.tlp), now
         )
         yield None
         white = {one for one, role in named if role == WHITE}
         if white:
             readers = tuple(sorted({node.identity.partner_id, *white}))
-            raw = whole_archive(node, here)
+            raw = whole_archive(here)
             for _ in exchange_of(node).saying_whole(here.row.space, raw, here.row.tlp, now, readers):
                 yield None
         yield ExerciseInvited(here.row.space.text, entry.entry, {one.text: place for one, place in places.items()})
@@ -363,7 +365,40 @@ class ScoreExercise(Query[ExerciseTold], frozen=True, tag="exercise-score"):
     def run(self, node: NodeReading, now: int, progress: Progress) -> ExerciseTold:
         here = ExerciseHere(node)
         here.require_insight("the score")
-        return ExerciseTold(json.dumps(here.score(), ensure_ascii=False), {})
+        return ExerciseTold(json.dumps(here.score(now), ensure_ascii=False), {})
+
+
+class ItemListed(Struct, frozen=True, forbid_unknown_fields=True):
+    """An improvement item. `owner`: whom it concerns, by name, or ""; `played`: the values in its text that were played, which may not leave the exercise."""
+
+    id: str
+    owner: str
+    objective: str
+    text: str
+    played: list[str]
+
+
+class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
+    """List what to do better, with what in `text`, or in each item's own, may not leave the exercise."""
+
+    text: Annotated[str, Meta(max_length=DECIDING_TEXT_BYTES_MAX)] = ""
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> Several[ItemListed]:
+        here = ExerciseHere(node)
+        here.require_insight("what to do better")
+        values = sorted({value.lower() for _, value in here.fold.values()})
+        return Several(
+            [
+                ItemListed(
+                    one.id,
+                    one.owner,
+                    one.objective,
+                    one.text,
+                    [value for value in values if value in (self.text or one.text).lower()],
+                )
+                for one in improvement_items(here.record(now))
+            ]
+        )
 
 
 # --- what is found in an exercise --------------------------------------------------------------------
@@ -381,6 +416,11 @@ class ExerciseHere:
         assert isinstance(fold, ExerciseFold)
         self.fold: ExerciseFold = fold
         self.own: PartnerId = node.card.partner_id
+        self._parts = HeldParts(SpaceReading(node.store.database), self.state)
+
+    def whole(self, digest: bytes) -> bytes | None:
+        """Returns the content with that SHA-256, None while parts of it are not held."""
+        return self._parts.whole(digest)
 
     def called(self, member: PartnerId) -> str:
         """Returns a member's name here, else its id."""
@@ -395,7 +435,7 @@ class ExerciseHere:
     def role(self, member: PartnerId) -> str:
         """Returns a member's role in the pack, "" for none: white, red, blue or observer."""
         pack, place = self.fold.pack(), self.place_of(member)
-        found = None if pack is None or place is None else place_in(pack, place)
+        found = None if pack is None or place is None else pack.place(place)
         return "" if found is None else found.role
 
     @property
@@ -453,7 +493,7 @@ class ExerciseHere:
         """Returns an inject's payload; None where it has none, or its parts are not here."""
         if not held.said.payload_size:
             return None
-        raw = whole_here(self.node, self.row, held.said.payload_sha256)
+        raw = self._parts.whole(held.said.payload_sha256)
         if raw is None or hashlib.sha384(raw).digest() != held.said.payload_sha384:
             return None
         return raw
@@ -492,7 +532,7 @@ class ExerciseHere:
         stopped = fold.real_event()
         return {
             "exercise": self.row.space.text,
-            "realm": self.row.realm.hex(),
+            "realm": self.state.opening.header.realm.hex(),
             "title": self.row.title,
             "tlp": TLP_LABELS[self.row.tlp],
             "pack": None
@@ -535,3 +575,195 @@ class ExerciseHere:
             ],
             "ratings": self.ratings() if self.has_insight else [],
         }
+
+    def ratings(self) -> list[dict[str, Any]]:
+        """Returns what evaluators said, in the order of the graph; each stands, whoever else says another."""
+        return [
+            {
+                "entry": vertex.entry_id.text,
+                "evaluator": vertex.author.text,
+                "about": said.about[0].text if said.about else None,
+                "inject": said.inject or None,
+                "objective": said.objective,
+                "expectation": said.expectation,
+                "rating": said.rating,
+                "text": said.text,
+                "item": said.item,
+                "owner": said.owner[0].text if said.owner else None,
+                "due": instant(said.due) if said.due else None,
+            }
+            for vertex, said in self.fold.observations
+        ]
+
+    def record(self, now: int) -> ExerciseRecord:
+        """Returns the exercise as a report tells it."""
+        return record_of(self.fold, self.names, now)
+
+    def score(self, now: int) -> dict[str, Any]:
+        """Returns what `exercise score --json` prints."""
+        record = self.record(now)
+        return {
+            "players": [
+                {
+                    "name": player.name,
+                    "place": player.place,
+                    "points": _number(player.points),
+                    "of": _number(player.of),
+                    "score": player.score,
+                    "expectations": [
+                        {
+                            "inject": one.inject,
+                            "id": one.id,
+                            "kind": one.kind,
+                            "within": one.within,
+                            "result": one.result,
+                            "after_seconds": one.after,
+                            "weight": one.weight,
+                        }
+                        for one in player.expectations
+                    ],
+                }
+                for player in record.players
+            ],
+            "objectives": [
+                {
+                    "id": one.id,
+                    "text": one.text,
+                    "points": _number(one.points),
+                    "of": _number(one.of),
+                    "score": one.score,
+                }
+                for one in record.objectives
+            ],
+        }
+
+
+def _number(text: str) -> int | float:
+    """Returns decimal text as JSON writes it: halves are the finest there is."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def instant(seconds: int) -> str:
+    """Returns unix seconds as RFC 3339 writes them."""
+    return format_instant(seconds * SECOND_US) or ""
+
+
+def text_in(raw: bytes) -> str | None:
+    """Returns a payload as text, None where it is none."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def played_row(node: NodeReading) -> SpaceRow:
+    """Returns the exercise that is played on a node's ground. Raises NotFoundError `no-opening`."""
+    for row in SpaceReading(node.store.database).all():
+        if row.kind == EXERCISE:
+            return row
+    raise NotFoundError(
+        "what opens this exercise is not here yet",
+        hint="it comes from who invited us; `p2pshare exercise join` accepts before that",
+        reason="no-opening",
+    )
+
+
+def say_in_exercise(
+    node: Node, row: SpaceRow, kind: str, body: ExerciseBody | None, now: int
+) -> SpaceWritten:
+    """Write an entry of a kind into an exercise. Raises RefusedError that says who may, AuthorError `not-utf8`."""
+    try:
+        content = PLAIN.encode() if body is None else encode_exercise(body)
+    except UnicodeEncodeError:
+        raise AuthorError(
+            "what was typed holds bytes that are not UTF-8", hint="write it in UTF-8", reason="not-utf8"
+        ) from None
+    return say_plainly(node, row, SpaceStatement(kind, content, row.tlp), now)
+
+
+def say_plainly(node: Node, row: SpaceRow, said: SpaceStatement, now: int) -> SpaceWritten:
+    """Write an entry as `operations.spaces.written` does, with hints for who types `p2pshare exercise`."""
+    try:
+        return written(node, row, said, now)
+    except RefusedError as error:
+        hint = (error.hint or "").replace("p2pshare space ", "p2pshare exercise ")
+        raise RefusedError(error.message, hint=hint, reason=error.reason) from None
+
+
+def archive_in(raw: bytes) -> PackArchive:
+    """Returns the pack in an archive. Raises AuthorError `bad-pack`."""
+    try:
+        return read_archive(raw)
+    except PeerError as error:
+        raise AuthorError(error.message, hint="import the pack again", reason="bad-pack") from None
+
+
+def whole_archive(here: ExerciseHere) -> bytes:
+    """Returns the archive of the exercise's pack. Raises NotFoundError `content-missing`, `no-pack`."""
+    pack = here.fold.pack()
+    if pack is None:
+        raise NotFoundError("no pack was stated in this exercise", reason="no-pack")
+    raw = here.whole(pack.archive)
+    if raw is None:
+        raise NotFoundError(
+            "the pack is not here",
+            hint="it goes to white members alone, in parts; they are asked for",
+            reason=CONTENT_MISSING,
+        )
+    return raw
+
+
+def archive_of(here: ExerciseHere) -> PackArchive:
+    """Returns the exercise's pack, held against its commitment. Raises as `whole_archive`, RefusedError `not-in-commitment`."""
+    archive = archive_in(whole_archive(here))
+    pack = here.fold.pack()
+    assert pack is not None
+    if pack_leaves(archive.pack, archive.payloads, archive.salts) != tuple(pack.leaves):
+        raise RefusedError(
+            "the pack does not open the exercise's commitment",
+            hint="end the exercise, and make a new one",
+            reason="not-in-commitment",
+        )
+    return archive
+
+
+def committed(archive: PackArchive, raw: bytes) -> StatedPack:
+    """Returns what an exercise commits to: its pack, and a leaf for each inject."""
+    return stated_pack(archive.pack, raw, pack_leaves(archive.pack, archive.payloads, archive.salts))
+
+
+def role_of(pack: ExercisePack, place: str) -> str:
+    """Returns the role that an invitation has: white, else the id of the place."""
+    found = pack.place(place)
+    assert found is not None
+    return WHITE if found.role == WHITE else place
+
+
+def places_taken(
+    node: Node, pack: ExercisePack, taken: Iterable[tuple[str, str]], held: Mapping[PartnerId, str]
+) -> dict[PartnerId, str]:
+    """Returns who takes which place; `held` are those that are taken already.
+
+    Raises AuthorError `unknown-place`, `place-taken`, NotFoundError.
+    """
+    found: dict[PartnerId, str] = {}
+    counts = Counter(held.values())
+    for name, called in taken:
+        place, partner = pack.place(name), partner_called(node.store, called)
+        if place is None:
+            known = ", ".join(f"{one.id} ({one.role})" for one in pack.places)
+            raise AuthorError(
+                "the pack has no place of that name", hint=f"its places: {known}", reason="unknown-place"
+            )
+        if partner in found or partner in held:
+            raise AuthorError(
+                "a partner takes one place", hint="name each partner once", reason="place-taken"
+            )
+        if not place.many and place.role != WHITE and counts[name]:
+            raise AuthorError(
+                f"the place {name} is for one partner", hint="its pack says so", reason="place-taken"
+            )
+        found[partner] = name
+        counts[name] += 1
+    return found

@@ -17,10 +17,9 @@ from typing import NamedTuple
 
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.exercise_pack import ExercisePack, PackExpectation
-from p2pshare.spaces.exercise_entries import AttestedAct
+from p2pshare.spaces.exercise_entries import ATTESTED_MAX, STAMPED_MAX, AttestedAct
 
 STAMP_SECONDS = 10  # of real time between two stamps: 360 entries an hour, where something is always written
-STAMPED_AT_ONCE_MAX = 512  # acts in one stamp: 64 KiB of an entry's 256, with what those of incidents say
 WITHIN_SECONDS_MIN = 10  # of real time: what is stamped every ten seconds, and crosses a network, is not judged by less
 
 
@@ -36,7 +35,7 @@ class LedExercise(NamedTuple):
     released: frozenset[int]
     unstamped: tuple[EntryId, ...]
     elsewhere: tuple[AttestedAct, ...]
-    """What was done in incidents of the realm, and no stamp names."""
+    """What was done in incidents of the realm, or is content, and no stamp names. Both ascending by entry."""
     stamped_at: int
     """When the last stamp was written (unix seconds), 0 without one."""
 
@@ -48,7 +47,7 @@ class InjectDue(NamedTuple):
 
 
 class StampDue(NamedTuple):
-    """Stamp these."""
+    """Stamp these, both ascending."""
 
     entries: tuple[EntryId, ...]
     attested: tuple[AttestedAct, ...]
@@ -83,8 +82,7 @@ def due_injects(led: LedExercise) -> Iterable[int]:
 
 
 def _stamp(led: LedExercise) -> StampDue | None:
-    entries = led.unstamped[:STAMPED_AT_ONCE_MAX]
-    attested = led.elsewhere[: STAMPED_AT_ONCE_MAX - len(entries)]
+    entries, attested = led.unstamped[:STAMPED_MAX], led.elsewhere[:ATTESTED_MAX]
     return StampDue(entries, attested) if entries or attested else None
 
 
