@@ -56,7 +56,6 @@ class ExerciseCommand(SpaceCommand):
             if has_id and not ctx.resilient_parsing and not {*args} & {*self.get_help_option_names(ctx)}:
                 given, _, _ = self.make_parser(ctx).parse_args(list(args))
                 first = next((given.get(name) for name in _IDS if name in given), None)
-                home = click.Command.get_params  # the option is read below, by click
                 if not (isinstance(first, str) and _ID.fullmatch(first)):
                     first = _only(self._home(ctx, given.get("home")), self.name or "")
                     args = [first, *args]
@@ -126,7 +125,9 @@ def _taken(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     for word in words:
         place, sign, partner = word.partition("=")
         if not (place and sign and partner):
-            raise UsageProblem(f"'{console.shown(word)}' is no place with a partner", hint="--as clinic=alpha")
+            raise UsageProblem(
+                f"'{console.shown(word)}' is no place with a partner", hint="--as clinic=alpha"
+            )
         found.append((place, partner))
     return tuple(found)
 
@@ -143,7 +144,7 @@ def import_(home: Path, folder: str, as_json: bool) -> int:
 
     DIR may be the name of a pack that comes with the program. Exit code 1 where the pack has problems: then it is not kept.
     """
-    from p2pshare.cli.exercise_folder import load_pack
+    from p2pshare.node.exercise_folder import load_pack
     from p2pshare.intel.exercise_pack import inject_json, pack_leaves
     from p2pshare.node.exercise_packs import keep_pack
     from p2pshare.node.home import require_home
@@ -153,7 +154,11 @@ def import_(home: Path, folder: str, as_json: bool) -> int:
     told: dict[str, Any] = {"pack": None, "version": None, "injects": [], "commitment": []}
     pack = loaded.pack
     if pack is not None:
-        told |= {"pack": pack.id, "version": pack.version, "injects": [inject_json(one) for one in pack.injects]}
+        told |= {
+            "pack": pack.id,
+            "version": pack.version,
+            "injects": [inject_json(one) for one in pack.injects],
+        }
     if pack is not None and not loaded.problems:
         archive = _archived(pack, loaded.payloads)
         keep_pack(home, archive)
@@ -178,7 +183,7 @@ def import_(home: Path, folder: str, as_json: bool) -> int:
 @json_option
 def lint(folder: str, as_json: bool) -> int:
     """check the pack in the folder DIR, without a home; exit code 1 where it has problems"""
-    from p2pshare.cli.exercise_folder import load_pack
+    from p2pshare.node.exercise_folder import load_pack
 
     loaded = load_pack(folder)
     if as_json:
@@ -239,7 +244,8 @@ def _print_inject(inject: PackInject, leaf: str) -> None:
         console.print_result(f"  expected: {console.shown(inject.expected)}")
     for one in inject.expect:
         match = ", ".join(
-            f"{key} {' '.join(value) if isinstance(value, tuple) else value}" for key, value in one.match.items()
+            f"{key} {' '.join(value) if isinstance(value, tuple) else value}"
+            for key, value in one.match.items()
         )
         late = "" if one.late_within is None else f", partly until {_span(one.late_within)}"
         console.print_result(
@@ -266,14 +272,22 @@ def _span(seconds: int) -> str:
 @exercise.command("new")
 @click.argument("pack", metavar="PACK", shell_complete=complete_file)
 @_as_option
-@click.option("--title", metavar="TITLE", default="", help="what all members read above it; else the pack's name")
 @click.option(
-    "--tlp", metavar="LEVEL", default="amber", show_default=True, help="clear, green or amber: what is said in it"
+    "--title", metavar="TITLE", default="", help="what all members read above it; else the pack's name"
+)
+@click.option(
+    "--tlp",
+    metavar="LEVEL",
+    default="amber",
+    show_default=True,
+    help="clear, green or amber: what is said in it",
 )
 @_yes_option
 @json_option
 @click.pass_obj
-def new(home: Path, pack: str, taken: tuple[str, ...], title: str, tlp: str, yes: bool, as_json: bool) -> None:
+def new(
+    home: Path, pack: str, taken: tuple[str, ...], title: str, tlp: str, yes: bool, as_json: bool
+) -> None:
     """make an exercise of PACK: one that was imported, a folder, or one that comes with the program
 
     We are white and lead it. A partner at a white place can take over where our node is lost.
@@ -286,7 +300,7 @@ def new(home: Path, pack: str, taken: tuple[str, ...], title: str, tlp: str, yes
     level, places = Tlp.parse(tlp), _taken(taken)
     kept = kept_pack(home, pack)
     if kept is None:
-        from p2pshare.cli.exercise_folder import load_pack
+        from p2pshare.node.exercise_folder import load_pack
 
         loaded = load_pack(pack)
         archive = _archived(loaded.checked(), loaded.payloads)
@@ -295,8 +309,12 @@ def new(home: Path, pack: str, taken: tuple[str, ...], title: str, tlp: str, yes
 
     def tell() -> None:
         found = archive.pack
-        console.say(f"{found.name}, {console.counted(len(found.injects), 'inject')}, {_span(found.duration_seconds)}")
-        console.say(f"names as members, besides you: {', '.join(f'{p} as {w}' for w, p in places) or 'nobody'}")
+        console.say(
+            f"{found.name}, {console.counted(len(found.injects), 'inject')}, {_span(found.duration_seconds)}"
+        )
+        console.say(
+            f"names as members, besides you: {', '.join(f'{p} as {w}' for w, p in places) or 'nobody'}"
+        )
 
     if console.can_ask():
         confirm("who is named stays named: make it?", yes=yes, tell=tell)
@@ -373,7 +391,8 @@ def invite(home: Path, exercise_id: str, taken: tuple[str, ...], yes: bool, as_j
     places = _taken(taken)
     if console.can_ask():
         confirm(
-            f"who is named stays named, and reads what was played: invite {', '.join(p for _, p in places)}?", yes=yes
+            f"who is named stays named, and reads what was played: invite {', '.join(p for _, p in places)}?",
+            yes=yes,
         )
     invited = write(home, InviteToExercise(places))
     if as_json:
@@ -406,7 +425,9 @@ def remove(home: Path, exercise_id: str, yes: bool, as_json: bool) -> None:
 
     from p2pshare.operations.exercises import RemoveExercise
 
-    confirm("all that was played leaves this node for good, and nothing of it is taken in again: remove?", yes=yes)
+    confirm(
+        "all that was played leaves this node for good, and nothing of it is taken in again: remove?", yes=yes
+    )
     with connect(home, exercise="") as session:
         gone = session.run(RemoveExercise(exercise_id))
     if as_json:
@@ -414,8 +435,12 @@ def remove(home: Path, exercise_id: str, yes: bool, as_json: bool) -> None:
         return
     for name in gone.deleted:
         console.print_result(f"deleted  {console.shown(name)}")
-    console.print_result(f"{gone.exercise or gone.realm}  removed, {gone.entries} entries; left of it: {len(gone.left)} files")
-    console.say("sealed envelopes of it, which nothing here opens any more, leave the log within 7 days; backups are yours to delete")
+    console.print_result(
+        f"{gone.exercise or gone.realm}  removed, {gone.entries} entries; left of it: {len(gone.left)} files"
+    )
+    console.say(
+        "sealed envelopes of it, which nothing here opens any more, leave the log within 7 days; backups are yours to delete"
+    )
 
 
 # --- looking -----------------------------------------------------------------------------------------
@@ -445,7 +470,9 @@ def show(home: Path, exercise_id: str, as_json: bool) -> None:
             "clock": f"{_span(told['clock_seconds'])} of {_span(told['duration_seconds'] or 0)}, {told['time_factor']} times",
             "lead": "contested" if told["lead"] is None else names.get(told["lead"], told["lead"]),
             "our place": told["place"],
-            "members": [f"{names[one['partner_id']]} ({one['place']}, {one['status']})" for one in told["members"]],
+            "members": [
+                f"{names[one['partner_id']]} ({one['place']}, {one['status']})" for one in told["members"]
+            ],
             "white": told["white"],
             "injects": [
                 f"{one['inject']} at {one['at']}" + (f" ({one['reason']})" if one["reason"] else "")
@@ -464,7 +491,9 @@ def show(home: Path, exercise_id: str, as_json: bool) -> None:
 
 @exercise.command("inbox")
 @_id
-@click.option("--payload", "number", type=click.IntRange(1, 1_000), metavar="N", help="write the payload of inject N")
+@click.option(
+    "--payload", "number", type=click.IntRange(1, 1_000), metavar="N", help="write the payload of inject N"
+)
 @owner_output_option
 @json_option
 @click.pass_obj
@@ -500,7 +529,9 @@ def inbox(home: Path, exercise_id: str, number: int | None, file: str, as_json: 
 
 
 def _print_item(one: InboxItem) -> None:
-    done = [word for word, is_done in (("acknowledged", one.is_acked), ("answered", one.is_answered)) if is_done]
+    done = [
+        word for word, is_done in (("acknowledged", one.is_acked), ("answered", one.is_answered)) if is_done
+    ]
     to = "" if one.is_ours else f", to {', '.join(map(console.shown, one.to))}"
     console.print_result(
         f"inject {one.inject}, {one.at}, by {one.channel}, from {console.shown(one.sender)}{to}"
@@ -557,7 +588,10 @@ def score(home: Path, exercise_id: str, as_json: bool) -> None:
 @exercise.command("start")
 @_id
 @click.option(
-    "--speed", type=click.IntRange(1, 3_600), metavar="N", help="exercise seconds in a real one; else as the pack says"
+    "--speed",
+    type=click.IntRange(1, 3_600),
+    metavar="N",
+    help="exercise seconds in a real one; else as the pack says",
 )
 @_yes_option
 @json_option
@@ -627,7 +661,9 @@ def inject(home: Path, exercise_id: str, number: int, as_json: bool) -> None:
 
 @exercise.command("stop")
 @_id
-@click.option("--real-event", is_flag=True, help="something happens in the world: the game is paused everywhere")
+@click.option(
+    "--real-event", is_flag=True, help="something happens in the world: the game is paused everywhere"
+)
 @json_option
 @click.pass_obj
 def stop(home: Path, exercise_id: str, real_event: bool, as_json: bool) -> None:
@@ -641,7 +677,9 @@ def stop(home: Path, exercise_id: str, real_event: bool, as_json: bool) -> None:
         )
     written = write(home, StopExercise())
     answer(written, f"{written.entry}  stopped: a real event", as_json=as_json)
-    console.say("what its members tell from now on is real; its lead goes on with `p2pshare exercise resume`, or ends it")
+    console.say(
+        "what its members tell from now on is real; its lead goes on with `p2pshare exercise resume`, or ends it"
+    )
 
 
 # --- what players and evaluators say -----------------------------------------------------------------
@@ -679,10 +717,17 @@ def answer_(home: Path, exercise_id: str, number: int, text: str, choice: str, a
 
 @exercise.command("rate")
 @_id
-@click.argument("rating", metavar="P|S|M|U", type=click.Choice(("P", "S", "M", "U")), required=False, default="")
+@click.argument(
+    "rating", metavar="P|S|M|U", type=click.Choice(("P", "S", "M", "U")), required=False, default=""
+)
 @click.option("--of", "about", metavar="PLAYER", default="", help="a player's alias or id; else all")
 @click.option("--objective", metavar="ID", default="", help="what is rated: an objective of the pack")
-@click.option("--expectation", metavar="ID", default="", help="what is rated: an expectation of an inject that was released")
+@click.option(
+    "--expectation",
+    metavar="ID",
+    default="",
+    help="what is rated: an expectation of an inject that was released",
+)
 @click.option("-m", "--text", "text", metavar="TEXT", default="", help="what was seen")
 @click.option("--item", metavar="TEXT", default="", help="what is to be done better")
 @click.option("--owner", metavar="MEMBER", default="", help="who is to do it")
@@ -723,7 +768,9 @@ def _time(text: str | None) -> int:
         return 0
     at = read_time(text if "T" in text else f"{text}T12:00:00Z", "")
     if at is None:
-        raise UsageProblem(f"'{console.shown(text)}' is no time", hint="write 2027-02-12, or 2027-02-12T09:00:00Z")
+        raise UsageProblem(
+            f"'{console.shown(text)}' is no time", hint="write 2027-02-12, or 2027-02-12T09:00:00Z"
+        )
     return at
 
 
@@ -733,8 +780,16 @@ def _time(text: str | None) -> int:
 @exercise.command("adopt")
 @_id
 @click.argument("item", metavar="ITEM", required=False, default="")
-@click.option("--incident", "incident_id", metavar="ID", default="", help="the real incident in which the task is written")
-@click.option("--open", "title", metavar="TITLE", default="", help="open a real incident for it, with ourselves alone")
+@click.option(
+    "--incident",
+    "incident_id",
+    metavar="ID",
+    default="",
+    help="the real incident in which the task is written",
+)
+@click.option(
+    "--open", "title", metavar="TITLE", default="", help="open a real incident for it, with ourselves alone"
+)
 @click.option("--text", metavar="TEXT", default="", help="say it in other words")
 @click.option("--due", metavar="TIME", help="until when")
 @_yes_option
@@ -765,11 +820,16 @@ def adopt(
         if as_json:
             console.print_json(items)
         else:
-            console.print_table(("item", "whom", "objective", "text"), ((one.id, one.owner, one.objective, one.text) for one in items))
+            console.print_table(
+                ("item", "whom", "objective", "text"),
+                ((one.id, one.owner, one.objective, one.text) for one in items),
+            )
         return
     found = next((one for one in items if one.id == item), None)
     if found is None:
-        raise NotFoundError("there is no such item", hint="`p2pshare exercise adopt` lists them", reason="no-item")
+        raise NotFoundError(
+            "there is no such item", hint="`p2pshare exercise adopt` lists them", reason="no-item"
+        )
     if bool(incident_id) == bool(title):
         raise UsageProblem("where is the task written?", hint="--incident ID, or --open TITLE")
     if found.played:
@@ -780,16 +840,21 @@ def adopt(
         )
     words = text or found.text
     at = _time(due)
-    task_title = words if len(words.encode()) <= TITLE_BYTES_MAX else words.encode()[: TITLE_BYTES_MAX - 3].decode("utf-8", "ignore") + "..."
-    where = f"the incident {incident_id[:10]}" if incident_id else f"a new incident '{title}', with nobody but us"
+    task_title = (
+        words
+        if len(words.encode()) <= TITLE_BYTES_MAX
+        else words.encode()[: TITLE_BYTES_MAX - 3].decode("utf-8", "ignore") + "..."
+    )
+    where = (
+        f"the incident {incident_id[:10]}" if incident_id else f"a new incident '{title}', with nobody but us"
+    )
     confirm(
         "it leaves the exercise and is real: adopt?",
         yes=yes,
-        tell=lambda: (
-            console.say(f"this crosses the wall, into {console.shown(where)}:"),
-            console.say(f"  {console.shown(words)}" + (f" (due {due})" if due else "")),
-        )
-        and None,
+        tell=lambda: console.say(
+            f"this crosses the wall, into {console.shown(where)}:\n  {console.shown(words)}"
+            + (f" (due {due})" if due else "")
+        ),
     )
     console.begin_exercise("")
     console.mark_exercises(is_marked=False)

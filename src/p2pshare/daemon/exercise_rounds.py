@@ -16,7 +16,9 @@ from p2pshare.operations.exercise_leading import LeadRounds
 from p2pshare.spaces.exercise_grounds import exercises_of, open_exercises
 
 LOOK_SECONDS = 1.0  # between two looks: at 60 times speed a minute of exercise time
-STEPS_AT_ONCE_MAX = 64  # of one exercise in one look: what was overdue after a long pause is released within seconds
+STEPS_AT_ONCE_MAX = (
+    64  # of one exercise in one look: what was overdue after a long pause is released within seconds
+)
 TROUBLE_SECONDS = 60.0  # for which an exercise is let alone that failed
 
 

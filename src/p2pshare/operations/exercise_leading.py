@@ -142,7 +142,9 @@ class ReleaseInject(Request[ExerciseStepped], frozen=True, tag="exercise-release
         archive = archive_of(here)
         if self.number > len(archive.pack.injects):
             raise NotFoundError(
-                f"the pack has {len(archive.pack.injects)} injects", hint="say one of them", reason="no-inject"
+                f"the pack has {len(archive.pack.injects)} injects",
+                hint="say one of them",
+                reason="no-inject",
             )
         if self.number in here.fold.released():
             raise RefusedError(f"inject {self.number} has been released", reason="released")

@@ -46,7 +46,7 @@ class AnswerInject(Request[SpaceWritten], frozen=True, tag="exercise-answer"):
             )
         here = ExerciseHere(node)
         held = here.inject_called(self.number)
-        if here.fold.has_answered(held, here.own):
+        if here.fold.has_answered(held.number, here.own):
             raise RefusedError(
                 f"inject {self.number} has our answer already, and the first one counts",
                 hint="say what is to be added by telephone",
@@ -82,7 +82,9 @@ class RateExercise(Request[SpaceWritten], frozen=True, tag="exercise-rate"):
         pack = here.fold.pack()
         if self.objective and (pack is None or all(one.id != self.objective for one in pack.objectives)):
             known = "" if pack is None else ", ".join(one.id for one in pack.objectives)
-            raise NotFoundError("the pack has no such objective", hint=f"it has {known}", reason="unknown-objective")
+            raise NotFoundError(
+                "the pack has no such objective", hint=f"it has {known}", reason="unknown-objective"
+            )
         said = ExerciseObservation(
             self._inject(here),
             self.expectation,
@@ -101,7 +103,11 @@ class RateExercise(Request[SpaceWritten], frozen=True, tag="exercise-rate"):
         if not self.expectation:
             return 0
         for held in here.fold.injects():
-            if held.fits and any(one.id == self.expectation for one in held.inject.expect):
+            if (
+                held.inject is not None
+                and held.fits
+                and any(one.id == self.expectation for one in held.inject.expect)
+            ):
                 return held.number
         raise NotFoundError(
             "no inject that was released has such an expectation",

@@ -182,9 +182,7 @@ class NewExercise(LongRequest[ExerciseMade], frozen=True, tag="exercise-new"):
             say_in_exercise(played, row, "pack", committed(archive, self.archive), now)
             white = sorted({own, *(partner for partner, role in invited if role == WHITE)})
             yield None
-            for _ in exchange_of(played).saying_whole(
-                row.space, self.archive, row.tlp, now, tuple(white)
-            ):
+            for _ in exchange_of(played).saying_whole(row.space, self.archive, row.tlp, now, tuple(white)):
                 yield None
         except ShareError:
             remove_exercise(node, played, now)
@@ -240,7 +238,9 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
 
     exercise = note_exercise(played)
     if exercise is None:
-        inviting = {one.space: one.author for one in SpaceReading(played.store.database).waiting(names_us=True)}
+        inviting = {
+            one.space: one.author for one in SpaceReading(played.store.database).waiting(names_us=True)
+        }
         for space in ids_of(played):
             yield ExerciseListed(
                 space.text, realm, "", "", "", "", "invited", None, [], called(inviting.get(space)), ""
@@ -302,7 +302,9 @@ class InviteToExercise(LongRequest[ExerciseInvited], frozen=True, tag="exercise-
             raw = whole_archive(here)
             for _ in exchange_of(node).saying_whole(here.row.space, raw, here.row.tlp, now, readers):
                 yield None
-        yield ExerciseInvited(here.row.space.text, entry.entry, {one.text: place for one, place in places.items()})
+        yield ExerciseInvited(
+            here.row.space.text, entry.entry, {one.text: place for one, place in places.items()}
+        )
 
 
 class ShowExercise(Query[ExerciseTold], frozen=True, tag="exercise-show"):
@@ -321,11 +323,7 @@ class ReadInbox(Query[Several[InboxItem]], frozen=True, tag="exercise-inbox"):
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[InboxItem]:
         here = ExerciseHere(node)
-        found = [
-            here.inbox_item(held)
-            for held in here.injects_shown()
-            if self.number in (0, held.number)
-        ]
+        found = [here.inbox_item(held) for held in here.injects_shown() if self.number in (0, held.number)]
         if self.number and not found:
             raise here.no_inject(self.number)
         return Several(found)
@@ -356,6 +354,7 @@ class FetchPayload(Query[InjectPayload], frozen=True, tag="exercise-payload"):
                 hint="where it has one, its parts are under way",
                 reason=CONTENT_MISSING if held.said.payload_size else "not-found",
             )
+        assert held.inject is not None, "what has an effect says one"
         return InjectPayload(held.number, held.inject.payload, raw)
 
 
@@ -441,7 +440,11 @@ class ExerciseHere:
     @property
     def has_insight(self) -> bool:
         """Returns whether we may be shown what players are expected to do: white and observers, and everybody once it has ended."""
-        return self.fold.phase == "ended" or self.role(self.own) in (WHITE, OBSERVER) or self.state.lead == self.own
+        return (
+            self.fold.phase == "ended"
+            or self.role(self.own) in (WHITE, OBSERVER)
+            or self.state.lead == self.own
+        )
 
     def require_insight(self, what: str) -> None:
         """Raises RefusedError `not-ended` where a player asks too early."""
@@ -455,9 +458,7 @@ class ExerciseHere:
     def white(self) -> set[PartnerId]:
         """Returns the members that are white now, whether joined or only invited."""
         return {
-            one
-            for one, status in self.state.members.items()
-            if status in HERE and self.role(one) == WHITE
+            one for one, status in self.state.members.items() if status in HERE and self.role(one) == WHITE
         }
 
     def injects_shown(self) -> list[HeldInject]:
@@ -466,13 +467,13 @@ class ExerciseHere:
         return [
             one
             for one in self.fold.injects()
-            if one.fits and (self.has_insight or place in one.inject.to)
+            if one.inject is not None and one.fits and (self.has_insight or place in one.inject.to)
         ]
 
     def inject_called(self, number: int) -> HeldInject:
         """Returns a released inject that is for our place. Raises NotFoundError, RefusedError `not-addressed`."""
         for one in self.fold.injects():
-            if one.fits and one.number == number:
+            if one.inject is not None and one.fits and one.number == number:
                 if self.place_of(self.own) not in one.inject.to:
                     raise RefusedError(
                         f"inject {number} is not for our place",
@@ -500,6 +501,7 @@ class ExerciseHere:
 
     def inbox_item(self, held: HeldInject) -> InboxItem:
         raw, inject = self.payload(held), held.inject
+        assert inject is not None, "what has an effect says one"
         return InboxItem(
             held.number,
             instant(held.released),
@@ -511,8 +513,8 @@ class ExerciseHere:
             held.said.payload_size,
             list(inject.to),
             self.place_of(self.own) in inject.to,
-            self.fold.has_acked(held, self.own),
-            self.fold.has_answered(held, self.own),
+            self.fold.has_acked(held.number, self.own),
+            self.fold.has_answered(held.number, self.own),
             inject.expected if self.has_insight else None,
         )
 
@@ -556,7 +558,7 @@ class ExerciseHere:
             "clock_seconds": fold.clock(now),
             "duration_seconds": None if pack is None else pack.duration_seconds,
             "stopped_by_real_event": stopped is not None,
-            "stopped_by": None if stopped is None else stopped.author.text,
+            "stopped_by": None if stopped is None else stopped.vertex.author.text,
             "lead": None if state.lead is None else state.lead.text,
             "place": self.place_of(self.own),
             "members": [
@@ -571,7 +573,8 @@ class ExerciseHere:
             ],
             "white": len(self.white()),
             "injects": [
-                {"inject": one.number, "at": instant(one.released), "reason": one.fault} for one in fold.injects()
+                {"inject": one.number, "at": instant(one.released), "reason": one.fault}
+                for one in fold.injects()
             ],
             "ratings": self.ratings() if self.has_insight else [],
         }

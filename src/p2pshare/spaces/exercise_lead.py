@@ -20,7 +20,9 @@ from p2pshare.intel.exercise_pack import ExercisePack, PackExpectation
 from p2pshare.spaces.exercise_entries import ATTESTED_MAX, STAMPED_MAX, AttestedAct
 
 STAMP_SECONDS = 10  # of real time between two stamps: 360 entries an hour, where something is always written
-WITHIN_SECONDS_MIN = 10  # of real time: what is stamped every ten seconds, and crosses a network, is not judged by less
+WITHIN_SECONDS_MIN = (
+    10  # of real time: what is stamped every ten seconds, and crosses a network, is not judged by less
+)
 
 
 class LedExercise(NamedTuple):
