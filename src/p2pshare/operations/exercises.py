@@ -42,7 +42,7 @@ from p2pshare.operations.spaces import (
 )
 from p2pshare.spaces.acts import PLAIN, TITLE_BYTES_MAX, Inviting
 from p2pshare.spaces.entry_fields import DECIDING_TEXT_BYTES_MAX
-from p2pshare.spaces.exercise import ExerciseFold, HeldInject
+from p2pshare.spaces.exercise import OBSERVER, WHITE, ExerciseFold, HeldInject
 from p2pshare.spaces.exercise_entries import ExerciseBody, StatedPack, encode_exercise, stated_pack
 from p2pshare.spaces.exercise_grounds import (
     exercise_named,
@@ -54,6 +54,7 @@ from p2pshare.spaces.exercise_grounds import (
     remove_damaged,
     remove_exercise,
 )
+from p2pshare.spaces.exercise_lead import HERE, white_members
 from p2pshare.spaces.exercise_telling import record_of
 from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.parts import CONTENT_MISSING
@@ -62,9 +63,6 @@ from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.spaces.writing import SpaceStatement
 
 EXERCISE = "exercise"
-WHITE = "white"
-OBSERVER = "observer"
-HERE = ("joined", "invited", "forked")
 
 PlaceName = Annotated[str, Meta(max_length=32)]
 Taken = Annotated[tuple[tuple[PlaceName, Called], ...], Meta(max_length=SPACE_MEMBERS_MAX)]
@@ -457,9 +455,7 @@ class ExerciseHere:
 
     def white(self) -> set[PartnerId]:
         """Returns the members that are white now, whether joined or only invited."""
-        return {
-            one for one, status in self.state.members.items() if status in HERE and self.role(one) == WHITE
-        }
+        return white_members(self.state)
 
     def injects_shown(self) -> list[HeldInject]:
         """Returns the released injects that may be shown to us, in the order of release."""

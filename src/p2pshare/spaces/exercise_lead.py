@@ -15,10 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from p2pshare.identifiers import EntryId
+from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.exercise_pack import ExercisePack, PackExpectation
+from p2pshare.spaces.exercise import WHITE, ExerciseFold
 from p2pshare.spaces.exercise_entries import ATTESTED_MAX, STAMPED_MAX, AttestedAct
+from p2pshare.spaces.fold import SpaceState
 
+HERE = ("joined", "invited", "forked")
 STAMP_SECONDS = 10  # of real time between two stamps: 360 entries an hour, where something is always written
 WITHIN_SECONDS_MIN = (
     10  # of real time: what is stamped every ten seconds, and crosses a network, is not judged by less
@@ -86,6 +89,19 @@ def due_injects(led: LedExercise) -> Iterable[int]:
 def _stamp(led: LedExercise) -> StampDue | None:
     entries, attested = led.unstamped[:STAMPED_MAX], led.elsewhere[:ATTESTED_MAX]
     return StampDue(entries, attested) if entries or attested else None
+
+
+def white_members(state: SpaceState) -> set[PartnerId]:
+    """Returns the members of an exercise that are white now, whether joined or only invited."""
+    fold = state.kind
+    assert isinstance(fold, ExerciseFold)
+    pack, places = fold.pack(), fold.places()
+    white = {place.id for place in pack.places if place.role == WHITE} if pack is not None else set()
+    return {
+        member
+        for member, status in state.members.items()
+        if status in HERE and (member == state.lead or places.get(member) in white)
+    }
 
 
 def too_short(pack: ExercisePack, time_factor: int) -> list[tuple[int, PackExpectation]]:
