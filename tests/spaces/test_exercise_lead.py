@@ -21,7 +21,7 @@ from p2pshare.spaces.exercise_lead import (
 
 NOW = 1_800_000_000
 INJECTS = ((1, 0), (2, 60), (3, 600))
-QUIET = LedExercise("running", 0, 60, 1_200, INJECTS, frozenset(), (), (), 0)
+QUIET = LedExercise("running", 0, False, INJECTS, frozenset(), (), (), 0, False)
 
 
 def entry(number: int) -> EntryId:
@@ -76,17 +76,18 @@ def test_a_stamp_has_room_for_so_many_and_the_next_for_the_rest() -> None:
 
 
 def test_it_ends_once_what_came_until_the_end_is_stamped() -> None:
-    over = QUIET._replace(clock=1_200, released=frozenset({1, 2, 3}))
+    over = QUIET._replace(clock=1_200, is_over=True, released=frozenset({1, 2, 3}))
     assert next_step(over, NOW) == EndDue()
     waiting = over._replace(unstamped=(entry(1),), stamped_at=NOW - 5)
-    assert next_step(waiting._replace(clock=1_140), NOW) is None
-    assert next_step(waiting._replace(clock=1_200 + 60 * 5), NOW) == EndDue(), "what came behind the end is not waited for"
-    assert next_step(waiting._replace(clock=1_200 + 60 * 4), NOW) is None, "the last stamp was before the end"
-    assert next_step(waiting._replace(stamped_at=NOW - STAMP_SECONDS), NOW) == StampDue((entry(1),), ())
+    assert next_step(waiting, NOW) is None, "the last stamp was before the end"
+    assert next_step(waiting, NOW + 5) == StampDue((entry(1),), ())
+    stamped = waiting._replace(was_stamped_over=True)
+    for now in (NOW, NOW + 5):
+        assert next_step(stamped, now) == EndDue(), "what came behind the end is not waited for"
 
 
 def test_what_was_not_released_by_the_end_never_is() -> None:
-    assert next_step(QUIET._replace(clock=1_200), NOW) == EndDue()
+    assert next_step(QUIET._replace(clock=1_200, is_over=True), NOW) == EndDue()
 
 
 def test_without_the_pack_a_new_lead_stamps_and_releases_nothing() -> None:
@@ -117,14 +118,14 @@ def test_whatever_comes_it_releases_each_once_in_time_and_stamps_at_most_every_t
             clock = (now - NOW) * factor
             led = LedExercise(
                 "ended" if ended else "running",
-                clock,
-                factor,
-                4_000,
+                min(clock, 4_000),
+                clock >= 4_000,
                 injects,
                 frozenset(released),
                 tuple(unstamped),
                 (),
                 stamps[-1] if stamps else 0,
+                bool(stamps) and (stamps[-1] - NOW) * factor >= 4_000,
             )
             due = next_step(led, now)
             if due is None:

@@ -17,7 +17,6 @@ from p2pshare.intel.exercise_pack import TIME_FACTOR_MAX, PackArchive
 from p2pshare.node.node import Node, Progress
 from p2pshare.operations.exercise_playing import InjectNumber
 from p2pshare.operations.exercises import (
-    WHITE,
     ExerciseHere,
     archive_of,
     instant,
@@ -27,7 +26,7 @@ from p2pshare.operations.exercises import (
 from p2pshare.operations.incidents import INCIDENT
 from p2pshare.operations.interface import Request
 from p2pshare.operations.spaces import SpaceWritten
-from p2pshare.spaces.exercise import ExerciseFold
+from p2pshare.spaces.exercise import ENDED, MADE, PAUSED, RUNNING, WHITE, ExerciseFold
 from p2pshare.spaces.exercise_attesting import acts_in, noted
 from p2pshare.spaces.exercise_entries import (
     AttestedAct,
@@ -49,8 +48,10 @@ from p2pshare.spaces.exercise_lead import (
     too_short,
 )
 from p2pshare.spaces.fold import SpaceState
+from p2pshare.spaces.notebook import read_text
 from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
+from p2pshare.spaces.vertex import Vertex
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,8 @@ class StartExercise(Request[ExerciseStarted], frozen=True, tag="exercise-start")
     """0: as the pack says."""
 
     def run(self, node: Node, now: int, progress: Progress) -> ExerciseStarted:
-        here = ExerciseHere(node)
-        _require_phase(here, "made")
+        here = ExerciseHere(node, now)
+        _require_phase(here, MADE)
         _require_lead(here)
         pack = archive_of(here).pack
         factor = self.time_factor or pack.time_factor
@@ -115,8 +116,8 @@ class PauseExercise(Request[ExerciseStepped], frozen=True, tag="exercise-pause")
     """Stop the exercise's clock: its lead may."""
 
     def run(self, node: Node, now: int, progress: Progress) -> ExerciseStepped:
-        here = ExerciseHere(node)
-        _require_phase(here, "running")
+        here = ExerciseHere(node, now)
+        _require_phase(here, RUNNING)
         entry = say_in_exercise(node, here.row, "pause", ExercisePause(is_real_event=0), now)
         return _stepped(node, entry, now)
 
@@ -125,8 +126,8 @@ class ResumeExercise(Request[ExerciseStepped], frozen=True, tag="exercise-resume
     """Let the exercise's clock run again: its lead may."""
 
     def run(self, node: Node, now: int, progress: Progress) -> ExerciseStepped:
-        here = ExerciseHere(node)
-        _require_phase(here, "paused")
+        here = ExerciseHere(node, now)
+        _require_phase(here, PAUSED)
         return _stepped(node, say_in_exercise(node, here.row, "resume", None, now), now)
 
 
@@ -136,9 +137,9 @@ class ReleaseInject(Request[ExerciseStepped], frozen=True, tag="exercise-release
     number: InjectNumber
 
     def run(self, node: Node, now: int, progress: Progress) -> ExerciseStepped:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         _require_lead(here)
-        _require_phase(here, "running")
+        _require_phase(here, RUNNING)
         archive = archive_of(here)
         if self.number > len(archive.pack.injects):
             raise NotFoundError(
@@ -155,13 +156,13 @@ class EndExercise(Request[ExerciseStepped], frozen=True, tag="exercise-end"):
     """End the exercise, before its time: its lead may. What was received until now is stamped."""
 
     def run(self, node: Node, now: int, progress: Progress) -> ExerciseStepped:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         _require_lead(here)
-        if here.fold.phase == "ended":
+        if here.fold.course.end is not None:
             raise RefusedError("this exercise has ended", reason="wrong-phase")
         while (due := _last_stamp(node, here, now)) is not None:
             say_in_exercise(node, here.row, "stamp", ExerciseStamp(due.entries, due.attested), now)
-            here = ExerciseHere(node)
+            here = ExerciseHere(node, now)
         return _stepped(node, say_in_exercise(node, here.row, "end", None, now), now)
 
 
@@ -176,14 +177,14 @@ def release(node: Node, row: SpaceRow, archive: PackArchive, number: int, now: i
 
 
 def _stepped(node: Node, entry: SpaceWritten, now: int) -> ExerciseStepped:
-    fold = ExerciseHere(node).fold
-    return ExerciseStepped(entry.space, entry.entry, fold.phase, fold.clock(now))
+    here = ExerciseHere(node, now)
+    return ExerciseStepped(entry.space, entry.entry, here.phase, here.fold.clock(now))
 
 
 def _require_phase(here: ExerciseHere, phase: str) -> None:
-    if here.fold.phase != phase:
-        words = {"made": "has not started", "running": "runs", "paused": "is paused", "ended": "has ended"}
-        raise RefusedError(f"this exercise {words[here.fold.phase]}", reason="wrong-phase")
+    if here.phase != phase:
+        words = {MADE: "has not started", RUNNING: "runs", PAUSED: "is paused", ENDED: "has ended"}
+        raise RefusedError(f"this exercise {words[here.phase]}", reason="wrong-phase")
 
 
 def _require_lead(here: ExerciseHere) -> None:
@@ -199,7 +200,7 @@ def _require_lead(here: ExerciseHere) -> None:
 def _last_stamp(node: Node, here: ExerciseHere, now: int) -> StampDue | None:
     """Returns what is still to be stamped before the end, however short ago the last stamp was."""
     led = _led(here.row, here.state, None, LeadRounds(node).acts_elsewhere(here.state, now), now)
-    due = next_step(led._replace(phase="paused", stamped_at=now - STAMP_SECONDS), now)
+    due = next_step(led._replace(phase=PAUSED, stamped_at=now - STAMP_SECONDS), now)
     return due if isinstance(due, StampDue) else None
 
 
@@ -213,18 +214,24 @@ def _led(
     """Returns what the lead's next step depends on."""
     fold = state.kind
     assert isinstance(fold, ExerciseFold)
-    pack, stamp, stamped = fold.pack(), fold.last_stamp(), fold.stamped_elsewhere()
+    course, stamp, stamped = fold.course, fold.last_stamp(), fold.stamped_elsewhere()
+    is_over = course.started is not None and course.clock.is_over(now)
     return LedExercise(
-        fold.phase,
+        ENDED if course.end is not None else RUNNING if is_over else fold.phase,
         fold.clock(now),
-        fold.time_factor,
-        0 if pack is None else pack.duration_seconds,
+        is_over,
         () if archive is None else tuple((one.number, one.at_seconds) for one in archive.pack.injects),
         frozenset(fold.released()),
         tuple(sorted(vertex.entry_id for vertex in fold.unstamped())),
         tuple(sorted(one for one in acts if one.entry not in stamped)),
         0 if stamp is None else stamp.header.created,
+        is_over and stamp is not None and course.clock.is_over(stamp.header.created),
     )
+
+
+def _text_of(note: Vertex) -> str | None:
+    """Returns what a note says that all members may read; None where it is sealed, redacted or not held."""
+    return None if note.header.audience or note.content is None else read_text(note.content)
 
 
 class LeadRounds:
@@ -248,16 +255,14 @@ class LeadRounds:
         own = node.identity.partner_id
         if not isinstance(fold, ExerciseFold) or state.members.get(own) != "joined":
             return False
-        pack, place = fold.pack(), fold.places().get(own)
-        held = None if pack is None or place is None else pack.place(place)
         is_led = state.lead == own
-        if fold.phase == "ended" or not (is_led or (held is not None and held.role == WHITE)):
+        if fold.course.end is not None or not (is_led or fold.role(own) == WHITE):
             return False
         has_written = self._join_incidents(now)
-        if not is_led or fold.phase == "made":
+        if not is_led or fold.course.started is None:
             return has_written
         row = played_row(node)
-        self._find_pack(row, state)
+        self._find_pack(row, state, now)
         led = _led(row, state, self._archive, self.acts_elsewhere(state, now), now)
         due = next_step(led, now)
         if isinstance(due, InjectDue):
@@ -269,12 +274,12 @@ class LeadRounds:
             say_in_exercise(node, row, "end", None, now)
         return has_written or due is not None
 
-    def _find_pack(self, row: SpaceRow, state: SpaceState) -> None:
+    def _find_pack(self, row: SpaceRow, state: SpaceState, now: int) -> None:
         """Have the pack at hand, once all its parts are held and it opens the commitment."""
         if self._archive is None and self._looked_for_pack != len(state.timeline):
             self._looked_for_pack = len(state.timeline)
             try:
-                self._archive = archive_of(ExerciseHere(self._node))
+                self._archive = archive_of(ExerciseHere(self._node, now))
             except ShareError as error:
                 log.warning("the pack of exercise %s cannot be played on: %s", row.space.short, error.reason)
 
@@ -297,7 +302,7 @@ class LeadRounds:
         """Returns what members did in incidents of the realm, and their notes in the exercise, stamped or not."""
         spaces, fold = spaces_of(self._node), state.kind
         assert isinstance(fold, ExerciseFold)
-        found = [noted(vertex, fold.note(vertex)) for vertex in state.timeline if vertex.kind == "note"]
+        found = [noted(vertex, _text_of(vertex)) for vertex in fold.by_kind["note"]]
         for row in SpaceReading(self._node.store.database).all():
             if row.kind != INCIDENT or not spaces.caught_up(row.space, now):
                 continue

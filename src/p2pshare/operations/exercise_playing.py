@@ -10,9 +10,10 @@ from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.exercise_pack import INJECTS_MAX
 from p2pshare.node.node import Node, Progress
-from p2pshare.operations.exercises import OBSERVER, WHITE, ExerciseHere, say_in_exercise
+from p2pshare.operations.exercises import ExerciseHere, say_in_exercise
 from p2pshare.operations.interface import Request
 from p2pshare.operations.spaces import Called, SpaceWritten, member_called
+from p2pshare.spaces.exercise import ENDED, EVALUATING_ROLES
 from p2pshare.spaces.entry_fields import DECIDING_TEXT_BYTES_MAX, TIME_MAX
 from p2pshare.spaces.exercise_entries import ExerciseObservation, ExercisePause, InjectAck, InjectAnswer
 
@@ -27,7 +28,7 @@ class AckInject(Request[SpaceWritten], frozen=True, tag="exercise-ack"):
     number: InjectNumber
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         held = here.inject_called(self.number)
         return say_in_exercise(node, here.row, "inject-ack", InjectAck(held.number), now)
 
@@ -44,9 +45,9 @@ class AnswerInject(Request[SpaceWritten], frozen=True, tag="exercise-answer"):
             raise AuthorError(
                 "an answer has words or a choice", hint="TEXT, or --choice X", reason="bad-argument"
             )
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         held = here.inject_called(self.number)
-        if here.fold.has_answered(held.number, here.own):
+        if here.fold.has_answered(held, here.own):
             raise RefusedError(
                 f"inject {self.number} has our answer already, and the first one counts",
                 hint="say what is to be added by telephone",
@@ -72,8 +73,8 @@ class RateExercise(Request[SpaceWritten], frozen=True, tag="exercise-rate"):
     """Unix seconds, 0: no time."""
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
-        here = ExerciseHere(node)
-        if here.role(here.own) not in (WHITE, OBSERVER):
+        here = ExerciseHere(node, now)
+        if here.role(here.own) not in EVALUATING_ROLES:
             raise RefusedError(
                 "white members and observers rate", hint="tell one of them", reason="not-evaluator"
             )
@@ -124,7 +125,7 @@ class StopExercise(Request[SpaceWritten], frozen=True, tag="exercise-stop"):
     """Say that a real event has come: the game is paused everywhere, and each node raises a real alarm. Any member may that has joined."""
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
-        here = ExerciseHere(node)
-        if here.fold.phase == "ended":
+        here = ExerciseHere(node, now)
+        if here.phase == ENDED:
             raise RefusedError("this exercise has ended", reason="wrong-phase")
         return say_in_exercise(node, here.row, "pause", ExercisePause(is_real_event=1), now)

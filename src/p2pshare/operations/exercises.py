@@ -24,7 +24,7 @@ from p2pshare.intel.exercise_pack import (
     pack_leaves,
     read_archive,
 )
-from p2pshare.intel.exercise_record import ExerciseRecord, improvement_items
+from p2pshare.intel.exercise_record import ExerciseRecord, improvement_items, score_json
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import SPACE_MEMBERS_MAX
@@ -42,7 +42,7 @@ from p2pshare.operations.spaces import (
 )
 from p2pshare.spaces.acts import PLAIN, TITLE_BYTES_MAX, Inviting
 from p2pshare.spaces.entry_fields import DECIDING_TEXT_BYTES_MAX
-from p2pshare.spaces.exercise import OBSERVER, WHITE, ExerciseFold, HeldInject
+from p2pshare.spaces.exercise import ENDED, OBSERVER, WHITE, ExerciseFold, HeldInject
 from p2pshare.spaces.exercise_entries import ExerciseBody, StatedPack, encode_exercise, stated_pack
 from p2pshare.spaces.exercise_grounds import (
     exercise_named,
@@ -244,7 +244,7 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
                 space.text, realm, "", "", "", "", "invited", None, [], called(inviting.get(space)), ""
             )
         return
-    found = ExerciseHere(played)
+    found = ExerciseHere(played, now)
     pack = found.fold.pack()
     status = found.state.members.get(own, "")
     yield ExerciseListed(
@@ -252,7 +252,7 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
         realm,
         found.row.title,
         "" if pack is None else pack.id,
-        found.fold.phase,
+        found.fold.phase_at(now),
         found.place_of(own) or "",
         "lead" if found.state.lead == own else status,
         called(found.state.lead),
@@ -283,7 +283,7 @@ class InviteToExercise(LongRequest[ExerciseInvited], frozen=True, tag="exercise-
     taken: Taken
 
     def steps(self, node: Node, now: int) -> Iterator[ExerciseInvited | None]:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         archive = archive_of(here)
         held = {one: place for one, place in here.places().items() if here.state.members.get(one) in HERE}
         places = places_taken(node, archive.pack, self.taken, held)
@@ -309,7 +309,7 @@ class ShowExercise(Query[ExerciseTold], frozen=True, tag="exercise-show"):
     """Show what the exercise has come to, by what is held here."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> ExerciseTold:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         return ExerciseTold(json.dumps(here.shown(now), ensure_ascii=False), here.numbers())
 
 
@@ -320,7 +320,7 @@ class ReadInbox(Query[Several[InboxItem]], frozen=True, tag="exercise-inbox"):
     number: Annotated[int, Meta(ge=0)] = 0
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[InboxItem]:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         found = [here.inbox_item(held) for held in here.injects_shown() if self.number in (0, held.number)]
         if self.number and not found:
             raise here.no_inject(self.number)
@@ -341,7 +341,7 @@ class FetchPayload(Query[InjectPayload], frozen=True, tag="exercise-payload"):
     number: Annotated[int, Meta(ge=1)]
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> InjectPayload:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         held = next((one for one in here.injects_shown() if one.number == self.number), None)
         if held is None:
             raise here.no_inject(self.number)
@@ -360,9 +360,9 @@ class ScoreExercise(Query[ExerciseTold], frozen=True, tag="exercise-score"):
     """Score the exercise by what is held here. Expectations are shown to white members and observers alone until it has ended."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> ExerciseTold:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         here.require_insight("the score")
-        return ExerciseTold(json.dumps(here.score(now), ensure_ascii=False), {})
+        return ExerciseTold(json.dumps(score_json(here.record(now)), ensure_ascii=False), {})
 
 
 class ItemListed(Struct, frozen=True, forbid_unknown_fields=True):
@@ -381,7 +381,7 @@ class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
     text: Annotated[str, Meta(max_length=DECIDING_TEXT_BYTES_MAX)] = ""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[ItemListed]:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         here.require_insight("what to do better")
         values = sorted({value.lower() for _, value in here.fold.values()})
         return Several(
@@ -404,7 +404,7 @@ class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
 class ExerciseHere:
     """The exercise on a node's ground as it stands in its file: its fold, and whose place is which."""
 
-    def __init__(self, node: NodeReading) -> None:
+    def __init__(self, node: NodeReading, now: int) -> None:
         """Raises NotFoundError `no-opening` where only an invitation is here."""
         self.node, self.row = node, played_row(node)
         self.state: SpaceState = fold_of(node, self.row).state()
@@ -413,6 +413,7 @@ class ExerciseHere:
         assert isinstance(fold, ExerciseFold)
         self.fold: ExerciseFold = fold
         self.own: PartnerId = node.card.partner_id
+        self.phase: str = fold.phase_at(now)
         self._parts = HeldParts(SpaceReading(node.store.database), self.state)
 
     def whole(self, digest: bytes) -> bytes | None:
@@ -431,15 +432,13 @@ class ExerciseHere:
 
     def role(self, member: PartnerId) -> str:
         """Returns a member's role in the pack, "" for none: white, red, blue or observer."""
-        pack, place = self.fold.pack(), self.place_of(member)
-        found = None if pack is None or place is None else pack.place(place)
-        return "" if found is None else found.role
+        return self.fold.role(member)
 
     @property
     def has_insight(self) -> bool:
         """Returns whether we may be shown what players are expected to do: white and observers, and everybody once it has ended."""
         return (
-            self.fold.phase == "ended"
+            self.phase == ENDED
             or self.role(self.own) in (WHITE, OBSERVER)
             or self.state.lead == self.own
         )
@@ -509,8 +508,8 @@ class ExerciseHere:
             held.said.payload_size,
             list(inject.to),
             self.place_of(self.own) in inject.to,
-            self.fold.has_acked(held.number, self.own),
-            self.fold.has_answered(held.number, self.own),
+            self.fold.has_acked(held, self.own),
+            self.fold.has_answered(held, self.own),
             inject.expected if self.has_insight else None,
         )
 
@@ -549,12 +548,12 @@ class ExerciseHere:
                     for one in pack.places
                 ],
             },
-            "phase": fold.phase,
+            "phase": self.phase,
             "time_factor": fold.time_factor,
             "clock_seconds": fold.clock(now),
             "duration_seconds": None if pack is None else pack.duration_seconds,
             "stopped_by_real_event": stopped is not None,
-            "stopped_by": None if stopped is None else stopped.vertex.author.text,
+            "stopped_by": None if stopped is None else stopped.author.text,
             "lead": None if state.lead is None else state.lead.text,
             "place": self.place_of(self.own),
             "members": [
@@ -591,56 +590,13 @@ class ExerciseHere:
                 "owner": said.owner[0].text if said.owner else None,
                 "due": instant(said.due) if said.due else None,
             }
-            for vertex, said in self.fold.observations
+            for vertex, said in self.fold.observations()
         ]
 
     def record(self, now: int) -> ExerciseRecord:
         """Returns the exercise as a report tells it."""
-        return record_of(self.fold, self.names, now)
+        return record_of(self.state, self.names, now)
 
-    def score(self, now: int) -> dict[str, Any]:
-        """Returns what `exercise score --json` prints."""
-        record = self.record(now)
-        return {
-            "players": [
-                {
-                    "name": player.name,
-                    "place": player.place,
-                    "points": _number(player.points),
-                    "of": _number(player.of),
-                    "score": player.score,
-                    "expectations": [
-                        {
-                            "inject": one.inject,
-                            "id": one.id,
-                            "kind": one.kind,
-                            "within": one.within,
-                            "result": one.result,
-                            "after_seconds": one.after,
-                            "weight": one.weight,
-                        }
-                        for one in player.expectations
-                    ],
-                }
-                for player in record.players
-            ],
-            "objectives": [
-                {
-                    "id": one.id,
-                    "text": one.text,
-                    "points": _number(one.points),
-                    "of": _number(one.of),
-                    "score": one.score,
-                }
-                for one in record.objectives
-            ],
-        }
-
-
-def _number(text: str) -> int | float:
-    """Returns decimal text as JSON writes it: halves are the finest there is."""
-    value = float(text)
-    return int(value) if value.is_integer() else value
 
 
 def instant(seconds: int) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.exercise_pack import ExercisePack, PackExpectation
-from p2pshare.spaces.exercise import WHITE, ExerciseFold
+from p2pshare.spaces.exercise import PAUSED, RUNNING, WHITE, ExerciseFold
 from p2pshare.spaces.exercise_entries import ATTESTED_MAX, STAMPED_MAX, AttestedAct
 from p2pshare.spaces.fold import SpaceState
 
@@ -29,12 +29,11 @@ WITHIN_SECONDS_MIN = (
 
 
 class LedExercise(NamedTuple):
-    """What the lead's next step depends on. `clock`: exercise seconds at the time that is asked about."""
+    """What the lead's next step depends on. `clock`: exercise seconds at the time that is asked about; `is_over`: the duration has passed."""
 
     phase: str
     clock: int
-    time_factor: int
-    duration_seconds: int
+    is_over: bool
     injects: tuple[tuple[int, int], ...]
     """(number, exercise seconds) of each inject that can be released here: none, as long as the pack's archive is not held."""
     released: frozenset[int]
@@ -43,6 +42,8 @@ class LedExercise(NamedTuple):
     """What was done in incidents of the realm, or is content, and no stamp names. Both ascending by entry."""
     stamped_at: int
     """When the last stamp was written (unix seconds), 0 without one."""
+    was_stamped_over: bool
+    """Whether that was when the duration had passed."""
 
 
 class InjectDue(NamedTuple):
@@ -67,17 +68,16 @@ LeadStep = InjectDue | StampDue | EndDue
 
 def next_step(led: LedExercise, now: int) -> LeadStep | None:
     """Returns what the lead writes next at `now` (unix seconds); None: nothing yet."""
-    if led.phase not in ("running", "paused"):
+    if led.phase not in (RUNNING, PAUSED):
         return None
     stamp = _stamp(led)
     may_stamp = now - led.stamped_at >= STAMP_SECONDS or now < led.stamped_at  # a clock that was put back
-    if stamp is not None and may_stamp:
+    if stamp is not None and may_stamp and not led.was_stamped_over:
         return stamp
-    if led.phase == "paused":
+    if led.phase == PAUSED:
         return None
-    if led.clock >= led.duration_seconds:
-        over_since = now - (led.clock - led.duration_seconds) // led.time_factor
-        return EndDue() if stamp is None or led.stamped_at >= over_since else None
+    if led.is_over:
+        return EndDue() if stamp is None or led.was_stamped_over else None
     return next((InjectDue(number) for number in due_injects(led)), None)
 
 
