@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SUCCESS, PARTIAL, FAILED, PENDING, SPREAD = "success", "partial", "failed", "pending", "spread"
 RATING_WORDS = {
@@ -87,7 +87,8 @@ class RecordedAct(NamedTuple):
 
 
 class RecordedObservation(NamedTuple):
-    """What an evaluator says. `about`: a player's name or ""; `rating` P, S, M or U, or ""."""
+    """What an evaluator says. `about`: a player's name or ""; `rating` P, S, M or U, or "". `item`: what is to be done about it, by `owner` until `due`
+    (unix seconds, 0: not said)."""
 
     evaluator: str
     about: str
@@ -95,6 +96,9 @@ class RecordedObservation(NamedTuple):
     expectation: str
     rating: str
     text: str
+    item: str = ""
+    owner: str = ""
+    due: int = 0
 
 
 class RecordedEvent(NamedTuple):
@@ -143,6 +147,59 @@ class ImprovementItem(NamedTuple):
     owner: str
     objective: str
     text: str
+    due: int = 0
+
+
+def score_json(record: ExerciseRecord) -> dict[str, Any]:
+    """Returns the score as `exercise score --json` prints it."""
+    return {
+        "players": [
+            {
+                "name": player.name,
+                "place": player.place,
+                "points": _number(player.points),
+                "of": _number(player.of),
+                "score": player.score,
+                "expectations": [
+                    {
+                        "inject": one.inject,
+                        "id": one.id,
+                        "kind": one.kind,
+                        "within": one.within,
+                        "result": one.result,
+                        "after_seconds": one.after,
+                        "weight": one.weight,
+                    }
+                    for one in player.expectations
+                ],
+            }
+            for player in record.players
+        ],
+        "objectives": [
+            {
+                "id": one.id,
+                "text": one.text,
+                "points": _number(one.points),
+                "of": _number(one.of),
+                "score": one.score,
+            }
+            for one in record.objectives
+        ],
+    }
+
+
+def _number(text: str) -> int | float:
+    """Returns decimal text as JSON writes it: halves are the finest there is."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def percent_of_all(record: ExerciseRecord) -> int:
+    """Returns the points of all players together in percent, rounded down; 0 where nothing is scored."""
+    points, of = (sum(2 * float(one) for one in those) for those in (
+        [player.points for player in record.players], [player.of for player in record.players]
+    ))
+    return int(points * 100 // of) if of else 0
 
 
 def span(seconds: int) -> str:
