@@ -294,9 +294,14 @@ def read_inject(jcs: bytes) -> PackInject:
 
 def inject_leaf(salt: bytes, jcs: bytes, payload: bytes) -> bytes:
     """Returns the leaf of an inject: what the exercise commits to before it starts, 32 bytes that tell nothing without the salt."""
-    return hashlib.sha384(
-        DOMAIN_INJECT + salt + hashlib.sha384(jcs).digest() + hashlib.sha384(payload).digest()
-    ).digest()[:LEAF_BYTES]
+    return leaf_by_digest(salt, jcs, hashlib.sha384(payload).digest())
+
+
+def leaf_by_digest(salt: bytes, jcs: bytes, payload_sha384: bytes) -> bytes:
+    """Returns the leaf of an inject whose payload is known by its SHA-384 (48 bytes; without a payload that of no bytes)."""
+    return hashlib.sha384(DOMAIN_INJECT + salt + hashlib.sha384(jcs).digest() + payload_sha384).digest()[
+        :LEAF_BYTES
+    ]
 
 
 def pack_leaves(
