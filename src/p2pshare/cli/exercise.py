@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pshare.cli import console, exercise_replay, exercise_report, space_verbs
+from p2pshare.cli import console, exercise_replay, space_verbs
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import UsageProblem, json_option, owner_output_option
 from p2pshare.cli.output import OWN_MODE, open_output
@@ -29,11 +29,11 @@ from p2pshare.cli.space_verbs import (
     only_one_open,
     write,
 )
-from p2pshare.errors import DaemonUnreachable, NotFoundError, RefusedError
+from p2pshare.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from p2pshare.intel.exercise_pack import ExercisePack, PackArchive, PackInject, PackProblem
-    from p2pshare.operations.exercises import ExerciseListed, InboxItem
+    from p2pshare.operations.exercises import InboxItem
 
 EXIT_BAD = 1
 _ID = re.compile(r"[0-9a-fA-F]{6,64}")
@@ -144,8 +144,8 @@ def import_(home: Path, folder: str, as_json: bool) -> int:
 
     DIR may be the name of a pack that comes with the program. Exit code 1 where the pack has problems: then it is not kept.
     """
-    from p2pshare.node.exercise_folder import load_pack
     from p2pshare.intel.exercise_pack import inject_json, pack_leaves
+    from p2pshare.node.exercise_folder import load_pack
     from p2pshare.node.exercise_packs import keep_pack
     from p2pshare.node.home import require_home
 
@@ -868,5 +868,4 @@ def adopt(
         console.print_result(f"{written.entry}  a real task in {written.space[:10]}")
 
 
-exercise_report.register(exercise)
 exercise_replay.register(exercise)

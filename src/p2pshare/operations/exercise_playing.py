@@ -13,8 +13,8 @@ from p2pshare.node.node import Node, Progress
 from p2pshare.operations.exercises import ExerciseHere, say_in_exercise
 from p2pshare.operations.interface import Request
 from p2pshare.operations.spaces import Called, SpaceWritten, member_called
-from p2pshare.spaces.exercise import ENDED, EVALUATING_ROLES
 from p2pshare.spaces.entry_fields import DECIDING_TEXT_BYTES_MAX, TIME_MAX
+from p2pshare.spaces.exercise import ENDED, EVALUATING_ROLES
 from p2pshare.spaces.exercise_entries import ExerciseObservation, ExercisePause, InjectAck, InjectAnswer
 
 InjectNumber = Annotated[int, Meta(ge=1, le=INJECTS_MAX)]

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError, ShareError
-from p2pshare.identifiers import EntryId, PartnerId, Realm
+from p2pshare.identifiers import PartnerId, Realm
 from p2pshare.intel.exercise_pack import (
     PACK_BYTES_MAX,
     ExercisePack,
@@ -437,11 +437,7 @@ class ExerciseHere:
     @property
     def has_insight(self) -> bool:
         """Returns whether we may be shown what players are expected to do: white and observers, and everybody once it has ended."""
-        return (
-            self.phase == ENDED
-            or self.role(self.own) in (WHITE, OBSERVER)
-            or self.state.lead == self.own
-        )
+        return self.phase == ENDED or self.role(self.own) in (WHITE, OBSERVER) or self.state.lead == self.own
 
     def require_insight(self, what: str) -> None:
         """Raises RefusedError `not-ended` where a player asks too early."""
@@ -596,7 +592,6 @@ class ExerciseHere:
     def record(self, now: int) -> ExerciseRecord:
         """Returns the exercise as a report tells it."""
         return record_of(self.state, self.names, now)
-
 
 
 def instant(seconds: int) -> str:
