@@ -285,7 +285,7 @@ class _Play:
             message = error.message.removeprefix(CANNOT_BE_USED)
             is_typed = message != error.message
             message = message.removeprefix(_TYPED)
-            console.say(message if is_typed or not error.hint else f"{message} ({error.hint})")
+            console.say(console.shown(message if is_typed or not error.hint else f"{message} ({error.hint})"))
 
     def _follow(self, words: Sequence[str]) -> None:
         verb, rest = words[0], list(words[1:])
