@@ -72,7 +72,16 @@ def inject_of(
     payload: str = "",
 ) -> PackInject:
     return PackInject(
-        number, at, ("clinic", "ward"), "CERT", "message", objective, payload, "" if payload else text, "do it", expect
+        number,
+        at,
+        ("clinic", "ward"),
+        "CERT",
+        "message",
+        objective,
+        payload,
+        "" if payload else text,
+        "do it",
+        expect,
     )
 
 
@@ -99,6 +108,10 @@ class ExerciseTeller(Teller):
     ) -> None:
         roles = {name: ROLES.get(name, "") for name in members}
         Teller.__init__(self, members, kind="exercise", roles=roles, title="a drill", **how)
+        self.plan(*injects, duration=duration)
+
+    def plan(self, *injects: PackInject, duration: int = 14_400) -> None:
+        """Play these injects."""
         self.injects = list(injects)
         self.played = pack_of(injects, duration=duration)
         self.payloads = {one.payload: f"payload {one.number}".encode() for one in injects if one.payload}
@@ -121,8 +134,10 @@ class ExerciseTeller(Teller):
     def start(self, author: str = "L", factor: int = 60, **how: Any) -> EntryId:
         return self.say(author, "start", ExerciseStart(factor), **{"at": 0, **how})
 
-    def begin(self, factor: int = 60) -> None:
-        """Commit to the pack and start."""
+    def begin(self, *injects: PackInject, duration: int = 14_400, factor: int = 60) -> None:
+        """Plan, commit to the pack and start; without injects those that are planned."""
+        if injects:
+            self.plan(*injects, duration=duration)
         self.commit()
         self.start(factor=factor)
 
@@ -135,10 +150,12 @@ class ExerciseTeller(Teller):
     def end(self, author: str = "L", **how: Any) -> EntryId:
         return self.plain(author, "end", **how)
 
-    def release(self, number: int, author: str = "L", *, inject: PackInject | None = None, **how: Any) -> EntryId:
-        told = inject or self.injects[number - 1]
-        body = released_inject(told, salt_of(number), self.payloads.get(told.payload, b""))
-        return self.say(author, "inject", body._replace(number=number), **how)
+    def release(
+        self, which: int, author: str = "L", *, inject: PackInject | None = None, **how: Any
+    ) -> EntryId:
+        told = inject or self.injects[which - 1]
+        body = released_inject(told, salt_of(which), self.payloads.get(told.payload, b""))
+        return self.say(author, "inject", body._replace(number=which), **how)
 
     def stamp(
         self, author: str = "L", *names: EntryId, attested: Iterable[AttestedAct] = (), **how: Any
@@ -152,16 +169,16 @@ class ExerciseTeller(Teller):
     def answer(self, author: str, number: int, text: str = "", choice: str = "", **how: Any) -> EntryId:
         return self.say(author, "answer", InjectAnswer(number, choice, text), **how)
 
-    def publish(
-        self, author: str, *values: str, to: str = "", tlp: int = 1, **how: Any
-    ) -> EntryId:
+    def publish(self, author: str, *values: str, to: str = "", tlp: int = 1, **how: Any) -> EntryId:
         listed = tuple(sorted(("domain-name", value) for value in values))
         named = tuple(sorted(partner(name) for name in to))
         body = ExerciseObject(listed, named, tlp, hashlib.sha256(repr(listed).encode()).digest(), 9)
         return self.say(author, "object", body, **how)
 
     def sight(self, author: str, value: str, count: int = 1, *, false: bool = False, **how: Any) -> EntryId:
-        return self.say(author, "sighting", ExerciseSighting("domain-name", value, count, int(false), ()), **how)
+        return self.say(
+            author, "sighting", ExerciseSighting("domain-name", value, count, int(false), ()), **how
+        )
 
     def withdraw(self, author: str, *values: str, **how: Any) -> EntryId:
         listed = tuple(sorted(("domain-name", value) for value in values))
