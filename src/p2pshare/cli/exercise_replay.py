@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import console
+from p2pshare.cli.command import Command
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import UsageProblem, json_option, read_input
 from p2pshare.cli.output import open_output, write_output
@@ -45,7 +46,7 @@ def register(group: click.Group) -> None:
     group.add_command(replay)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("pack", metavar="DIR", shell_complete=complete_file)
 @click.option("--solo", is_flag=True, help="alone: no daemon, no home, no partner")
 @click.option(
@@ -56,13 +57,28 @@ def register(group: click.Group) -> None:
     help="exercise seconds in one real second; else the pack's",
 )
 @click.option(
-    "--actions", "actions", metavar="FILE", default=None, shell_complete=complete_file, help="what is done, at once"
+    "--actions",
+    "actions",
+    metavar="FILE",
+    default=None,
+    shell_complete=complete_file,
+    help="what is done, at once",
 )
 @click.option(
-    "-o", "file", metavar="FILE", default=None, shell_complete=complete_file, help="keep the result as JSON, for a course"
+    "-o",
+    "file",
+    metavar="FILE",
+    default=None,
+    shell_complete=complete_file,
+    help="keep the result as JSON, for a course",
 )
 @click.option(
-    "--report", "report", metavar="FILE", default=None, shell_complete=complete_file, help="write the report; Markdown for a name that ends in .md, else HTML"
+    "--report",
+    "report",
+    metavar="FILE",
+    default=None,
+    shell_complete=complete_file,
+    help="write the report; Markdown for a name that ends in .md, else HTML",
 )
 @json_option
 def replay(
@@ -83,7 +99,7 @@ def replay(
     from p2pshare.intel.exercise_script import SCRIPT_BYTES_MAX, read_script
 
     if not solo:
-        raise UsageProblem("a pack is replayed alone", hint="add --solo")
+        raise UsageProblem("a pack is replayed alone: say so", hint="add --solo")
     if actions is None and not console.can_ask():
         raise UsageProblem("nobody is there to play", hint="give --actions FILE, or run it on a terminal")
     loaded = load_pack(pack)
@@ -130,15 +146,17 @@ def _result(
     loaded: LoadedPack, pack: ExercisePack, played: SoloExercise, script: ExerciseScript
 ) -> dict[str, Any]:
     """Returns what `--json` prints and `-o` keeps: the script, the score, and what a course compares."""
-    told = played.score_json()
+    from p2pshare.intel.exercise_record import percent_of_all, score_json
+
+    record = played.record()
     return {
         "format": RESULT_FORMAT,
         "pack": pack.id,
         "version": pack.version,
         "manifest": loaded.manifest_sha256,
-        "score": played.percent(),
+        "score": percent_of_all(record),
         **script.as_json(),
-        "result": told,
+        "result": score_json(record),
     }
 
 
@@ -202,7 +220,9 @@ class _Play:
         """Play until the end; returns the exercise and what was done in it as a script."""
         from p2pshare.intel.exercise_script import ExerciseScript
 
-        console.print_result(f"{self._pack.name}: {self._pack.kind}, {self._pack.duration_seconds // 60} minutes at {self._speed} times speed")
+        console.print_result(
+            f"{self._pack.name}: {self._pack.kind}, {self._pack.duration_seconds // 60} minutes at {self._speed} times speed"
+        )
         for line in self._pack.summary.strip().splitlines():
             console.print_result(console.shown(line))
         console.print_result(f"you are {', '.join(self._places)}; `help` tells what to type")
@@ -260,7 +280,9 @@ class _Play:
         try:
             self._follow(words)
         except (AuthorError, UsageProblem) as error:
-            console.say(console.shown(error.message) + (f" ({console.shown(error.hint)})" if error.hint else ""))
+            console.say(
+                console.shown(error.message) + (f" ({console.shown(error.hint)})" if error.hint else "")
+            )
 
     def _follow(self, words: Sequence[str]) -> None:
         verb, rest = words[0], list(words[1:])
@@ -276,9 +298,8 @@ class _Play:
             case "inbox":
                 self._show_inbox(rest)
             case "score":
-                told = self._solo.score_json()
-                for player in told["players"]:
-                    console.print_result(f"{player['name']}: {player['points']} of {player['of']} so far")
+                for player in self._solo.record().players:
+                    console.print_result(f"{player.name}: {player.points} of {player.of} so far")
             case "rate":
                 self._rate(rest)
             case _:
@@ -295,7 +316,9 @@ class _Play:
 
         known = {one.id for inject in self._pack.injects for one in inject.expect}
         if len(rest) < 2 or rest[0] not in known or rest[1] not in ("P", "S", "M", "U"):
-            raise UsageProblem("rate EXPECTATION P|S|M|U [TEXT]", hint=f"expectations are {', '.join(sorted(known))}")
+            raise UsageProblem(
+                "rate EXPECTATION P|S|M|U [TEXT]", hint=f"expectations are {', '.join(sorted(known))}"
+            )
         rating = ScriptRating("Observer", rest[1], self._here, rest[0], "", " ".join(rest[2:])[:4_096])  # type: ignore[arg-type]
         self._ratings.append(rating)
         console.print_result(f"{rest[0]} of {self._here} is rated {rest[1]}")
@@ -328,7 +351,9 @@ class _Play:
         injects = self._pack.injects[: self._solo.released]
         if not rest:
             for inject in injects:
-                console.print_result(f"{inject.number}  {_at(inject.at_seconds)}  {', '.join(inject.to)}  {console.shown(inject.sender)}")
+                console.print_result(
+                    f"{inject.number}  {_at(inject.at_seconds)}  {', '.join(inject.to)}  {console.shown(inject.sender)}"
+                )
             return
         found = next((one for one in injects if str(one.number) == rest[0]), None)
         if found is None:
@@ -366,7 +391,10 @@ def typed_act(words: Sequence[str], at: int, by: str) -> ScriptAct:
             action, said = "acknowledge", {"inject": _number(number)}
         case "answer", [number, *text]:
             choice = options.get("--choice", [None])[-1]
-            action, said = "answer", {"inject": _number(number), "choice": choice, "text": " ".join(text) or None}
+            action, said = (
+                "answer",
+                {"inject": _number(number), "choice": choice, "text": " ".join(text) or None},
+            )
         case "sight", [_, *_]:
             counts = options.get("--count")
             action = "sight"
@@ -394,7 +422,9 @@ def typed_act(words: Sequence[str], at: int, by: str) -> ScriptAct:
         case "incident", ["duty", "done", duty]:
             action, said = "duty-done", {"duty": duty}
         case _:
-            raise UsageProblem(f"not understood: {console.shown(' '.join(words)[:80])}", hint="`help` tells the verbs")
+            raise UsageProblem(
+                f"not understood: {console.shown(' '.join(words)[:80])}", hint="`help` tells the verbs"
+            )
     if "--to" in options:
         said["to"] = tuple(options["--to"])
     return ScriptAct(at, by, action, **said)
@@ -415,7 +445,10 @@ def _taken_apart(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]],
         elif word == "--false-positive":
             flags.add(word)
         elif word.startswith("--"):
-            raise UsageProblem(f"no option is called {console.shown(word[:40])}", hint=f"{', '.join(_OPTIONS)}, --false-positive")
+            raise UsageProblem(
+                f"no option is called {console.shown(word[:40])}",
+                hint=f"{', '.join(_OPTIONS)}, --false-positive",
+            )
         else:
             plain.append(word)
     if not plain:

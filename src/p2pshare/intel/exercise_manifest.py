@@ -576,6 +576,14 @@ def _check_whole(pack: ExercisePack, problems: Problems) -> None:
         problems.add("format", "player", "no place has the role white", "somebody must lead the exercise")
     if pack.places and not any(place.role in ("blue", "red") for place in pack.places):
         problems.add("format", "player", "no place has the role blue or red", "somebody must play")
+    expected = sum(_looks(one) for inject in pack.injects for one in inject.expect)
+    if expected > pack_words.EXPECTED_MAX:
+        problems.add(
+            "too-many",
+            "inject",
+            f"there are {expected} expectations, each counted with its values and words",
+            f"have at most {pack_words.EXPECTED_MAX}",
+        )
     before = 0
     seen: set[str] = set()
     for inject in pack.injects:
@@ -617,6 +625,13 @@ def _check_whole(pack: ExercisePack, problems: Problems) -> None:
             to = one.match.get("to")
             if isinstance(to, tuple):
                 _check_places(to, places, f"{place}: match", problems)
+
+
+def _looks(one: PackExpectation) -> int:
+    """Returns how much an expectation costs who scores it."""
+    return 1 + sum(
+        len(value) for name in ("values", "words") if isinstance(value := one.match.get(name), tuple)
+    )
 
 
 def _check_places(

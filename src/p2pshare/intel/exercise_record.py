@@ -62,6 +62,8 @@ class RecordedExpectation(NamedTuple):
     acknowledged: int | None = None
     open_injects: int = 0
     """Other injects of this player that were released before and waited for something at the time."""
+    attempted: int | None = None
+    """Seconds to the first act of this kind behind the inject that does not fulfil it; None without one."""
 
 
 class RecordedPlayer(NamedTuple):
@@ -196,9 +198,10 @@ def _number(text: str) -> int | float:
 
 def percent_of_all(record: ExerciseRecord) -> int:
     """Returns the points of all players together in percent, rounded down; 0 where nothing is scored."""
-    points, of = (sum(2 * float(one) for one in those) for those in (
-        [player.points for player in record.players], [player.of for player in record.players]
-    ))
+    points, of = (
+        sum(2 * float(one) for one in those)
+        for those in ([player.points for player in record.players], [player.of for player in record.players])
+    )
     return int(points * 100 // of) if of else 0
 
 
@@ -240,10 +243,17 @@ def why_slow(one: RecordedExpectation) -> str:
         else ""
     )
     heard = one.acknowledged
+    if one.after is None and one.attempted is not None:
+        return (
+            f"something of the kind was done after {span(one.attempted)}, and it is not what was expected"
+            + busy
+        )
     if one.after is None:
         if heard is None:
             return "the inject was never acknowledged, so nobody may have read it" + busy
         return f"it was acknowledged after {span(heard)}, and then nothing that counts was done" + busy
+    if one.action == "acknowledge":
+        return f"it was read after {span(one.after)}" + busy
     if heard is None or heard > one.after:
         return (
             f"done after {span(one.after)}; when it was read is not known: it was not acknowledged before"
@@ -296,15 +306,11 @@ def improvement_items(record: ExerciseRecord) -> list[ImprovementItem]:
         for player, one in those:
             if one.result not in (FAILED, PARTIAL):
                 continue
-            what = (
-                "was not done"
-                if one.result == FAILED and one.after is None
-                else "was done too late"
-                if (one.after is not None and one.after > one.within)
-                else "was done in part"
-                if one.result == PARTIAL
-                else "did not do"
-            )
+            if one.result == PARTIAL:
+                is_late = one.after is not None and one.after > one.within
+                what = "was done too late" if is_late else "was done in part"
+            else:
+                what = "was not done" if one.attempted is None else "was done otherwise"
             items.append(
                 ImprovementItem(
                     f"{identity}.{called[id(player)]}",

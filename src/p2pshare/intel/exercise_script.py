@@ -136,7 +136,11 @@ def read_script(raw: bytes, pack: ExercisePack) -> ExerciseScript:
         raise _bad(clip(str(error), 200)) from None
     places = dict(form.places) if form.places is not None else default_places(pack)
     _check_places(places, pack)
-    ended = min(_seconds(form.ended, "ended"), pack.duration_seconds) if form.ended is not None else pack.duration_seconds
+    ended = (
+        min(_seconds(form.ended, "ended"), pack.duration_seconds)
+        if form.ended is not None
+        else pack.duration_seconds
+    )
     if sum(len(act.values or (0,)) for act in form.actions) > ACTS_MAX:
         raise _bad(f"actions: more than {ACTS_MAX} acts and values")
     acts = tuple(

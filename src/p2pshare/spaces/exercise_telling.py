@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from p2pshare.identifiers import PartnerId
@@ -16,13 +17,13 @@ from p2pshare.intel.exercise_record import (
     RecordedObservation,
     RecordedPlayer,
 )
-from p2pshare.spaces.exercise import ExerciseFold, HeldInject
-from p2pshare.spaces.exercise_entries import ExerciseObservation, ExercisePause, ExerciseStart
+from p2pshare.spaces.exercise import ExerciseAct, ExerciseFold, HeldInject
+from p2pshare.spaces.exercise_entries import ExerciseObservation
 from p2pshare.spaces.exercise_scoring import ExpectationResult, PlayerScore, points_text
 from p2pshare.spaces.fold import SpaceState
 
 SUMMARY_CHARACTERS_MAX = 240  # of an inject: what stands in a cell
-EVENTS_MAX = 256  # pauses and the like: more are told as a number
+EVENTS_MAX = 256  # starts, pauses, ends that are told: the first ones
 NOT_SHOWN = "what was expected: players see it once the exercise has ended"
 
 
@@ -44,20 +45,24 @@ def record_of(
         state.act.title if pack is None else pack.name,
         "" if pack is None else pack.kind,
         "none yet" if pack is None else f"{pack.id} {pack.version}",
-        fold.phase,
+        fold.phase_at(now),
         fold.time_factor or (1 if pack is None else pack.time_factor),
         0 if pack is None else pack.duration_seconds,
         fold.clock(now),
         tuple(
             RecordedObjective(
-                one.id, texts.get(one.id, ""), points_text(one.half_points), points_text(one.half_of), one.score
+                one.id,
+                texts.get(one.id, ""),
+                points_text(one.half_points),
+                points_text(one.half_of),
+                one.score,
             )
             for one in score.objectives
         ),
         tuple(map(telling.inject, fold.injects())),
         tuple(map(telling.player, score.players)),
         tuple(telling.acts()),
-        tuple(telling.observation(vertex.author, said) for vertex, said in fold.observations),
+        tuple(telling.observation(vertex.author, said) for vertex, said in fold.observations()),
         tuple(telling.events()),
         "" if has_insight else NOT_SHOWN,
     )
@@ -73,7 +78,21 @@ class _Telling:
         self._fold = fold
         self._names = names
         self._has_insight = has_insight
-        self._released = {one.number: one.at for one in fold.injects() if one.fits}
+        fitting = [one for one in fold.injects() if one.fits]
+        self._released = {one.number: one.at for one in fitting}
+        self._places = {one.number: place for place, one in enumerate(fitting)}
+        """Number of an inject -> its place in the order of release, against which an act's `upto` is held."""
+        self._acts = fold.acts()
+        self._answered = {vertex.entry_id: one.number for one in fitting for vertex, _ in fold.answers(one.number)}
+        self._objectives = {
+            asked.id: one.inject.objective
+            for one in fitting
+            if one.inject is not None
+            for asked in one.inject.expect
+        }
+        self._by_player: defaultdict[tuple[PartnerId, str], list[ExerciseAct]] = defaultdict(list)
+        for act in self._acts:
+            self._by_player[act.author, act.action].append(act)
 
     def called(self, member: PartnerId) -> str:
         return self._names.get(member) or member.text[:10]
@@ -133,7 +152,29 @@ class _Telling:
             one.weight,
             score.acknowledged.get(one.inject),
             len(waited),
+            self._attempted(score.partner, one) if one.after_seconds is None else None,
         )
+
+    def _attempted(self, player: PartnerId, one: ExpectationResult) -> int | None:
+        """Returns after how many seconds a player first did something of the kind that is for this inject and does not fulfil it."""
+        place = self._places.get(one.inject)
+        if place is None or one.action in ("acknowledge", "rated"):
+            return None
+        moments = [
+            act.moment
+            for act in self._by_player[player, one.action]
+            if act.moment is not None
+            and act.upto > place
+            and self._answered.get(act.entry, one.inject) == one.inject
+        ]
+        begin = self._released[one.inject]
+        return self._fold.clock(min(moments)) - begin if moments else None
+
+    def _inject_of(self, act: ExerciseAct) -> int:
+        """Returns the inject that an act names, 0 where it names none."""
+        if act.action == "acknowledge":
+            return int(act.detail)
+        return self._answered.get(act.entry, 0)
 
     def _waits(self, other: ExpectationResult, at: int) -> bool:
         """Returns whether an expectation of another inject, released before, was neither fulfilled nor over at that time."""
@@ -148,19 +189,21 @@ class _Telling:
     def acts(self) -> Iterator[RecordedAct]:
         """Yields what players did, by time. What no stamp names yet is told at the time that it claims."""
         acts = sorted(
-            self._fold.acts,
+            self._acts,
             key=lambda act: (act.created if act.moment is None else act.moment, act.entry),
         )
         for act in acts:
             moment = act.created if act.moment is None else act.moment
             detail = act.detail + ("" if act.moment is not None else " (not stamped yet: it does not count)")
-            yield RecordedAct(self._fold.clock(moment), self.called(act.author), act.action, detail)
+            inject = self._inject_of(act)
+            said = "" if act.action == "acknowledge" else detail
+            yield RecordedAct(self._fold.clock(moment), self.called(act.author), act.action, said, inject)
 
     def observation(self, evaluator: PartnerId, said: ExerciseObservation) -> RecordedObservation:
         return RecordedObservation(
             self.called(evaluator),
             self.called(said.about[0]) if said.about else "",
-            said.objective,
+            said.objective or self._objectives.get(said.expectation, ""),
             said.expectation,
             said.rating,
             said.text,
@@ -170,28 +213,11 @@ class _Telling:
         )
 
     def events(self) -> Iterator[RecordedEvent]:
-        """Yields what became of the exercise itself, in the order of its entries."""
-        told = 0
-        for vertex in self._state.timeline:
-            what = _EVENTS.get(vertex.kind)
-            if what is None or told == EVENTS_MAX:
-                continue
-            told += 1
-            text = ""
-            said = self._fold.said(vertex) if vertex.kind in ("start", "pause") else None
-            if isinstance(said, ExercisePause) and said.is_real_event:
-                what = "stopped for a real event"
-            elif isinstance(said, ExerciseStart):
-                text = f"{said.time_factor} times real time"
-            yield RecordedEvent(vertex.header.created, what, self.called(vertex.author), text)
+        """Yields what became of the exercise itself, at the time at which its clock was turned."""
+        for turn in self._fold.course.turns[:EVENTS_MAX]:
+            what = _EVENTS.get(turn.what, turn.what)
+            yield RecordedEvent(turn.at, what, self.called(turn.vertex.author))
 
 
-_EVENTS = {
-    "start": "started",
-    "pause": "paused",
-    "resume": "resumed",
-    "end": "ended",
-    "takeover": "takeover proposed",
-    "handover": "handed over",
-}
-"""Kind of an entry -> what it is called."""
+_EVENTS = {"real-event": "stopped for a real event"}
+"""What a turn of the clock is called otherwise than its word."""
