@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from drawn_spaces import NAMES, Drawn
 from space_histories import NOW, Teller, partner
 
 from p2pshare.identifiers import EntryId
@@ -72,7 +70,16 @@ def inject_of(
     payload: str = "",
 ) -> PackInject:
     return PackInject(
-        number, at, ("clinic", "ward"), "CERT", "message", objective, payload, "" if payload else text, "do it", expect
+        number,
+        at,
+        ("clinic", "ward"),
+        "CERT",
+        "message",
+        objective,
+        payload,
+        "" if payload else text,
+        "do it",
+        expect,
     )
 
 
@@ -135,7 +142,9 @@ class ExerciseTeller(Teller):
     def end(self, author: str = "L", **how: Any) -> EntryId:
         return self.plain(author, "end", **how)
 
-    def release(self, number: int, author: str = "L", *, inject: PackInject | None = None, **how: Any) -> EntryId:
+    def release(
+        self, number: int, author: str = "L", *, inject: PackInject | None = None, **how: Any
+    ) -> EntryId:
         told = inject or self.injects[number - 1]
         body = released_inject(told, salt_of(number), self.payloads.get(told.payload, b""))
         return self.say(author, "inject", body._replace(number=number), **how)
@@ -152,16 +161,16 @@ class ExerciseTeller(Teller):
     def answer(self, author: str, number: int, text: str = "", choice: str = "", **how: Any) -> EntryId:
         return self.say(author, "answer", InjectAnswer(number, choice, text), **how)
 
-    def publish(
-        self, author: str, *values: str, to: str = "", tlp: int = 1, **how: Any
-    ) -> EntryId:
+    def publish(self, author: str, *values: str, to: str = "", tlp: int = 1, **how: Any) -> EntryId:
         listed = tuple(sorted(("domain-name", value) for value in values))
         named = tuple(sorted(partner(name) for name in to))
         body = ExerciseObject(listed, named, tlp, hashlib.sha256(repr(listed).encode()).digest(), 9)
         return self.say(author, "object", body, **how)
 
     def sight(self, author: str, value: str, count: int = 1, *, false: bool = False, **how: Any) -> EntryId:
-        return self.say(author, "sighting", ExerciseSighting("domain-name", value, count, int(false), ()), **how)
+        return self.say(
+            author, "sighting", ExerciseSighting("domain-name", value, count, int(false), ()), **how
+        )
 
     def withdraw(self, author: str, *values: str, **how: Any) -> EntryId:
         listed = tuple(sorted(("domain-name", value) for value in values))
