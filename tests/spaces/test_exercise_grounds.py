@@ -16,7 +16,7 @@ from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import CircleId, Realm
 from p2pshare.node.exercise_file import exercise_path, open_exercise_node, realms_held
 from p2pshare.node.node import Node
-from p2pshare.spaces import exercise_grounds
+from p2pshare.spaces import exercise_grounds, spaces
 from p2pshare.spaces.acts import Inviting, Opening
 from p2pshare.spaces.entry_frames import encode_entry_frame, encode_exercise_entries
 from p2pshare.spaces.exercise_grounds import (
@@ -27,7 +27,6 @@ from p2pshare.spaces.exercise_grounds import (
     remove_damaged,
     remove_exercise,
     removed_mark,
-    require_room,
 )
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
@@ -76,20 +75,20 @@ def test_an_exercise_is_there_after_a_restart(players: Players, made: Node) -> N
 
 
 def test_a_realm_has_one_exercise_and_incidents_alone(players: Players, made: Node) -> None:
-    spaces = spaces_of(made)
+    played = spaces_of(made)
     for kind, reason in (
         ("exercise", "realm-taken"),
         ("note", "kind-not-allowed"),
         ("lab", "kind-not-allowed"),
     ):
         with pytest.raises(RefusedError) as refused:
-            spaces.open(kind, "another", 1, [], players.now)
+            played.open(kind, "another", 1, [], players.now)
         assert refused.value.reason == reason
     with pytest.raises(RefusedError) as refused:
         spaces_of(players["alpha"]).open("exercise", "for real", 1, [], players.now)
     assert refused.value.reason == "wrong-realm"
     with pytest.raises(RefusedError) as refused:  # charlie does not play
-        spaces.open("incident", "told outside", 1, [(players.id("charlie"), "")], players.now)
+        played.open("incident", "told outside", 1, [(players.id("charlie"), "")], players.now)
     assert refused.value.reason == "not-playing"
 
 
@@ -220,16 +219,16 @@ def test_one_partner_cannot_fill_a_node_with_exercises(
 def test_an_exercise_has_no_more_of_the_disk_than_it_may(
     players: Players, made: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exercise_grounds, "EXERCISE_BYTES_MAX", 1_000)
     exercise = made.ground.exercise
     assert exercise is not None
     theirs, before = players.played("bravo", exercise), players.refused("bravo")
     held = ids_held(theirs)
     note(made, "one too many", players.now)
+    monkeypatch.setattr(spaces, "EXERCISE_BYTES_MAX", 1_000)
     players.run(1)
     assert players.refused("bravo") - before == {"exercise-full": 1} and ids_held(theirs) == held
     with pytest.raises(RefusedError) as refused:
-        require_room(theirs)
+        note(theirs, "another", players.now)
     assert refused.value.reason == "exercise-full"
     monkeypatch.undo()
     players.run(70)  # by heads

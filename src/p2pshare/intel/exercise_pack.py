@@ -28,6 +28,7 @@ PLACES_MAX = 64  # of a pack; any number of partners may share one
 OBJECTIVES_MAX = 64
 EXPECTATIONS_MAX = 32  # of one inject
 VALUES_MAX = 64  # of one match, and places that one inject or expectation names
+EXPECTED_MAX = 4_096  # of one exercise, each expectation counted with its values and words: every node scores each of them
 INJECT_BYTES_MAX = 128 * KIB  # of an inject's JCS: an entry has 256 KiB
 NAME_CHARACTERS_MAX = 256  # what stands in a line of a list: names, titles, senders
 TEXT_CHARACTERS_MAX = 16_384  # of an inject's text: six pages
@@ -294,9 +295,14 @@ def read_inject(jcs: bytes) -> PackInject:
 
 def inject_leaf(salt: bytes, jcs: bytes, payload: bytes) -> bytes:
     """Returns the leaf of an inject: what the exercise commits to before it starts, 32 bytes that tell nothing without the salt."""
-    return hashlib.sha384(
-        DOMAIN_INJECT + salt + hashlib.sha384(jcs).digest() + hashlib.sha384(payload).digest()
-    ).digest()[:LEAF_BYTES]
+    return leaf_by_digest(salt, jcs, hashlib.sha384(payload).digest())
+
+
+def leaf_by_digest(salt: bytes, jcs: bytes, payload_sha384: bytes) -> bytes:
+    """Returns the leaf of an inject whose payload is known by its SHA-384 (48 bytes; without a payload that of no bytes)."""
+    return hashlib.sha384(DOMAIN_INJECT + salt + hashlib.sha384(jcs).digest() + payload_sha384).digest()[
+        :LEAF_BYTES
+    ]
 
 
 def pack_leaves(

@@ -43,6 +43,7 @@ ACT_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """Action -> what it says. The first is needed, but of incidents and tasks, whose type may be left out; of an answer any other than `inject`."""
 _OPTIONAL_FIRST = ("incident-open", "incident-join", "incident-close", "task-done")
+CANNOT_BE_USED = "the file of actions cannot be used: "
 _HINT = 'docs/exercise-packs.md, "Alone", says what the file has'
 _DUTY = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}(?::[a-z0-9][a-z0-9.-]{0,31})?", re.ASCII)
 
@@ -136,7 +137,11 @@ def read_script(raw: bytes, pack: ExercisePack) -> ExerciseScript:
         raise _bad(clip(str(error), 200)) from None
     places = dict(form.places) if form.places is not None else default_places(pack)
     _check_places(places, pack)
-    ended = min(_seconds(form.ended, "ended"), pack.duration_seconds) if form.ended is not None else pack.duration_seconds
+    ended = (
+        min(_seconds(form.ended, "ended"), pack.duration_seconds)
+        if form.ended is not None
+        else pack.duration_seconds
+    )
     if sum(len(act.values or (0,)) for act in form.actions) > ACTS_MAX:
         raise _bad(f"actions: more than {ACTS_MAX} acts and values")
     acts = tuple(
@@ -228,4 +233,4 @@ def _seconds(value: int | str, where: str) -> int:
 
 
 def _bad(what: str) -> AuthorError:
-    return AuthorError(f"the file of actions cannot be used: {what}", hint=_HINT, reason="bad-script")
+    return AuthorError(CANNOT_BE_USED + what, hint=_HINT, reason="bad-script")

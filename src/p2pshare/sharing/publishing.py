@@ -158,9 +158,7 @@ class Preparation:
         """Read and screen the next part. Raises what `keep` raises."""
         report = self.report
         self.checked += part.objects
-        audience = self._audiences.get(part.tlp) or resolve(
-            part.tlp, self._names, self._roster, self._settings, self._now
-        )
+        audience = self._audiences.get(part.tlp) or self._audience(part.tlp)
         if isinstance(audience, Refuse):
             report.refuse = report.refuse or audience
             report.refusals.add(audience.reason, part.tlp.label, count=part.objects - part.repeats)
@@ -177,6 +175,12 @@ class Preparation:
             self._values.update(
                 {hash((claim.type, claim.value)) for fact in frame.objects for claim in fact.claims}
             )
+
+    def _audience(self, tlp: Tlp) -> Audience | Refuse:
+        if self._node.outlet is not None:  # `sharing.outlet`
+            played: Audience | Refuse = self._node.outlet.audience(tlp, self._names, self._now)
+            return played
+        return resolve(tlp, self._names, self._roster, self._settings, self._now)
 
     def end(self) -> PreparedPublication:
         """Returns the report that a person is shown, and the terms under which exactly that can be sealed. Nothing is taken

@@ -5,7 +5,7 @@ Rules:
 1. A realm has one file (`node.exercise_file`), one node over it, and one space of kind `exercise`; its id is the exercise's.
 2. An unknown realm makes a file only for an `open` of kind `exercise`, or an `invite`, that a partner of ours signed and that names us; at most
    `EXERCISES_PER_PARTNER_MAX` that one partner handed over, `EXERCISES_HELD_MAX` in all. A realm that was removed makes none.
-3. What one exercise may take of the disk is `EXERCISE_BYTES_MAX`; what is beyond it is refused `exercise-full`.
+3. What one exercise may take of the disk is `EXERCISE_BYTES_MAX`; what is beyond it is refused `exercise-full` (`spaces.spaces`).
 4. A file that cannot be opened keeps no other exercise, and nothing real, from going on: it is named in `damaged`.
 
 Everything but `all`, `get` and `circles` runs in the writer thread.
@@ -23,7 +23,6 @@ from p2pshare.envelope.entry import DecodedEntry, VerifiedEntry, decode_entry, v
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError, StoreError
 from p2pshare.identifiers import CircleId, EntryId, PartnerId, Realm
 from p2pshare.limits import (
-    EXERCISE_BYTES_MAX,
     EXERCISES_HELD_MAX,
     EXERCISES_PER_PARTNER_MAX,
 )
@@ -37,6 +36,8 @@ from p2pshare.node.exercise_file import (
 from p2pshare.node.ground import Ground
 from p2pshare.node.node import Node
 from p2pshare.spaces.acts import Inviting, Opening, decode_act
+from p2pshare.spaces.exercise import ExerciseFold
+from p2pshare.spaces.exercise_outlet import ExerciseOutlet
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 from p2pshare.spaces.spaces import EXERCISE_KIND
@@ -95,6 +96,7 @@ class Exercises:
         return self._circles
 
     def _put(self, node: ExerciseNode) -> None:
+        node.outlet = ExerciseOutlet(node)
         self._nodes[node.ground.realm] = node
         self._follow()
         note_exercise(node)
@@ -271,21 +273,6 @@ def introduced_by(node: Node) -> PartnerId | None:
     return None
 
 
-def is_full(node: Node) -> bool:
-    """Returns whether an exercise takes as much of the disk as it may (rule 3)."""
-    return node.store.database.disk_bytes()[0] >= EXERCISE_BYTES_MAX
-
-
-def require_room(node: Node) -> None:
-    """Raises RefusedError `exercise-full` where nothing more may be written in an exercise."""
-    if not node.ground.is_real and is_full(node):
-        raise RefusedError(
-            f"this exercise has {EXERCISE_BYTES_MAX:,} bytes here, as much as one may",
-            hint="end it, and go on in a new one",
-            reason="exercise-full",
-        )
-
-
 # --- a real event ----------------------------------------------------------------------------------
 
 
@@ -295,14 +282,10 @@ def note_stop(node: Node, played: Node, now: int) -> None:
     state = None if exercise is None else spaces_of(played).newest(exercise)
     if exercise is None or state is None:
         return
-    has_stopped = getattr(state.kind, "real_event", _nothing)() is not None
+    has_stopped = isinstance(state.kind, ExerciseFold) and state.kind.real_event() is not None
     store = SpaceStore(node.store.database)
     if has_stopped != any(one == exercise for one, _ in store.stopped()):
         store.put_stopped(exercise, now if has_stopped else None)
-
-
-def _nothing() -> None:
-    return None
 
 
 # --- removing --------------------------------------------------------------------------------------

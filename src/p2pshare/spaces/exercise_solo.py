@@ -19,9 +19,10 @@ from p2pshare.intel.exercise_pack import (
     archive_pack,
     pack_leaves,
 )
+from p2pshare.intel.exercise_record import ExerciseRecord
 from p2pshare.intel.exercise_script import ExerciseScript, ScriptAct, ScriptRating, player_of
 from p2pshare.intel.marking import Tlp
-from p2pshare.intel.observable import InvalidValue, Observable, recognise, refang
+from p2pshare.intel.observable import Observable, recognise, refang
 from p2pshare.spaces.acts import PLAIN, RULES, Inviting, Opening
 from p2pshare.spaces.exercise_entries import (
     DETAIL_BYTES_MAX,
@@ -40,6 +41,7 @@ from p2pshare.spaces.exercise_entries import (
     released_inject,
     stated_pack,
 )
+from p2pshare.spaces.exercise_telling import record_of
 from p2pshare.spaces.fold import SpaceFold, SpaceState
 from p2pshare.spaces.vertex import SpaceEntry
 
@@ -75,10 +77,14 @@ class SoloExercise:
         self._space: EntryId = NO_SPACE
         self._numbers: dict[PartnerId, int] = {}
         self._written = 0
+        self._incident_type = ""
+        """Of the incident that was opened last: who joins or closes one means that."""
         self.names: dict[PartnerId, str] = {}
         self._lead = self._member(LEAD)
         roles = {self._member(name): place for place, names in self.places.items() for name in names}
-        roles |= {self._member(name): "white" for name in dict.fromkeys(evaluators) if self._id(name) not in roles}
+        roles |= {
+            self._member(name): "white" for name in dict.fromkeys(evaluators) if self._id(name) not in roles
+        }
         self._salts = [
             hashlib.sha256(b"salt %d" % inject.number).digest()[:SALT_BYTES] for inject in pack.injects
         ]
@@ -138,14 +144,17 @@ class SoloExercise:
             case "sight":
                 count, is_false = act.count or 1, int(bool(act.false_positive))
                 said = [
-                    ExerciseSighting(one.type, one.value, count, is_false, ()) for one in observables(act.values or ())
+                    ExerciseSighting(one.type, one.value, count, is_false, ())
+                    for one in observables(act.values or ())
                 ]
                 self._stamp(*(self._write(author, "sighting", encode_exercise(one)) for one in said))
             case "publish":
                 values = _stated(act.values or ())
                 stix = repr(values).encode()
                 tlp = Tlp.parse(act.tlp or "amber")
-                object_ = ExerciseObject(values, self._to(act), int(tlp), hashlib.sha256(stix).digest(), len(stix))
+                object_ = ExerciseObject(
+                    values, self._to(act), int(tlp), hashlib.sha256(stix).digest(), len(stix)
+                )
                 self._stamp(self._write(author, "object", encode_exercise(object_)))
             case "withdraw":
                 withdrawal = ExerciseWithdrawal(_stated(act.values or ()), "")
@@ -180,17 +189,28 @@ class SoloExercise:
         """Returns what holds now."""
         return self._fold.state()
 
+    def record(self) -> ExerciseRecord:
+        """Returns the exercise as it is told, with all that was expected: who plays alone plays for nobody else."""
+        return record_of(self.state(), self.names, STARTED + self.clock)
+
     # --- entries ---------------------------------------------------------------------------------------
 
     def _attest(self, author: PartnerId, act: ScriptAct) -> None:
         """Have the lead say what a player did in an incident. The entry there is one that nobody holds, with an id of its own."""
+        if act.action == "incident-open":
+            self._incident_type = act.incident_type or ""
         detail = act.incident_type or act.task_type or act.text or act.status or act.determination or act.duty
+        if act.action in ("incident-join", "incident-close") and not detail:
+            detail = self._incident_type
         self._written += 1
-        there = EntryId(
-            hashlib.sha256(b"elsewhere %d" % self._written).digest()[: EntryId.length]
-        )
+        there = EntryId(hashlib.sha256(b"elsewhere %d" % self._written).digest()[: EntryId.length])
         said = AttestedAct(
-            there, author, act.action, cut(detail or "", DETAIL_BYTES_MAX), self._to(act), STARTED + self.clock
+            there,
+            author,
+            act.action,
+            cut(detail or "", DETAIL_BYTES_MAX),
+            self._to(act),
+            STARTED + self.clock,
         )
         self._write(self._lead, "stamp", encode_exercise(ExerciseStamp((), (said,))))
 
@@ -198,11 +218,7 @@ class SoloExercise:
         self._write(self._lead, "stamp", encode_exercise(ExerciseStamp(tuple(sorted(entries)), ())))
 
     def _to(self, act: ScriptAct) -> tuple[PartnerId, ...]:
-        named = {
-            _id_of(name)
-            for one in act.to or ()
-            for name in self.places.get(one, (one,))
-        }
+        named = {_id_of(name) for one in act.to or () for name in self.places.get(one, (one,))}
         return tuple(sorted(named))
 
     def _write(self, author: PartnerId, kind: str, content: bytes) -> EntryId:

@@ -16,7 +16,7 @@ from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
 from p2pshare.sharing.payload_kinds import Place, ReceivedPayload, Steps
 from p2pshare.spaces.entry_frames import EntryFrame, ExerciseFrame, decode_exercise_frame
-from p2pshare.spaces.exercise_grounds import exercises_of, is_full, note_exercise
+from p2pshare.spaces.exercise_grounds import exercises_of, note_exercise
 from p2pshare.spaces.reading_entries import heads_taken, taken_entries
 from p2pshare.spaces.space_exchange import exchange_of
 
@@ -64,7 +64,7 @@ class ExerciseReader:
         if node is None:
             wires = frame.content.entries if isinstance(frame.content, EntryFrame) else ()
             node = self._exercises.admitted(frame.realm, wires, payload.author, self._now)
-        if is_full(node):
+        if exchange_of(node).spaces.is_full():
             raise PeerError("an exercise has as much of the disk as it may", reason="exercise-full")
         return node
 

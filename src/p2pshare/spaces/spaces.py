@@ -48,6 +48,7 @@ from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import EntryId, PartnerId, Realm
 from p2pshare.limits import (
     ENTRY_NUMBER_MAX,
+    EXERCISE_BYTES_MAX,
     INTRODUCED_CARD_BYTES_MAX,
     MIB,
     SPACE_BODIES_BYTES_MAX,
@@ -103,6 +104,7 @@ EXERCISE_KIND = "exercise"
 INCIDENT_KIND = "incident"
 WRONG_REALM = "wrong-realm"
 NOT_PLAYING = "not-playing"
+WRITTEN_WHEN_FULL = frozenset({"pause", "end", "leave", "redact"})  # small, and they end what filled it
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +436,10 @@ class Spaces:
         self._store.put_space(opening, act, own.partner_id, now)
         return opening
 
+    def is_full(self) -> bool:
+        """Returns whether an exercise takes as much of the disk as it may: then nothing more is taken in. What is real knows other bounds."""
+        return self.realm != REAL and self._database.disk_bytes()[0] >= EXERCISE_BYTES_MAX
+
     def _why_not_here(self, kind: str, opener: PartnerId) -> str:
         """Returns why a space of a kind may not be opened on this ground by this partner, or "".
 
@@ -468,6 +474,12 @@ class Spaces:
         """
         loaded = self._require(space)
         own = self._identity()
+        if said.kind not in WRITTEN_WHEN_FULL and self.is_full():
+            raise RefusedError(
+                f"this exercise has {EXERCISE_BYTES_MAX:,} bytes here, as much as one may",
+                hint="end it, and go on in a new one",
+                reason="exercise-full",
+            )
 
         def written() -> list[VerifiedEntry]:
             return write(loaded.fold, own.partner_id, said, now, self._sign, left_out=tuple(left_out))
