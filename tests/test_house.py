@@ -67,6 +67,21 @@ BREACHES = [
     ("daemon/run.py", "import p2pshare.engines.launch", "nothing that has a socket imports engines"),
     ("engines/launch.py", "import p2pshare.config", "engines knows nothing of the house"),
     ("engines/walls.py", "import subprocess", "of engines launch alone starts a process"),
+    (
+        "exporters/plain_list.py",
+        "import p2pshare.database.exercise_schema",
+        "what is real opens no file of an exercise",
+    ),
+    (
+        "queries/searching.py",
+        "import p2pshare.node.exercise_file",
+        "what is real opens no file of an exercise",
+    ),
+    (
+        "risk/ranking.py",
+        "import p2pshare.database.exercise_schema",
+        "what is real opens no file of an exercise",
+    ),
     ("database/connection.py", "import subprocess", "risk imports nothing that sends"),
     (
         "cli/risk/worker.py",
@@ -126,6 +141,17 @@ def test_only_the_commands_of_risk_run_the_room(repository: Path) -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not any(re.match(r"p2pshare\.(cli\.)?risk\b", name) for name in names), path
+
+
+def test_one_module_opens_the_files_of_exercises(repository: Path) -> None:
+    """Whatever is new as well: import-linter is told of rooms."""
+    doors = {"node/exercise_file.py", "spaces/exercise_grounds.py"}
+    for path, tree in sources(repository):
+        name = path.relative_to(repository / "src" / "p2pshare").as_posix()
+        names = [one.module or "" for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
+        names += [alias.name for one in ast.walk(tree) if isinstance(one, ast.Import) for alias in one.names]
+        asks = {"p2pshare.node.exercise_file", "p2pshare.database.exercise_schema"} & set(names)
+        assert not asks or name in doors, f"{name}: {asks}"
 
 
 def test_no_module_imports_itself_through_others() -> None:

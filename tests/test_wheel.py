@@ -112,9 +112,10 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path, repository: Path) 
         if path.is_file() and path.suffix != ".pyc"
     }
     data = {
-        f"p2pshare/{folder}/{path.name}"
-        for folder in ("duties", "frameworks", "playbooks")
-        for path in (repository / "config" / folder).iterdir()
+        f"p2pshare/{path.relative_to(repository / 'config')}"
+        for folder in ("courses", "duties", "exercises", "frameworks", "playbooks")
+        for path in (repository / "config" / folder).rglob("*")
+        if path.is_file()
     }
     with zipfile.ZipFile(wheel) as archive:
         assert {name for name in archive.namelist() if name.startswith("p2pshare/")} == ours | data

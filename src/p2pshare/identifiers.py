@@ -10,6 +10,7 @@ import hashlib
 from typing import ClassVar, NamedTuple, Self
 
 DOMAIN_CIRCLE = b"p2pshare/v1/circle\x00"
+DOMAIN_EXERCISE_CIRCLE = b"p2pshare/v1/exercise-circle\x00"
 DOMAIN_PAIR = b"p2pshare/v1/pair\x00"
 
 
@@ -86,6 +87,11 @@ class CircleId(FixedBytes):
     def of(cls, name: str) -> Self:
         """Returns the id of the circle called `name` (both sides configure the same name)."""
         return cls(hashlib.sha384(DOMAIN_CIRCLE + name.encode()).digest()[:16])
+
+    @classmethod
+    def of_realm(cls, realm: Realm) -> Self:
+        """Returns the id of the circle of an exercise, which no link is configured with: nobody relays what is played."""
+        return cls(hashlib.sha384(DOMAIN_EXERCISE_CIRCLE + realm).digest()[:16])
 
     @classmethod
     def of_pair(cls, one: PartnerId, other: PartnerId) -> Self:

@@ -105,6 +105,11 @@ SPACE_WAITING_BYTES_MAX = (
 SPACES_PER_OPENER_MAX = 64  # opened by one partner: a new one each week for more than a year
 SPACE_INVITATIONS_MAX = 64  # of one partner, into spaces whose opening is not here
 INTRODUCED_CARD_BYTES_MAX = 256 * KIB  # twenty versions of a card of one root key
+EXERCISES_HELD_MAX = 16  # at once: one each month, and those of a year that nobody removed
+EXERCISES_PER_PARTNER_MAX = 4  # of those that one partner invited us into
+EXERCISE_BYTES_MAX = (
+    512 * MIB
+)  # of one's file on the disk: twice a full space, for packs and what is played in them
 REKEY_KEYS_MAX = 8  # named in one: as many as a card lists
 
 # --- input -----------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ ELSEWHERE = {
     "framework": "test_cli_framework.py",
     "lab": "test_cli_lab.py",
     "playbook": "test_cli_playbook.py",
+    "training": "test_cli_training.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one
 SAFE_IN_TEXT = {"\n"}

@@ -56,6 +56,7 @@ WRITERS = {
     "space": "space export SPACE -o FILE",
     "incident": "incident export INCIDENT --format markdown -o FILE",
     "lab": "lab export LAB --status experimental -o FILE",
+    "training": "training report --format csv -o FILE",
 }
 
 
@@ -176,7 +177,9 @@ def test_a_new_file_has_the_mode_of_every_new_file_and_what_is_not_for_all_is_it
         assert is_done(asked(tmp_path / "file"))
     finally:
         os.umask(mask)
-    is_owners = asked.command.split()[0] in ("space", "incident", "lab") or "--rejects" in asked.command
+    is_owners = (
+        asked.command.split()[0] in ("space", "incident", "lab", "training") or "--rejects" in asked.command
+    )
     expected = 0o600 if is_owners else 0o640
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == expected
 

@@ -309,6 +309,7 @@ def test_every_group_is_seen_here() -> None:
         "space",
         "framework",
         "playbook",
+        "training",
         "asset",
         "risk",
     }

@@ -17,7 +17,7 @@ from p2pshare.policy import vouching
 
 @pytest.fixture(scope="module")
 def specification(repository: Path) -> str:
-    pages = [repository / "docs" / name for name in ("envelope.md", "card.md", "spaces.md")]
+    pages = [repository / "docs" / name for name in ("envelope.md", "card.md", "spaces.md", "training.md")]
     return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
 

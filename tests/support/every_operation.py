@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import shared_spaces
+from courses_made import hash_of, small_course, tell_course
 from msgspec import NODEFAULT, Struct, inspect
 from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import create_identity
 from p2pshare.identifiers import EntryId
+from p2pshare.intel.course import course_bytes
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.node.shipped_playbooks import shipped_frameworks, shipped_playbooks
@@ -88,6 +90,7 @@ from p2pshare.operations.spaces import (
 )
 from p2pshare.operations.status import ShowStatus
 from p2pshare.operations.table import OPERATIONS
+from p2pshare.operations.training import AttestCourse, FindCourseVersion, ListCourses, ShowCourse
 from p2pshare.operations.warninglists import (
     Allow,
     CheckValues,
@@ -129,6 +132,7 @@ def told_node(world: World) -> Node:
     for said in (Propose(OWN, confidence=30, note="why"), Sight(OWN, 2)):
         said.run(bravo, NOW, quiet)
     hand_over(bravo, alpha)
+    tell_course(alpha, small_course(), to=["bravo"])
     _spaces_of_two(alpha, bravo)
     return alpha
 
@@ -280,6 +284,10 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         EvaluateAgain(),
         prepare,
         Discard("0" * 32),
+        ListCourses(),
+        ShowCourse("first-aid"),
+        FindCourseVersion(node.identity.partner_id.text, "first-aid", hash_of(small_course())),
+        AttestCourse(node.identity.partner_id.text, course_bytes(small_course().course), 1, (b"\1" * 16,)),
         Withdraw(OWN, "mistake"),
         ShowRecall(claim.object_id),
         RenewCard(),

@@ -1503,6 +1503,14 @@ def lab_vectors() -> Json:
     return _kind_vectors(about, LAB_STORIES)
 
 
+def exercise_vectors() -> Json:
+    """Every story of exercises (exercise_stories.py), as those of incidents."""
+    from exercise_stories import EXERCISE_STORIES
+
+    about = "exercise: docs/exercises.md; entries in an order in which parents come first, their content without the random bytes"
+    return _kind_vectors(about, EXERCISE_STORIES)
+
+
 def _kind_vectors(about: str, stories: Iterable[Any]) -> Json:
     from p2pshare.spaces.canonical import canonical
     from p2pshare.spaces.fold import fold
@@ -1531,6 +1539,13 @@ def _kind_vectors(about: str, stories: Iterable[Any]) -> Json:
     return {"about": about, "stories": [told(story) for story in stories]}
 
 
+def training_vectors() -> Json:
+    """Attestations of training, course hashes and pseudonyms (training_stories.py)."""
+    from training_stories import training_vectors as made
+
+    return made()
+
+
 def main(wanted: list[str]) -> None:
     files = {
         "envelope.json": envelope_vectors,
@@ -1545,7 +1560,9 @@ def main(wanted: list[str]) -> None:
         "incident.json": incident_vectors,
         "framework.json": framework_vectors,
         "lab.json": lab_vectors,
+        "exercise.json": exercise_vectors,
         "space-file.json": space_file_vectors,
+        "training.json": training_vectors,
         "travel.json": travel_vectors,
     }
     for name in wanted or files:

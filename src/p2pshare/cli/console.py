@@ -6,7 +6,9 @@ Rules:
 3. Colour and moving lines only on a terminal, and not where NO_COLOR is set (no-color.org).
 4. Nothing is asked without a terminal on both stdin and stderr; the command then needs `--yes`.
 5. Text that others wrote (values, names, ids) is escaped before it is shown: `shown`. JSON escapes by itself.
-6. Both streams may lead to one pipe: each is flushed before the other is written, so that the order holds.
+6. In an exercise every line begins with `EXERCISE`, results and talk; what is JSON for a program is as it always is, and on a terminal such a line stands
+   above it.
+7. Both streams may lead to one pipe: each is flushed before the other is written, so that the order holds.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+import click
+
 from p2pshare.errors import OperatorError, ShareError
 from p2pshare.intel.display import safe
 from p2pshare.lookalikes import notes_on
@@ -32,6 +36,9 @@ COMPLAINT_CHARACTERS_MAX = (
     6_000  # of an error and of its hint: more than any path has; of what is longer the middle is left out
 )
 COMPLAINT_END_CHARACTERS = 500  # which say what is wrong
+EXERCISE_MARK = "EXERCISE"
+_EXERCISE = "p2pshare.exercise"  # in the context of a command, and of those inside it
+_IS_MARKED = "p2pshare.exercise-marked"
 CLEAR_LINE = "\r\x1b[K"
 UNWRITABLE_HINTS = {
     errno.EACCES: "write as a user who may, or choose another file",
@@ -62,15 +69,52 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def begin_exercise(exercise: str) -> None:
+    """Have the command that runs, and all it asks, be for the exercise whose id begins so."""
+    click.get_current_context().meta[_EXERCISE] = exercise
+
+
+def chosen_exercise() -> str:
+    """Returns what `begin_exercise` was told by the command that runs; "" for what is real."""
+    context = click.get_current_context(silent=True)
+    return "" if context is None else str(context.meta.get(_EXERCISE, ""))
+
+
+def mark_exercises(*, is_marked: bool = True) -> None:
+    """Have every line of the command that runs say that it is of an exercise, though it is for none in particular: a list, a pack."""
+    click.get_current_context().meta[_IS_MARKED] = is_marked
+
+
+def _is_marked() -> bool:
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return False
+    return bool(context.meta.get(_EXERCISE) or context.meta.get(_IS_MARKED))
+
+
+def _marked(text: str) -> str:
+    """Returns text whose lines each say that they are of an exercise, where they are (rule 6)."""
+    if not _is_marked():
+        return text
+    return "\n".join(f"{EXERCISE_MARK} {line}".rstrip() for line in text.split("\n"))
+
+
 def print_result(text: str) -> None:
     """Print one line of the result, on stdout. `text` is already `shown` where others wrote it."""
+    _put(_marked(text))
+
+
+def _put(text: str) -> None:
     with _writing_stdout():
         sys.stdout.write(text + "\n")
 
 
 def print_json(value: Any) -> None:
     """Print the result as JSON, on stdout: indented for a person, one line for a pipe."""
-    print_result(json_text(value, indent=2 if sys.stdout.isatty() else None))
+    is_read = sys.stdout.isatty()
+    if is_read and _is_marked():
+        _put(EXERCISE_MARK)
+    _put(json_text(value, indent=2 if is_read else None))
 
 
 @contextmanager
@@ -116,7 +160,7 @@ def say(text: str) -> None:
     """Write a line of talk, on stderr, behind all results before it. Talk that cannot be written fails no command."""
     flush_results()
     try:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(_marked(text) + "\n")
     except OSError:
         discard(sys.stderr)
 
@@ -181,9 +225,20 @@ def can_ask() -> bool:
 def ask(question: str) -> bool:
     """Ask on stderr; returns True for `y` and `yes` only. The caller has looked at `can_ask`."""
     flush_results()
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{_marked(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def ask_text(question: str) -> str:
+    """Ask on stderr; returns the line that was typed, without blanks at its ends. The caller has looked at `can_ask`."""
+    flush_results()
+    sys.stderr.write(f"{question} ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):  # the end of the input: what is said next begins a line
+        sys.stderr.write("\n")
+    return line.strip()
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:

@@ -87,6 +87,7 @@ def _only_open(home: Path) -> str:
 
 
 incident.choose = _only_open
+incident.is_played = True
 
 
 def _look(home: Path, incident_id: str) -> dict[str, Any]:
@@ -246,6 +247,8 @@ def _offer(home: Path, incident_id: str, types: tuple[str, ...]) -> None:
     """Say which playbook of our frameworks answers it, and how it stands."""
     from p2pshare.operations.frameworks import FindAnswers
 
+    if console.chosen_exercise():
+        return  # playbooks are real
     try:
         found = read_or_ask(home, FindAnswers(types)).each
     except OperatorError as error:  # without the extra: the incident is open all the same

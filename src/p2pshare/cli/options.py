@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from p2pshare.cli import console
 from p2pshare.cli.completion import complete_file
 from p2pshare.errors import AuthorError, ShareError
 
@@ -29,6 +30,31 @@ class UsageProblem(ShareError):
 def json_option(function: Function) -> Function:
     """Add `--json`: the result as JSON on stdout, the same exit code."""
     return click.option("--json", "as_json", is_flag=True, help="print the result as JSON")(function)
+
+
+def _choose_exercise(context: click.Context, _: click.Parameter, exercise: str | None) -> None:
+    if exercise:
+        console.begin_exercise(exercise)
+
+
+EXERCISE_OPTION = click.Option(
+    ["--exercise"],
+    metavar="ID",
+    expose_value=False,
+    callback=_choose_exercise,
+    help="in the exercise ID: nothing of it is real, and nothing real is in it",
+)
+
+
+def exercise_option(function: Function) -> Function:
+    """Add `--exercise ID`: the command, and all that it asks, is for that exercise."""
+    return click.option(
+        "--exercise",
+        metavar="ID",
+        expose_value=False,
+        callback=_choose_exercise,
+        help=EXERCISE_OPTION.help,
+    )(function)
 
 
 def owner_output_option(function: Function) -> Function:

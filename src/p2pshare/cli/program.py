@@ -72,9 +72,17 @@ COMMANDS = {
         "p2pshare.cli.lab:lab",
         "make rules and remedies with partners: write, test, review, promote",
     ),
+    "exercise": (
+        "p2pshare.cli.exercise:exercise",
+        "practise with partners, behind walls: packs, injects, clock, score, report",
+    ),
     "playbook": (
         "p2pshare.cli.playbook:playbook",
         "check, compare, share and approve playbooks (CACAO 2.0)",
+    ),
+    "training": (
+        "p2pshare.cli.training:training",
+        "courses: publish, take and attest them, by pseudonym",
     ),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),

@@ -25,6 +25,7 @@ from p2pshare.cli.options import (
     EXIT_PARTLY_DONE,
     STANDARD_STREAM,
     UsageProblem,
+    exercise_option,
     json_option,
     open_input,
 )
@@ -146,6 +147,7 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 @click.option(
     "--discard", metavar="PUBLICATION", help="without FILE: forget one of which nothing has left yet"
 )
+@exercise_option
 @json_option
 @click.pass_obj
 def publish(
@@ -397,11 +399,14 @@ def _told(parts: Iterator[DraftPart], rejected: Rejects) -> Iterator[DraftPart]:
 def _earlier_publications(home: Path, own: PartnerId) -> Iterator[tuple[FirstCreated, SharedIndex]]:
     """Yields the lookups of what we published before, and of what others have, in the store. Members of the daemon's group may
     not open the store's file: for them each value counts as new, which costs its first `created` and nothing else, and
-    the daemon is asked for what others have shared."""
+    the daemon is asked for what others have shared. In an exercise nothing was before."""
     from p2pshare.operations.already_held import AskedIndex
-    from p2pshare.sharing.already_held import shared_in
+    from p2pshare.sharing.already_held import NothingShared, shared_in
     from p2pshare.sharing.drafting import nothing_before, published_before
 
+    if console.chosen_exercise():  # what is real says nothing of what is played
+        yield nothing_before, NothingShared()
+        return
     with ExitStack() as open_files:
         try:
             store = open_files.enter_context(open_store_for_reading(home))

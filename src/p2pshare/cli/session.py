@@ -26,7 +26,7 @@ from p2pshare.daemon.control_protocol import (
     socket_path,
 )
 from p2pshare.daemon.home_lock import HomeBusy, wait_for_home
-from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, StoreError
+from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, RefusedError, StoreError
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -48,13 +48,16 @@ class DaemonSession:
 
     is_daemon = True
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, exercise: str = "") -> None:
         self._home = home
+        self._exercise = exercise
 
     def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
         from p2pshare.operations.crossing import checked, fields_of, read_answer, read_progress
 
         fields = fields_of(checked(request))
+        if self._exercise:
+            fields["exercise"] = self._exercise
         _require_text(fields)
         with _greeted(self._home) as connection:
             try:
@@ -78,35 +81,43 @@ class LocalSession:
 
     is_daemon = False
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, exercise: str = "") -> None:
         self._node = node
+        self._exercise = exercise
 
     def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
         from p2pshare.operations.crossing import checked, fields_of
+        from p2pshare.operations.table import node_for
 
-        _require_text(fields_of(request))
-        return checked(request).run(self._node, int(time.time()), progress)
+        _require_text(fields_of(request) | {"exercise": self._exercise})
+        node = node_for(self._node, checked(request), self._exercise)
+        return request.run(node, int(time.time()), progress)
 
 
 @contextmanager
-def connect(home: Path) -> Iterator[Session]:
-    """Yields a session on `home`: the daemon's when one runs, else our own under the home's lock.
+def connect(home: Path, exercise: str | None = None) -> Iterator[Session]:
+    """Yields a session on `home`: the daemon's when one runs, else our own under the home's lock. `exercise`: the beginning of the id of the
+    exercise that all its requests are for, "" for what is real, None for what `--exercise` says.
 
     Raises DaemonUnreachable when the home stays locked and nothing answers, ConfigError without a home.
     """
     with ExitStack() as held:
-        yield _session(home, held)
+        yield _session(home, held, _exercise(exercise))
 
 
-def _session(home: Path, held: ExitStack) -> Session:
+def _exercise(named: str | None) -> str:
+    return console.chosen_exercise() if named is None else named
+
+
+def _session(home: Path, held: ExitStack, exercise: str) -> Session:
     """Returns the daemon's session, or our own; a daemon may just be starting, and another command ends soon."""
     if is_running(home):
-        return DaemonSession(home)
+        return DaemonSession(home, exercise)
     try:
-        return LocalSession(held.enter_context(_own_node(home)))
+        return LocalSession(held.enter_context(_own_node(home)), exercise)
     except HomeBusy as error:
         if is_running(home):
-            return DaemonSession(home)
+            return DaemonSession(home, exercise)
         raise DaemonUnreachable(
             f"{error.message}, but no daemon answers at {socket_path(home)}",
             hint="wait for the other command, or look at the daemon's log",
@@ -137,7 +148,12 @@ def report_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
 
 @contextmanager
 def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
-    """Yields the store of `home`, read-only: beside a running daemon or without one, and without any key."""
+    """Yields the store of `home`, read-only: beside a running daemon or without one, and without any key.
+
+    Raises RefusedError `not-in-exercise` where a command is for an exercise: nothing of one is in the store.
+    """
+    if console.chosen_exercise():
+        raise not_in_exercise()
     from p2pshare.node.home import STORE_NAME, require_home
     from p2pshare.node.store import reading_store
 
@@ -145,15 +161,29 @@ def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
         yield store
 
 
-def ask(home: Path, request: Request[A], progress: Progress = console.no_progress) -> A:
+def not_in_exercise() -> RefusedError:
+    return RefusedError(
+        "that is of what is real alone, and nothing of an exercise is in it",
+        hint="leave out --exercise",
+        reason="not-in-exercise",
+    )
+
+
+def ask(
+    home: Path, request: Request[A], progress: Progress = console.no_progress, *, exercise: str | None = None
+) -> A:
     """Returns the answer of the daemon when one runs, else our own. Raises what `connect` and the operation raise."""
-    with connect(home) as session:
+    with connect(home, exercise) as session:
         return session.run(request, progress)
 
 
-def read_or_ask(home: Path, query: Query[A], progress: Progress = console.no_progress) -> A:
+def read_or_ask(
+    home: Path, query: Query[A], progress: Progress = console.no_progress, *, exercise: str | None = None
+) -> A:
     """Returns the answer from the store itself, without lock or key; the daemon's for members of its group, who may not
-    open the store's file. Raises StoreError when neither can be asked."""
+    open the store's file. Of an `exercise` whoever holds its file is asked. Raises StoreError when neither can be asked."""
+    if _exercise(exercise):
+        return ask(home, query, progress, exercise=exercise)
     from p2pshare.node.beside import NodeBeside
     from p2pshare.operations.crossing import checked
 
@@ -163,7 +193,7 @@ def read_or_ask(home: Path, query: Query[A], progress: Progress = console.no_pro
     except StoreError:
         if not is_running(home):
             raise
-    return ask(home, query, progress)
+    return ask(home, query, progress, exercise="")
 
 
 def is_running(home: Path) -> bool:

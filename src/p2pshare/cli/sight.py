@@ -9,7 +9,7 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
-from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option
+from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, exercise_option, json_option
 from p2pshare.cli.session import Session, connect, report_when_it_leaves
 from p2pshare.limits import SIGHTING_COUNT_MAX
 
@@ -35,6 +35,7 @@ def to_option(function: Any) -> Any:
 )
 @click.option("--false-positive", is_flag=True, help="it is harmless: acting on it does harm")
 @to_option
+@exercise_option
 @json_option
 @click.pass_obj
 def sight(

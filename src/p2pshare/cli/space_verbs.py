@@ -23,6 +23,7 @@ from p2pshare.cli import console
 from p2pshare.cli.command import Command, Group, home_folder
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import (
+    EXERCISE_OPTION,
     EXIT_PARTLY_DONE,
     STANDARD_STREAM,
     UsageProblem,
@@ -49,7 +50,16 @@ StatePrinter = Callable[[Mapping[str, Any], Callable[[str | None], str]], None]
 """Prints the canonical output of a space as a person reads its `state`; the second calls a member by its name here."""
 
 
-class SpaceCommand(Command):
+class SpaceVerb(Command):
+    """A verb of spaces, which knows `--exercise` where its group is played."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Returns the verb's parameters, and `--exercise` where its group is played."""
+        params = super().get_params(ctx)
+        return [*params[:-1], EXERCISE_OPTION, *params[-1:]] if _is_played(ctx) else params
+
+
+class SpaceCommand(SpaceVerb):
     """A verb whose first argument is the id of a space. Where its group knows which one is meant without, that may be left out."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -65,8 +75,12 @@ class SpaceCommand(Command):
         ):
             given, _, _ = self.make_parser(ctx).parse_args(list(args))
             if self._lacks_one(given):
+                if given.get("exercise"):
+                    with ctx.scope(cleanup=False):
+                        console.begin_exercise(given["exercise"])
                 home = home_folder(given["home"]) if given.get("home") else ctx.obj
-                args = [choose(home), *args]
+                with ctx.scope(cleanup=False):  # what it asks is of the exercise that is named
+                    args = [choose(home), *args]
         return super().parse_args(ctx, args)
 
     def _lacks_one(self, given: Mapping[str, Any]) -> bool:
@@ -78,6 +92,13 @@ class SpaceCommand(Command):
             return False
         is_list_without_id = wanted[-1].nargs == -1 and is_there[0] and not _ID.fullmatch(str(found[0]))
         return is_list_without_id or not is_there[-1]
+
+
+def _is_played(ctx: click.Context) -> bool:
+    around: click.Context | None = ctx
+    while around is not None and not isinstance(around.command, SpaceGroup):
+        around = around.parent
+    return around is not None and around.command.is_played  # type: ignore[attr-defined]
 
 
 _ID = re.compile(r"[0-9a-fA-F]{6,64}")  # what may be one: a value that looks so stands behind one
@@ -99,6 +120,8 @@ class SpaceGroup(SpaceSubgroup):
         self.only = only
         self.printers = printers
         self.choose: Callable[[Path], str] | None = None
+        self.is_played = False
+        """Whether its verbs are for exercises as well: each then knows `--exercise`."""
 
 
 def space_group(word: str, only: str, printers: Mapping[str, StatePrinter], about: str) -> SpaceGroup:
@@ -120,9 +143,9 @@ def _worn(context: click.Context) -> SpaceGroup:
 # --- what verbs share --------------------------------------------------------------------------------
 
 
-def only_one_open(word: str, found: Sequence[tuple[str, str]]) -> str:
+def only_one_open(word: str, found: Sequence[tuple[str, str]], opens: str = "open") -> str:
     """Returns the id of the only one of its kind that is open here and in which we may write; `found` are ids and titles, and of several a person says
-    which. Raises NotFoundError, AmbiguousId with the candidates."""
+    which. `opens`: the verb that opens one. Raises NotFoundError, AmbiguousId with the candidates."""
     from p2pshare.operations.spaces import AmbiguousId
 
     told = [f"{space[:10]} {console.shown(title)}" for space, title in found]
@@ -132,7 +155,7 @@ def only_one_open(word: str, found: Sequence[tuple[str, str]]) -> str:
     if not found:
         raise NotFoundError(
             f"no {word} is open here",
-            hint=f"`p2pshare {word} open` opens one; `{word} list` has the invitations, `{word} join ID` accepts one",
+            hint=f"`p2pshare {word} {opens}` opens one; `{word} list` has the invitations, `{word} join ID` accepts one",
         )
     if console.can_ask():
         for (space, _), title in zip(found, told, strict=True):
@@ -367,7 +390,7 @@ def seen(context: click.Context, space_id: str, limit: int, as_json: bool) -> No
 # --- members -----------------------------------------------------------------------------------------
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceVerb)
 @_id_argument
 @json_option
 @click.pass_context
@@ -379,7 +402,7 @@ def join(context: click.Context, space_id: str, as_json: bool) -> None:
     answer(written, f"{written.entry}  joined", as_json=as_json)
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceVerb)
 @_id_argument
 @json_option
 @click.pass_context

@@ -12,7 +12,7 @@ import click
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option, read_input
+from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option, read_input
 from p2pshare.limits import ENVELOPE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -34,9 +34,15 @@ def verify(home: Path, file: str, as_json: bool) -> int:
     Exit code 1 when a check failed, 6 when one could not be made (the author's card is not held here).
     """
     from p2pshare.cli.card import now_seconds
+    from p2pshare.envelope.attestation import is_attestation
     from p2pshare.envelope.inspection import inspect
 
     raw = read_input(file, ENVELOPE_BYTES_MAX)
+    if is_attestation(raw):
+        raise UsageProblem(
+            f"{file} is an attestation of training",
+            hint="`p2pshare training verify FILE CARD-FILE` verifies it",
+        )
     report = inspect(raw, now_seconds(), _card_finder(home), partial(_is_listed, home))
     described = _describe(report)
     if as_json:

@@ -9,7 +9,7 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
-from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option
+from p2pshare.cli.options import EXIT_PARTLY_DONE, exercise_option, json_option
 from p2pshare.cli.session import connect, report_when_it_leaves
 from p2pshare.errors import RefusedError
 
@@ -31,6 +31,7 @@ REASONS = ("false-positive", "superseded", "mistake", "expired", "legal")
 )
 @click.option("--dry-run", is_flag=True, help="show what would be taken back and who is told; nothing leaves")
 @click.option("--yes", is_flag=True, help="do not ask")
+@exercise_option
 @json_option
 @click.pass_obj
 def withdraw(

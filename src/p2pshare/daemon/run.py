@@ -36,6 +36,7 @@ from p2pshare.config import Config, load_config
 from p2pshare.daemon.control import ControlServer, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
+from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
@@ -56,7 +57,7 @@ from p2pshare.operations.interface import AsideWork, LongRequest
 from p2pshare.operations.lab_autorun import AutorunRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
-from p2pshare.operations.table import OPERATIONS, read_request
+from p2pshare.operations.table import OPERATIONS, exercise_in, node_for, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
@@ -259,6 +260,7 @@ class Running:
         self._entries = asyncio.Lock()
         """Held by who writes entries in spaces, before `_chain`: those of one request stand directly behind each other."""
         self._spaces = SpaceRounds(node, writer, self._driver, self._chain)
+        self._exercises = ExerciseRounds(node, writer, self._spaces, self._entries)
         self._log_lock = asyncio.Lock()
 
     async def start(self, life: AsyncExitStack) -> None:
@@ -292,6 +294,7 @@ class Running:
                     self._renew_card(),
                     self._spaces.run(),
                     self._follow_incidents(),
+                    self._exercises.run(),
                     self._log_alarms(),
                     self._try_rules(),
                 )
@@ -305,33 +308,36 @@ class Running:
     async def _perform(self, message: Message, report: Progress) -> Message:
         """Perform one operation for the command line, in the writer thread unless it only reads, and wake the parts that must
         look again."""
-        request = read_request(message)
+        exercise, fields = exercise_in(message)
+        request = read_request(fields)
         operation = OPERATIONS[name_of(request)]
+        node = await self._writer(node_for, self._node, request, exercise) if exercise else self._node
         if operation.reports_refusals or not operation.reads_only:
             await self._account()
-        if operation.writes_spaces:
-            await self._spaces.wait_for_heads()
+        writes_entries = operation.writes_spaces or (bool(exercise) and operation.publishes)
+        if writes_entries:
+            await self._spaces.wait_for_heads(node)
             latest = time.monotonic() + CATCH_UP_SECONDS_MAX
             while time.monotonic() < latest:  # others write between two slices
-                if await self._writer.call("space", caught_up, self._node, request, int(time.time())):
+                if await self._writer.call("space", caught_up, node, request, int(time.time())):
                     break
         self._node.live = self._live()
 
         def run() -> Struct:  # the clock of the moment in which it begins
-            answer: Struct = request.run(self._node, int(time.time()), report)
+            answer: Struct = request.run(node, int(time.time()), report)
             return answer
 
         if operation.reads_only:
             answer = await asyncio.to_thread(run)
         else:
             async with AsyncExitStack() as turns:
-                if operation.writes_spaces:
+                if writes_entries:
                     await turns.enter_async_context(self._entries)
                 if operation.publishes or operation.changes_card:
                     await turns.enter_async_context(self._chain)
                 name = f"operation {name_of(request)}"
                 if isinstance(request, LongRequest):
-                    answer = await self._in_steps(name, request)
+                    answer = await self._in_steps(name, node, request)
                 else:
                     answer = await self._writer.call(name, run)
         if operation.changes_roster:
@@ -341,16 +347,16 @@ class Running:
             await self._driver.follow_card()
         if operation.changes_lists:
             self._lists_changed.set()
-        if operation.writes_spaces:
+        if operation.writes_spaces or exercise:
             self._spaces.wake()
         if operation.publishes or operation.wakes:
             self._driver.wake()
             self._is_staged.set()
         return fields_of(answer)
 
-    async def _in_steps(self, name: str, request: LongRequest[Struct]) -> Struct:
+    async def _in_steps(self, name: str, node: Node, request: LongRequest[Struct]) -> Struct:
         """Do a request step after step, other work of the writer in between; what needs no node beside it. Raises ShareError."""
-        steps = request.steps(self._node, int(time.time()))
+        steps = request.steps(node, int(time.time()))
         answer: Struct | None = None
         while answer is None:
             done: Struct | AsideWork[Any] | None = await self._writer.call(name, next, steps)

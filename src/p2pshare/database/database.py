@@ -38,7 +38,7 @@ from p2pshare.database.connection import (
 )
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.interned import Interned
-from p2pshare.database.schema import create_or_check, require_current
+from p2pshare.database.schema import STORE, Schema, create_or_check, require_current
 from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.errors import StoreError
 from p2pshare.limits import (
@@ -329,8 +329,9 @@ def open_database(
     free_space_bytes_min: int = FREE_SPACE_BYTES_MIN,
     cache_bytes: int = STORE_CACHE_BYTES,
     vfs: str | None = None,
+    schema: Schema = STORE,
 ) -> Database:
-    """Open (and, unless `read_only`, create) the file at `path`.
+    """Open (and, unless `read_only`, create) the file at `path`; one that is only read is a store.
 
     Raises StoreError: network file system, permissions, older or newer schema, damaged file, another program's file.
     """
@@ -339,7 +340,7 @@ def open_database(
     writer = open_writer(path, cache_bytes=cache_bytes, vfs=vfs)
     try:
         with translated(writer):
-            create_or_check(writer)
+            create_or_check(writer, schema)
         return Database(path, writer, free_space_bytes_min)
     except BaseException:
         writer.close()

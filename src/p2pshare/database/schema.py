@@ -24,6 +24,8 @@ from p2pshare.errors import DiskFull, StoreError
 
 APPLICATION_ID = int.from_bytes(b"p2ps", "big")
 VIEWS_NAME = "views.sql"
+REAL_REALM = bytes(16)
+_REALM_SQL = "= zeroblob(16)"  # stands for the file's realm in the checks of `spaces/schema/spaces.sql`, and nowhere else
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,15 @@ class Schema:
     """Raised with every change of a table, index, trigger or first row. Not with a view."""
     older_hint: str
     """The hint on how to go on with a file of an older schema."""
+    realm: bytes = REAL_REALM
+    """The realm whose spaces the file may hold: it stands in the checks of its tables."""
+    has_views: bool = True
 
 
 STORE = Schema(
     ("database", "log", "partners", "knowledge", "spaces"),
     APPLICATION_ID,
-    28,
+    29,
     "move store.sqlite (with store.sqlite-wal and -shm) away, start, and add your partners again: what is relayed comes "
     "home from them; publish your own sources again",
 )
@@ -110,6 +115,10 @@ def _is_empty(connection: apsw.Connection, schema: Schema) -> bool:
             hint=schema.older_hint,
             reason="schema-older",
         )
+    if schema.realm != REAL_REALM:
+        made = fetch(connection, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'space'")
+        if not made or _realm_sql(schema) not in made[0][0]:
+            raise StoreError("the file is that of another exercise", reason="wrong-realm")
     return False
 
 
@@ -146,6 +155,8 @@ def _wanted_views(schema: Schema) -> dict[str, str]:
 
     SQLite writes them down, and asks for no tables until a view is read.
     """
+    if not schema.has_views:
+        return {}
     scratch = apsw.Connection(":memory:")
     try:
         for text in _texts(schema, of_views=True):
@@ -155,12 +166,19 @@ def _wanted_views(schema: Schema) -> dict[str, str]:
         scratch.close()
 
 
+def _realm_sql(schema: Schema) -> str:
+    """Returns how the realm of a file stands in its checks."""
+    return _REALM_SQL if schema.realm == REAL_REALM else f"= x'{schema.realm.hex()}'"
+
+
 def _texts(schema: Schema, *, of_views: bool = False) -> Iterator[str]:
     """Yields the SQL of the schema's rooms, file by file; either the tables or the views."""
     from importlib import resources  # only who makes a file pays for it, and readers never do
 
+    if of_views and not schema.has_views:
+        return
     for room in schema.rooms:
         folder = resources.files("p2pshare") / room / "schema"
         for file in sorted(folder.iterdir(), key=lambda file: file.name):
             if file.name.endswith(".sql") and (file.name == VIEWS_NAME) is of_views:
-                yield file.read_text("utf-8")
+                yield file.read_text("utf-8").replace(_REALM_SQL, _realm_sql(schema))

@@ -16,6 +16,7 @@ from p2pshare.lookalikes import INVISIBLE
 # Zl and Zp: the line breaks that are not control characters. Unassigned code points are let through, because
 # which ones those are depends on the Python version, and two partners must agree on a value.
 UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is a formula to a spreadsheet
 
 
 def is_safe(text: str) -> bool:
@@ -31,6 +32,12 @@ def safe(text: str) -> str:
     if text.isprintable() and not INVISIBLE.search(text):
         return text
     return "".join(character if _shows(character) else _escape(ord(character)) for character in text)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Returns `safe` of a text as a cell of CSV that no spreadsheet computes: what begins like a formula begins with an apostrophe."""
+    shown = safe(text)
+    return f"'{shown}" if shown.startswith(FORMULA) else shown
 
 
 def escaped_json(text: bytes) -> bytes:

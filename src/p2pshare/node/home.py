@@ -14,6 +14,7 @@ KEY_FILE_NAME = "identity.p2pkey"
 CARD_FILE_NAME = "card.p2pcard"
 STORE_NAME = "store.sqlite"
 WARNING_INDEX_NAME = "warninglists.sqlite"
+EXERCISES_NAME = "exercises"
 HOME_MODE = 0o750
 
 

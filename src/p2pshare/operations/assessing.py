@@ -21,6 +21,7 @@ from p2pshare.limits import ASSESSMENT_TEXT_CHARACTERS_MAX, SIGHTING_COUNT_MAX
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.sharing.assessing import ReceivedProposal, proposals, say
+from p2pshare.sharing.outlet import outlet_of
 
 Words = Annotated[str, Meta(max_length=ASSESSMENT_TEXT_CHARACTERS_MAX)]
 
@@ -33,7 +34,7 @@ class AuthorNotTold(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Assessed(Struct, frozen=True, forbid_unknown_fields=True):
-    """The number of assessments, their envelopes, and the partners that hear of them or do not."""
+    """The number of assessments, their envelopes (in an exercise their entries), and the partners that hear of them or do not."""
 
     objects: int
     envelopes: list[str]
@@ -70,6 +71,16 @@ class Sight(Request[Assessed], frozen=True, tag="sight"):
     to: tuple[str, ...] = ()
 
     def run(self, node: Node, now: int, progress: Progress) -> Assessed:
+        outlet = outlet_of(node)
+        if outlet is not None:
+            said = outlet.sight(
+                self.what,
+                count=self.count,
+                is_false_positive=self.false_positive,
+                names=self.to,
+                now=now,
+            )
+            return Assessed(len(said.entries), [one.text for one in said.entries], said.recipients, [])
         write = false_positive_object if self.false_positive else partial(sighting_object, count=self.count)
         return _say(node, self.what, self.to, now, write)
 

@@ -22,6 +22,7 @@ from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
 from p2pshare.node.duty_files import DutyTemplates, duty_templates_of
 from p2pshare.node.node import NodeReading
+from p2pshare.operations.exercise_alarms import EXERCISE_ALARMS
 from p2pshare.operations.framework_alarms import FRAMEWORK_ALARMS
 from p2pshare.operations.incident_watch import DAY_SECONDS, SIGHTING, object_in
 from p2pshare.operations.incidents import INCIDENT, duties_by
@@ -219,7 +220,12 @@ INCIDENT_ALARMS: tuple[AlarmFunction, ...] = (
     _seen_again,
     _bad_templates,
 )
-EVERY_ALARM: tuple[AlarmFunction, ...] = (*EVERY_SPACE_ALARM, *INCIDENT_ALARMS, *FRAMEWORK_ALARMS)
+EVERY_ALARM: tuple[AlarmFunction, ...] = (
+    *EVERY_SPACE_ALARM,
+    *INCIDENT_ALARMS,
+    *FRAMEWORK_ALARMS,
+    *EXERCISE_ALARMS,
+)
 """The alarms of a node, in the order in which they are reported."""
 
 
@@ -232,7 +238,7 @@ class AlarmLog:
 
     def step(self, now: int) -> None:
         """Log each alarm of a space that was not there at the last call."""
-        functions = (*SPACE_ALARMS, *INCIDENT_ALARMS, *FRAMEWORK_ALARMS)
+        functions = (*SPACE_ALARMS, *INCIDENT_ALARMS, *FRAMEWORK_ALARMS, *EXERCISE_ALARMS)
         found = alarms(self._node.store, self._node.card, is_running=True, now=now, functions=functions)
         asked = [("space-invitation", one.space) for one in spaces_status(self._node).invitations]
         there = frozenset([*asked, *((one.word, one.space) for one in found if isinstance(one.space, str))])

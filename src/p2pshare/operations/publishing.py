@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated
 
@@ -19,12 +19,14 @@ from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Counted, LeftOut, Query, Request, Several, counted, left_out
 from p2pshare.sharing import staging
 from p2pshare.sharing.drafting import DraftPart
+from p2pshare.sharing.outlet import outlet_of
 from p2pshare.sharing.publishing import Preparation, PreparedPart, new_publication, seal
 from p2pshare.sharing.publishing import PreparedPublication as PreparedParts
 from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.spool import (
     OPEN_SECONDS_MAX,
     PREPARED_MAX,
+    PREPARED_SECONDS_MAX,
     Spooling,
     begin_spooling,
     drop,
@@ -34,9 +36,12 @@ from p2pshare.sharing.spool import (
     terms_waiting,
 )
 from p2pshare.sharing.staging import StagingStep, UnderWay
+from p2pshare.spaces.space_exchange import spaces_of
 
 INFLATED_BYTES_AT_ONCE = 64 * MIB
 """The most that the frames of one message may inflate to: a part has 16 MiB, and the writer reads 28 MiB a second."""
+
+KEPT_BYTES_MAX = 1 * MIB  # of one publication in an exercise: as much as an inject's payload has
 
 TtlClass = Annotated[int, Meta(ge=min(TTL_CLASS_BY_NAME.values()), le=max(TTL_CLASS_BY_NAME.values()))]
 
@@ -116,7 +121,7 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
             for part in self.parts:
                 under_way.preparation.take(DraftPart(part.tlp, part.frames, part.objects, part.repeats))
                 progress("checked", under_way.preparation.checked, 0)
-            return self._pause(node, under_way, now) if self.goes_on else self._end(under_way, now)
+            return self._pause(node, under_way, now) if self.goes_on else self._end(node, under_way, now)
         except BaseException:
             under_way.abandon()
             raise
@@ -124,16 +129,22 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
     def _begun(self, node: Node, now: int) -> _PartsComing:
         if len(node.preparing) >= PREPARED_MAX:
             raise spool_full(f"{PREPARED_MAX} publications are being handed over")
-        waiting = None if self.dry_run else begin_spooling(node, now)
+        outlet = outlet_of(node)
+        waiting = None if self.dry_run or outlet is not None else begin_spooling(node, now)
+        kept = KeptParts() if outlet is not None and not self.dry_run else None
+        confirmed = Confirmed(private=self.share_private, listed=self.share_listed)
+        if outlet is not None:  # what is played is on many lists, and tells of nobody
+            confirmed = Confirmed(private=True, listed=True)
         preparation = Preparation(
             node,
             names=self.to,
             ttl_class=self.ttl_class or TTL_CLASS_BY_NAME[node.config.ttl],
-            confirmed=Confirmed(private=self.share_private, listed=self.share_listed),
+            confirmed=confirmed,
             now=now,
-            keep=_keep_nothing if waiting is None else waiting.keep,
+            keep=_keep_nothing if waiting is None and kept is None else (waiting or kept).keep,  # type: ignore[union-attr]
         )
-        return _PartsComing(preparation, waiting, secrets.token_hex(16) if waiting is None else waiting.token)
+        token = secrets.token_hex(16) if waiting is None else waiting.token
+        return _PartsComing(preparation, waiting, token, kept)
 
     def _pause(self, node: Node, under_way: _PartsComing, now: int) -> Prepared:
         if under_way.waiting is not None:
@@ -142,8 +153,12 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
         node.preparing[under_way.token] = under_way
         return _answer(under_way.preparation.so_far(), under_way.token)
 
-    def _end(self, under_way: _PartsComing, now: int) -> Prepared:
-        prepared, waiting = under_way.preparation.end(), under_way.waiting
+    def _end(self, node: Node, under_way: _PartsComing, now: int) -> Prepared:
+        prepared, waiting, kept = under_way.preparation.end(), under_way.waiting, under_way.kept
+        if kept is not None and prepared.terms.envelopes:
+            kept.names, kept.ready_at = prepared.terms.names, now
+            node.preparing[under_way.token] = kept
+            return _answer(prepared, under_way.token)
         if waiting is None or not prepared.terms.envelopes:
             under_way.abandon()
             return _answer(prepared, "")
@@ -159,12 +174,41 @@ class _PartsComing:
     preparation: Preparation
     waiting: Spooling | None
     token: str
+    kept: KeptParts | None = None
     paused_at: int = 0
 
     def abandon(self) -> None:
         self.preparation.close()
         if self.waiting is not None:
             self.waiting.abandon()
+
+
+@dataclass
+class KeptParts:
+    """What was prepared in an exercise: it waits in memory, beside its own node alone, so that no other ground has its token."""
+
+    parts: list[PreparedPart] = field(default_factory=list)
+    size: int = 0
+    names: tuple[str, ...] = ()
+    ready_at: int = 0
+
+    def keep(self, part: PreparedPart) -> None:
+        """Raises AuthorError `oversized`."""
+        self.size += sum(_stated(one.frame) for one in part.frames)
+        if self.size > KEPT_BYTES_MAX:
+            raise AuthorError(
+                f"in an exercise at most {KEPT_BYTES_MAX:,} bytes are published at once",
+                hint="publish less",
+                reason="oversized",
+            )
+        self.parts.append(part)
+
+    @property
+    def paused_at(self) -> int:
+        return self.ready_at
+
+    def abandon(self) -> None:
+        self.parts.clear()
 
 
 def _keep_nothing(part: PreparedPart) -> None:
@@ -199,11 +243,20 @@ class Sealed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Seal(Request[Sealed], frozen=True, tag="seal"):
-    """Seal and store what waits under `token`, once; of a large one this begins, and it ends by itself."""
+    """Seal and store what waits under `token`, once; of a large one this begins, and it ends by itself. In an exercise it becomes entries, whose
+    ids stand in place of envelopes'."""
 
     token: str
 
     def run(self, node: Node, now: int, progress: Progress) -> Sealed:
+        outlet = outlet_of(node)
+        if outlet is not None:
+            kept = node.preparing.pop(self.token, None)
+            if not isinstance(kept, KeptParts) or abs(now - kept.ready_at) > PREPARED_SECONDS_MAX:
+                raise not_prepared()
+            with spaces_of(node).together():
+                played = outlet.publish(kept.parts, kept.names, now)
+            return Sealed("", [one.text for one in played.entries], is_finished=True)
         if terms_waiting(node.home, self.token, now).objects > staging.ONE_CALL_OBJECTS:
             begun = staging.begin_staging(node, self.token, now)
             return Sealed(begun.text, [], is_finished=False)
@@ -283,7 +336,7 @@ class Discard(Request[Discarded], frozen=True, tag="discard"):
 
     def run(self, node: Node, now: int, progress: Progress) -> Discarded:
         found = node.preparing.pop(self.token, None)
-        if isinstance(found, _PartsComing):
+        if isinstance(found, _PartsComing | KeptParts):
             found.abandon()
         drop(node.home, self.token)
         return Discarded()

@@ -7,6 +7,7 @@ from msgspec import Struct
 from p2pshare.intel.withdrawing import Reason
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import LeftOut, Query, Request, left_out
+from p2pshare.sharing.outlet import outlet_of
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.recalling import RecallStatus, recall_status
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
@@ -14,7 +15,7 @@ from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
 
 class Withdrawn(Struct, frozen=True, forbid_unknown_fields=True):
     """The objects that were taken back, and the partners that are told or not; `already`: objects that are withdrawn as
-    they stand."""
+    they stand. In an exercise: values, and the entries that say it."""
 
     objects: list[str]
     already: list[str]
@@ -35,6 +36,18 @@ class Withdraw(Request[Withdrawn], frozen=True, tag="withdraw"):
     dry_run: bool = False
 
     def run(self, node: Node, now: int, progress: Progress) -> Withdrawn:
+        outlet = outlet_of(node)
+        if outlet is not None:
+            reason = Reason.parse(self.reason)
+            played = outlet.withdraw(self.what, str(reason), is_dry_run=self.dry_run, now=now)
+            return Withdrawn(
+                objects=[value for _, value in played.values],
+                already=[],
+                envelopes=[one.text for one in played.entries],
+                recipients=played.recipients,
+                skipped=[],
+                markings=[tlp.label for tlp in played.markings],
+            )
         request = WithdrawalRequest(self.what, Reason.parse(self.reason), self.replaced_by, self.to)
         report = withdraw(node, request, is_dry_run=self.dry_run, now=now, progress=progress)
         return Withdrawn(

@@ -89,11 +89,20 @@ _ROWS = (
         ttl_classes=frozenset({1}),
         reader="p2pshare.spaces.reading_entries:HeadsReader",
     ),
+    PayloadKind(
+        name="exercise",
+        frames_max=64,
+        inflated_bytes_max=32 * MIB,
+        objects_max=1_024,
+        ttl_classes=frozenset({2}),
+        reader="p2pshare.spaces.reading_exercises:ExerciseReader",
+    ),
 )
 PAYLOAD_KINDS: Mapping[str, PayloadKind] = {row.name: row for row in _ROWS}
 STIX = PAYLOAD_KINDS["stix"]
 ENTRIES = PAYLOAD_KINDS["entries"]
 HEADS = PAYLOAD_KINDS["heads"]
+EXERCISE = PAYLOAD_KINDS["exercise"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,9 +158,7 @@ class Preparation:
         """Read and screen the next part. Raises what `keep` raises."""
         report = self.report
         self.checked += part.objects
-        audience = self._audiences.get(part.tlp) or resolve(
-            part.tlp, self._names, self._roster, self._settings, self._now
-        )
+        audience = self._audiences.get(part.tlp) or self._audience(part.tlp)
         if isinstance(audience, Refuse):
             report.refuse = report.refuse or audience
             report.refusals.add(audience.reason, part.tlp.label, count=part.objects - part.repeats)
@@ -177,6 +175,12 @@ class Preparation:
             self._values.update(
                 {hash((claim.type, claim.value)) for fact in frame.objects for claim in fact.claims}
             )
+
+    def _audience(self, tlp: Tlp) -> Audience | Refuse:
+        if self._node.outlet is not None:  # `sharing.outlet`
+            played: Audience | Refuse = self._node.outlet.audience(tlp, self._names, self._now)
+            return played
+        return resolve(tlp, self._names, self._roster, self._settings, self._now)
 
     def end(self) -> PreparedPublication:
         """Returns the report that a person is shown, and the terms under which exactly that can be sealed. Nothing is taken
@@ -354,6 +358,8 @@ class SealedContent:
     frames: Sequence[bytes]
     ttl_class: int
     kind: str = STIX.name
+    circle: CircleId | None = None
+    """That of an exercise; None: our own. What is in an exercise's goes direct alone."""
 
 
 def seal(
@@ -501,7 +507,7 @@ def seal_part(
         incarnation=before.incarnation,
         sequence=before.sequence + 1,
         previous=before.previous,
-        circle=_home_circle(node),
+        circle=content.circle or _home_circle(node),
         mode=audience.mode,
         created=now,
         ttl_class=content.ttl_class,

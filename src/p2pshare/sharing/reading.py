@@ -42,7 +42,7 @@ from p2pshare.partners.roster import Roster
 from p2pshare.policy.content_cost import cost_bytes
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.sharing.partners import load_roster
-from p2pshare.sharing.payload_kinds import PayloadReader, Place, Readers, Steps, receive
+from p2pshare.sharing.payload_kinds import EXERCISE, PayloadReader, Place, Readers, Steps, receive
 from p2pshare.sharing.revocation_walk import is_read
 
 logger = logging.getLogger(__name__)
@@ -252,6 +252,9 @@ class ContentReader:
         if one.author == self._node.identity.partner_id and self._has_come_home(one):
             self._node.store.knowledge.renew_feed()
         payload = receive(verified, opened.payload, self._readers, one.source.received_at)
+        exercises = self._node.exercises
+        if payload.kind is not EXERCISE and exercises is not None and payload.circle in exercises.circles():
+            raise PeerError("what is no exercise's came in the circle of one", reason="wrong-circle")
         if not self._has_room(one, verified, payload.stated_bytes):
             self._node.store.log.put_content(one.source, ContentState.NO_ROOM)
             self._node.store.partners.count_refusals(one.author, {NO_ROOM: 1})

@@ -61,7 +61,7 @@ def _usable(
     """Returns the partners who are reached directly, and those who are reached through relays."""
     linked: list[RosterEntry] = []
     apart: list[RosterEntry] = []
-    may_be_carried = may_pass(content.tlp, Exit.RELAY, gate_settings(node.config))
+    may_be_carried = content.circle is None and may_pass(content.tlp, Exit.RELAY, gate_settings(node.config))
     for partner in sorted(set(recipients)):
         entry = roster.get(partner)
         if entry is None:

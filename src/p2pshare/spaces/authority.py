@@ -571,14 +571,17 @@ class Authority:
         return member in self._forks
 
     def voters(self, past: Past) -> frozenset[PartnerId]:
-        """Returns who may vote for a proposal with this past: named, whether joined or not, and without a fork."""
+        """Returns who may vote for a proposal with this past: named, whether joined or not, and without a fork. Where a role takes part in
+        takeovers, who has it but for the lead: two of them must do, or a lead that is lost could not be replaced (docs/spaces.md)."""
         key = (past.membership, past.forks, past.tops)
         found = self._voters.get(key)
         if found is None:
+            leads = {term.author for term in past.tops} if self._lead_role else ()
             found = frozenset(
                 member
                 for member in self.members
-                if self.is_named(member, past)
+                if member not in leads
+                and self.is_named(member, past)
                 and not self.least_fork(member, past)
                 and self._has_lead_role(member, past)
             )

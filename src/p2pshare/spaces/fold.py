@@ -502,6 +502,14 @@ class _View:
     def is_named(self, member: PartnerId) -> bool:
         return self._authority.is_named(member, self._effects.everything)
 
+    def roles(self) -> Mapping[PartnerId, str]:
+        authority, everything = self._authority, self._effects.everything
+        return {
+            member: authority.role(member, everything)
+            for member in authority.members
+            if authority.is_named(member, everything)
+        }
+
 
 def _order(vertices: list[Vertex], count: int, ordered: list[Vertex]) -> Iterator[None]:
     """Fill `ordered` with the first `count` by (depth, id), which puts parents before children as well; yields between small steps."""

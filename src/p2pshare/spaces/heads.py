@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.identifiers import EntryId, PartnerId, Realm
@@ -58,23 +59,32 @@ class SpaceHeads:
     """It wants the other's heads in answer, whatever they say."""
 
     def encode(self) -> bytes:
-        return pack(
-            [
-                self.realm,
-                self.space,
-                [[one.author, one.number, one.entry_id, one.shown] for one in self.heads],
-                [[author, version] for author, version in self.cards],
-                list(self.wanted),
-                list(self.wanted_bodies),
-                list(self.partners),
-                int(self.asks),
-            ]
-        )
+        return pack(self.told())
+
+    def told(self) -> list[Any]:
+        """Returns the array that is encoded."""
+        return [
+            self.realm,
+            self.space,
+            [[one.author, one.number, one.entry_id, one.shown] for one in self.heads],
+            [[author, version] for author, version in self.cards],
+            list(self.wanted),
+            list(self.wanted_bodies),
+            list(self.partners),
+            int(self.asks),
+        ]
 
 
 def decode_heads(raw: bytes) -> SpaceHeads:
     """Returns the heads of one space. Raises PeerError `malformed`, `not-canonical`."""
     reader = Reader(raw)
+    heads = read_heads(reader)
+    reader.end()
+    return heads
+
+
+def read_heads(reader: Reader) -> SpaceHeads:
+    """Returns the heads of one space that come next in what is read. Raises PeerError `malformed`, `not-canonical`."""
     reader.array(8, 8)
     realm = Realm(reader.blob(Realm.length, Realm.length))
     space = EntryId(reader.blob(EntryId.length, EntryId.length))
@@ -93,7 +103,6 @@ def decode_heads(raw: bytes) -> SpaceHeads:
     wanted_bodies = [EntryId(one) for one in _ids(reader, WANTED_MAX)]
     partners = [PartnerId(one) for one in _ids(reader, SPACE_MEMBERS_MAX)]
     asks = reader.integer(1)
-    reader.end()
     _ascend([(one.author, one.number, one.entry_id) for one in heads])
     _ascend([author for author, _ in cards])
     if any(not one.number for one in heads):

@@ -43,6 +43,10 @@ class FoldView(Protocol):
         """Returns whether an invitation of a member stands."""
         ...
 
+    def roles(self) -> Mapping[PartnerId, str]:
+        """Returns the role that its standing invitation gives to each member that has one."""
+        ...
+
 
 class KindFold(Protocol):
     """What a kind makes of the entries of one space. Entries without effect count as paths between others, and nothing else."""
@@ -66,5 +70,5 @@ class SpaceKind(NamedTuple):
     name: str
     entry_kinds: Mapping[str, EntryKind]
     lead_role: str
-    """The role that takes part in takeovers; empty: everybody does."""
+    """The role that takes part in takeovers, but for the lead itself; empty: everybody does."""
     fold: Callable[[FoldView], KindFold]

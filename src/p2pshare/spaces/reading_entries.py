@@ -7,6 +7,7 @@ entry or a card is counted by `spaces.spaces` to the author of the envelope, who
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from p2pshare.envelope.card_format import decode_card, split_versions
 from p2pshare.errors import PeerError
@@ -14,8 +15,9 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
 from p2pshare.sharing.payload_kinds import Place, ReceivedPayload, Steps
-from p2pshare.spaces.entry_frames import decode_entry_frame, decode_heads_frame
-from p2pshare.spaces.space_exchange import exchange_of
+from p2pshare.spaces.entry_frames import EntryFrame, decode_entry_frame, decode_heads_frame
+from p2pshare.spaces.heads import SpaceHeads
+from p2pshare.spaces.space_exchange import SpaceExchange, exchange_of
 
 SLICE_ENTRIES = 16  # taken in in one step: two signatures each, some 10 ms
 
@@ -46,19 +48,41 @@ class EntriesReader:
                 refused[error.reason] += 1
                 done = 0
                 continue
-            cards = _by_owner(frame.cards, refused)
             rows += len(frame.entries)
-            while done < len(frame.entries):
-                wires = frame.entries[done : done + SLICE_ENTRIES]
-                while not self._exchange.is_ready(wires, self._now):
-                    yield (frame_number, done)
-                self._exchange.entries_came(payload.author, wires, cards, self._now)
-                done += len(wires)
-                yield (frame_number, done)
-            self._exchange.cards_came(payload.author, cards, self._now)
+            for taken in taken_entries(self._exchange, frame, payload.author, self._now, refused, done):
+                yield (frame_number, taken)
             done = 0
             yield (frame_number + 1, 0)
         return rows
+
+
+def taken_entries(
+    exchange: SpaceExchange,
+    frame: EntryFrame,
+    handed_by: PartnerId,
+    now: int,
+    refused: Counter[str],
+    done: int,
+) -> Iterator[int]:
+    """Take in what is in a frame from the entry `done` on; yields between two slices how many were taken."""
+    cards = _by_owner(frame.cards, refused)
+    while done < len(frame.entries):
+        wires = frame.entries[done : done + SLICE_ENTRIES]
+        while not exchange.is_ready(wires, now):
+            yield done
+        exchange.entries_came(handed_by, wires, cards, now)
+        done += len(wires)
+        yield done
+    exchange.cards_came(handed_by, cards, now)
+
+
+def heads_taken(
+    exchange: SpaceExchange, heads: SpaceHeads, handed_by: PartnerId, now: int, order: tuple[int, int]
+) -> Iterator[None]:
+    """Note what a partner showed of a space; yields while the space is read for it. Raises PeerError."""
+    while not exchange.knows_members(handed_by, heads.space, now):
+        yield
+    exchange.heads_came(handed_by, heads, now, order)
 
 
 def _by_owner(cards: tuple[bytes, ...], refused: Counter[str]) -> dict[PartnerId, bytes]:
@@ -93,10 +117,9 @@ class HeadsReader:
         for frame_number in range(number, len(payload.frames)):
             try:
                 heads = decode_heads_frame(payload.frames[frame_number])
-                while not self._exchange.knows_members(payload.author, heads.space, self._now):
-                    yield (frame_number,)
                 order = (source.incarnation, source.sequence)
-                self._exchange.heads_came(payload.author, heads, self._now, order)
+                for _ in heads_taken(self._exchange, heads, payload.author, self._now, order):
+                    yield (frame_number,)
             except PeerError as error:
                 refused[error.reason] += 1
             yield (frame_number + 1,)

@@ -16,6 +16,7 @@ SPACE_KINDS: Mapping[str, str] = {
     "framework": "p2pshare.spaces.framework:KIND",
     "incident": "p2pshare.spaces.incident:KIND",
     "lab": "p2pshare.spaces.lab:KIND",
+    "exercise": "p2pshare.spaces.exercise:KIND",
 }
 """Name in the opening -> `module:name` of the `SpaceKind`."""
 

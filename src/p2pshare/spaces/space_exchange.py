@@ -2,7 +2,8 @@
 
 Rules:
 
-1. The engine says what goes to whom; here each parcel is sealed by the path of every envelope (`sharing.sending`) and noted as handed over. What it holds of a
+1. The engine says what goes to whom; here each parcel is sealed by the path of every envelope (`sharing.sending`), of an exercise too in the log of the
+   real node, and noted as handed over. What it holds of a
    space is the store: entries are told to the engine in the order of storing, whoever wrote them.
 2. What a partner hands over is taken in by `spaces.spaces`, and counted to it. Of its own new entries 600 an hour and space come in without having been
    asked for; what its heads showed before, ours ask for.
@@ -17,20 +18,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from p2pshare.envelope.entry import REAL, EntryHeader, VerifiedEntry, decode_entry, without_body
+from p2pshare.envelope.entry import EntryHeader, VerifiedEntry, decode_entry, without_body
 from p2pshare.errors import NotFoundError, PeerError, RefusedError, StoreError
-from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.identifiers import CircleId, EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import INTRODUCED_CARD_BYTES_MAX, TTL_CLASS_BY_NAME
 from p2pshare.node.duty_files import duty_templates_of
 from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.sharing.partners import load_roster
-from p2pshare.sharing.payload_kinds import ENTRIES, HEADS
+from p2pshare.sharing.payload_kinds import ENTRIES, EXERCISE, HEADS
 from p2pshare.sharing.publishing import SealedContent
 from p2pshare.sharing.sending import send
-from p2pshare.spaces.entry_frames import encode_heads_frame, frames_of
+from p2pshare.spaces.entry_frames import (
+    encode_exercise_entries,
+    encode_exercise_heads,
+    encode_heads_frame,
+    frames_of,
+)
 from p2pshare.spaces.framework_views import FrameworkViews
 from p2pshare.spaces.heads import SpaceHeads
 from p2pshare.spaces.incident_views import IncidentViews
@@ -65,11 +72,16 @@ class SpaceExchange:
         self._node = node
         self._store = SpaceStore(node.store.database)
         self.spaces = spaces_of(node)
-        self._views: tuple[ViewRounds, ...] = (
-            IncidentViews(node.store.database, self.spaces, lambda: duty_templates_of(node.home).templates),
-            LabViews(node.store.database, self.spaces),
-            FrameworkViews(node.store.database, self.spaces, node.identity.partner_id),
-        )
+        self._realm = node.ground.realm
+        self._views: tuple[ViewRounds, ...] = ()
+        if node.ground.is_real:  # nothing of an exercise is shown to a SIEM
+            self._views = (
+                IncidentViews(
+                    node.store.database, self.spaces, lambda: duty_templates_of(node.home).templates
+                ),
+                LabViews(node.store.database, self.spaces),
+                FrameworkViews(node.store.database, self.spaces, node.identity.partner_id),
+            )
         self._travel: SpaceTravel | None = None
         self._cursor = 0
         self._parcels: deque[Parcel] = deque()
@@ -91,7 +103,7 @@ class SpaceExchange:
         """Begin a life at `now` (unix seconds): all that is held counts as told, and partners are asked what they hold."""
         own = self._own
         at = self._at(now)
-        travel = self._travel = SpaceTravel(own, at)
+        travel = self._travel = SpaceTravel(own, at, self._realm)
         self._cursor = self._store.last_entry_row()
         for row in self._store.all():
             shown = {member: one.heads for member, one in self._store.heads_shown(row).items()}
@@ -158,7 +170,7 @@ class SpaceExchange:
             wire = self._store.waiting_wire(one.row)
             if one.entry_id in self._joins or wire is None:
                 continue
-            join = decode_entry(wire, REAL).header
+            join = decode_entry(wire, self._realm).header
             if join.kind != "join":
                 continue
             self._joins.add(one.entry_id)
@@ -168,7 +180,7 @@ class SpaceExchange:
                 raw = self._store.waiting_wire(invitation.row)
                 if raw is not None:
                     to |= {invitation.author, invitation.handed_by}
-                    wanted |= set(decode_entry(raw, REAL).header.parents)
+                    wanted |= set(decode_entry(raw, self._realm).header.parents)
             travel.join_goes_out(
                 one.space, (one.entry_id, join.number), to - {self._own}, wanted, self._at(now)
             )
@@ -193,7 +205,7 @@ class SpaceExchange:
     ) -> list[EntryVerdict]:
         """Take in entries that a partner handed over; where one waits for a card that stands beside it, that is taken in, too."""
         travel = self._engine(now)
-        came = [(wire, _header_of(wire)) for wire in wires]
+        came = [(wire, self._header_of(wire)) for wire in wires]
         came = [one for one in came if self._is_admitted(travel, one[1], handed_by, now)]
         came.sort(key=lambda one: self._comes_later(one[1]))
         admitted, headers = [wire for wire, _ in came], [header for _, header in came]
@@ -289,7 +301,7 @@ class SpaceExchange:
 
     def is_ready(self, wires: Iterable[bytes], now: int) -> bool:
         """Do a slice of reading the spaces of these entries into memory; returns whether that is done."""
-        for space in {*map(_space_named, wires)}:
+        for space in {*map(self._space_named, wires)}:
             if space is not None and not self.spaces.ready(space, now):
                 return False
         return True
@@ -308,7 +320,7 @@ class SpaceExchange:
         key = (heads.space, handed_by)
         if handed_by == self._own or order < self._newest_heads.get(key, order):
             return
-        if heads.realm != REAL:
+        if heads.realm != self._realm:
             raise PeerError("heads are of another realm than where they came in", reason="wrong-realm")
         row = self._store.find(heads.space)
         if row is None:
@@ -405,8 +417,7 @@ class SpaceExchange:
                     own = self._engine(now).own_heads(heads.space)
                     if own is not None:
                         self._store.put_heads(row, self._own, own, now)
-            frames = [encode_heads_frame(heads) for heads in parcel.heads]
-            content = SealedContent(strictest, len(frames), frames, TTL_CLASS_BY_NAME["1d"], HEADS.name)
+            content = self._content(strictest, len(parcel.heads), heads=parcel.heads)
             self._send(content, (parcel.to,), roster, (), now)
 
     def _hand_entries(self, parcel: EntriesParcel, roster: Roster, now: int) -> None:
@@ -417,11 +428,9 @@ class SpaceExchange:
         with_bodies = [one.header.tlp for one in entries if one.body_fits()]
         strictest = max([row.tlp if row is not None else 0, *with_bodies])
         cards = [raw for raw in map(self._card_of, parcel.cards) if raw is not None]
-        frames = list(frames_of(cards, [one.wire for one in entries]))
         with self._node.store.transaction():
-            content = SealedContent(
-                Tlp(strictest), len(entries), frames, TTL_CLASS_BY_NAME["7d"], ENTRIES.name
-            )
+            wires = [one.wire for one in entries]
+            content = self._content(Tlp(strictest), len(entries), cards=cards, entries=wires)
             reached = self._send(content, parcel.to, roster, (parcel.space,), now)
             numbers: dict[PartnerId, int] = {}
             for one in entries:
@@ -430,6 +439,27 @@ class SpaceExchange:
             if row is not None:
                 for member in reached:
                     self._store.note_handed(row, member, numbers, now)
+
+    def _content(
+        self,
+        tlp: Tlp,
+        objects: int,
+        *,
+        heads: Sequence[SpaceHeads] = (),
+        cards: Sequence[bytes] = (),
+        entries: Sequence[bytes] = (),
+    ) -> SealedContent:
+        """Returns what goes into one envelope, heads or entries: on an exercise's ground of a kind and in a circle of its own."""
+        if not self._node.ground.is_real:
+            encode = partial(encode_exercise_entries, self._realm)
+            frames = [*map(encode_exercise_heads, heads), *frames_of(cards, entries, encode)]
+            circle = CircleId.of_realm(self._realm)
+            return SealedContent(tlp, objects, frames, TTL_CLASS_BY_NAME["7d"], EXERCISE.name, circle)
+        if heads:
+            frames = [encode_heads_frame(one) for one in heads]
+            return SealedContent(tlp, objects, frames, TTL_CLASS_BY_NAME["1d"], HEADS.name)
+        frames = list(frames_of(cards, entries))
+        return SealedContent(tlp, objects, frames, TTL_CLASS_BY_NAME["7d"], ENTRIES.name)
 
     def _send(
         self,
@@ -440,7 +470,7 @@ class SpaceExchange:
         now: int,
     ) -> list[PartnerId]:
         """Returns to whom it goes."""
-        sent = send(self._node, roster, content, to, now)
+        sent = send(self._node.carrier or self._node, roster, content, to, now)
         self.sealed += len(sent.envelopes)
         for space in spaces:
             for partner in to:
@@ -456,7 +486,7 @@ class SpaceExchange:
             for one in self._store.waiting(entry_id=entry_id, reason=WAITS_FOR_PARENTS):
                 wire = self._store.waiting_wire(one.row)
                 if one.author == self._own and wire is not None:
-                    found = VerifiedEntry(decode_entry(wire, REAL))
+                    found = VerifiedEntry(decode_entry(wire, self._realm))
         if found is None or with_body:
             return found
         return without_body(found)
@@ -466,6 +496,17 @@ class SpaceExchange:
         return raw if raw is not None and len(raw) <= INTRODUCED_CARD_BYTES_MAX else None
 
     # --- parts -------------------------------------------------------------------------------------
+
+    def _header_of(self, wire: bytes) -> EntryHeader | None:
+        """Returns the header of an entry that came, None where it is none: whoever takes it in refuses it with its reason."""
+        try:
+            return decode_entry(wire, self._realm).header
+        except PeerError:
+            return None
+
+    def _space_named(self, wire: bytes) -> EntryId | None:
+        header = self._header_of(wire)
+        return None if header is None else header.space
 
     @property
     def _own(self) -> PartnerId:
@@ -496,23 +537,12 @@ class SpaceExchange:
         return found
 
 
-def _header_of(wire: bytes) -> EntryHeader | None:
-    """Returns the header of an entry that came, None where it is none: whoever takes it in refuses it with its reason."""
-    try:
-        return decode_entry(wire, REAL).header
-    except PeerError:
-        return None
-
-
-def _space_named(wire: bytes) -> EntryId | None:
-    header = _header_of(wire)
-    return None if header is None else header.space
-
-
 def spaces_of(node: Node) -> Spaces:
-    """Returns the spaces of a node, the same for everybody in the process."""
+    """Returns the spaces of a node, on its ground, the same for everybody in the process."""
     if node.spaces is None:
-        node.spaces = Spaces(node.store.database, node.store.partners, lambda: node.identity)
+        node.spaces = Spaces(
+            node.store.database, node.store.partners, lambda: node.identity, node.ground.realm
+        )
     found: Spaces = node.spaces
     return found
 

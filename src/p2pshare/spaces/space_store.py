@@ -503,6 +503,11 @@ class SpaceReading:
         """Returns whether a person has purged this space from this node."""
         return bool(self._fetch("SELECT 1 FROM space_purged WHERE space_id = ?", (bytes(space),)))
 
+    def stopped(self) -> list[tuple[EntryId, int]]:
+        """Returns the exercises that a real event has stopped, and since when (unix seconds)."""
+        rows = self._fetch("SELECT exercise, since FROM exercise_stopped ORDER BY since, exercise")
+        return [(EntryId(exercise), int(since)) for exercise, since in rows]
+
     def purged_begin_with(self, digits: str) -> list[EntryId]:
         """Returns the purged spaces whose ids begin so, at most `CANDIDATES_MAX`."""
         rows = self._fetch(
@@ -1000,6 +1005,21 @@ class SpaceStore(SpaceReading):
             if not left:
                 writer.execute("DELETE FROM space WHERE id = ?", (row,))
             return int(left)
+
+    def put_stopped(self, exercise: EntryId, since: int | None) -> None:
+        """Note that a real event has stopped an exercise; `since` None: that it goes on, or is gone."""
+        with self._database.transaction(frees_space=since is None) as writer:
+            if since is None:
+                writer.execute("DELETE FROM exercise_stopped WHERE exercise = ?", (bytes(exercise),))
+            else:
+                writer.execute(
+                    "INSERT OR IGNORE INTO exercise_stopped VALUES (?, ?)", (bytes(exercise), since)
+                )
+
+    def note_purged(self, space: EntryId, now: int) -> None:
+        """Note that nothing of a space is taken in any more, whether something of it is here or not."""
+        with self._database.transaction(frees_space=True) as writer:
+            writer.execute("INSERT OR IGNORE INTO space_purged VALUES (?, ?)", (bytes(space), now))
 
     def forget_purge(self, space: EntryId) -> bool:
         """Let a purged space be taken in again. Returns whether it was purged, and all of it is gone."""

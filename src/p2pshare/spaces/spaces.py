@@ -45,9 +45,10 @@ from p2pshare.envelope.entry import (
 from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.envelope.keys import Identity
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
-from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.identifiers import EntryId, PartnerId, Realm
 from p2pshare.limits import (
     ENTRY_NUMBER_MAX,
+    EXERCISE_BYTES_MAX,
     INTRODUCED_CARD_BYTES_MAX,
     MIB,
     SPACE_BODIES_BYTES_MAX,
@@ -98,6 +99,12 @@ HELD = "held"
 ALREADY_HELD = "already-held"
 WAITS = "waits"
 REFUSED = "refused"
+
+EXERCISE_KIND = "exercise"
+INCIDENT_KIND = "incident"
+WRONG_REALM = "wrong-realm"
+NOT_PLAYING = "not-playing"
+WRITTEN_WHEN_FULL = frozenset({"pause", "end", "leave", "redact"})  # small, and they end what filled it
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +197,16 @@ class LoadedSpace:
 
 
 class Spaces:
-    """The spaces of one node. `identity` gives ours as it is now."""
+    """The spaces of one node on one ground. `identity` gives ours as it is now; `realm` is that of the ground."""
 
-    def __init__(self, database: Database, partners: Partners, identity: Callable[[], Identity]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        partners: Partners,
+        identity: Callable[[], Identity],
+        realm: Realm = REAL,
+    ) -> None:
+        self.realm = realm
         self._database = database
         self._store = SpaceStore(database)
         self._partners = partners
@@ -406,9 +420,14 @@ class Spaces:
         if load_space_kind(kind) is None:
             raise AuthorError(f"there is no kind of space called {kind}", reason="unknown-kind")
         own = self._identity()
+        if reason := self._why_not_here(kind, own.partner_id):
+            raise _void(reason)
+        invited = list(invited)
+        if kind == INCIDENT_KIND:
+            self._require_players(member for member, _ in invited)
         names: Names = tuple(sorted({**dict(invited), own.partner_id: role}.items()))
         act = Opening(RULES, kind, title, names)
-        draft = EntryDraft(REAL, NO_SPACE, own.partner_id, 1, (), 1, now, "open", tlp)
+        draft = EntryDraft(self.realm, NO_SPACE, own.partner_id, 1, (), 1, now, "open", tlp)
         try:
             opening = sign_entry(draft, act.encode(), own.operational.sign)
             SpaceFold().add(SpaceEntry.of(opening))
@@ -416,6 +435,34 @@ class Spaces:
             raise _void(error.reason) from error
         self._store.put_space(opening, act, own.partner_id, now)
         return opening
+
+    def is_full(self) -> bool:
+        """Returns whether an exercise takes as much of the disk as it may: then nothing more is taken in. What is real knows other bounds."""
+        return self.realm != REAL and self._database.disk_bytes()[0] >= EXERCISE_BYTES_MAX
+
+    def _why_not_here(self, kind: str, opener: PartnerId) -> str:
+        """Returns why a space of a kind may not be opened on this ground by this partner, or "".
+
+        On real ground no exercise. In a realm one exercise, and incidents of those who have joined it.
+        """
+        if self.realm == REAL:
+            return WRONG_REALM if kind == EXERCISE_KIND else ""
+        played = [row for row in self._store.all() if row.kind == EXERCISE_KIND]
+        if kind == EXERCISE_KIND:
+            return "realm-taken" if played else ""
+        if kind != INCIDENT_KIND:
+            return "kind-not-allowed"
+        is_playing = played and self.state(played[0].space).members.get(opener) == "joined"
+        return "" if is_playing else NOT_PLAYING
+
+    def _require_players(self, members: Iterable[PartnerId]) -> None:
+        """Raises RefusedError `not-playing` where one of these is invited on an exercise's ground and is no member of it."""
+        if self.realm == REAL:
+            return
+        played = [row for row in self._store.all() if row.kind == EXERCISE_KIND]
+        known = self.state(played[0].space).members if played else {}
+        if any(known.get(member) not in ("joined", "invited", "forked") for member in members):
+            raise _void(NOT_PLAYING)
 
     def say(
         self, space: EntryId, said: SpaceStatement, now: int, *, left_out: Iterable[EntryId] = ()
@@ -427,6 +474,12 @@ class Spaces:
         """
         loaded = self._require(space)
         own = self._identity()
+        if said.kind not in WRITTEN_WHEN_FULL and self.is_full():
+            raise RefusedError(
+                f"this exercise has {EXERCISE_BYTES_MAX:,} bytes here, as much as one may",
+                hint="end it, and go on in a new one",
+                reason="exercise-full",
+            )
 
         def written() -> list[VerifiedEntry]:
             return write(loaded.fold, own.partner_id, said, now, self._sign, left_out=tuple(left_out))
@@ -465,7 +518,7 @@ class Spaces:
         newest = max(waiting, key=lambda one: (one.depth, one.entry_id))
         wire = self._store.waiting_wire(newest.row)
         assert wire is not None
-        own, cited = self._identity().partner_id, decode_entry(wire, REAL)
+        own, cited = self._identity().partner_id, decode_entry(wire, self.realm)
         answer = self._sign(join_draft(cited.header, cited.entry_id, own, now, kind=kind), Plain().encode())
         with self._whole():
             self._take_verified(answer, own, now, EntriesTaken())
@@ -509,7 +562,21 @@ class Spaces:
             for wire in wires:
                 taken.verdicts.append(self._take(wire, handed_by, now, taken))
             self._count(handed_by, taken.verdicts)
+            if self.realm != REAL and any(one.status == HELD for one in taken.verdicts):
+                self._open_what_waited(now, taken)
         return taken
+
+    def _open_what_waited(self, now: int, taken: EntriesTaken) -> None:
+        """Take in the openings that waited until their author had joined the exercise."""
+        for one in self._store.waiting(names_us=True):
+            if one.entry_id != one.space or self._why_not_here(INCIDENT_KIND, one.author):
+                continue
+            opening = self._waiting_entry(one)
+            if opening is not None:
+                self._store.drop_waiting(one.row)
+                verdict = self._begin(opening, one.handed_by, now, taken)
+                self._count(one.handed_by, [verdict])
+                taken.freed.append(verdict)
 
     def take_card(self, raw: bytes, handed_by: PartnerId, now: int) -> EntriesTaken:
         """Take in the card of a member that is no partner, for whose entries it is needed; what waited for it is taken in.
@@ -551,7 +618,7 @@ class Spaces:
     def _take(self, wire: bytes, handed_by: PartnerId, now: int, taken: EntriesTaken) -> EntryVerdict:
         """Returns what becomes of an entry: rules 1 to 12, and then the rest."""
         try:
-            decoded = decode_entry(wire, REAL)
+            decoded = decode_entry(wire, self.realm)
         except PeerError as error:
             return EntryVerdict(None, REFUSED, error.reason)
         if decoded.body and self._is_for_others(decoded.header):
@@ -653,6 +720,11 @@ class Spaces:
         SpaceFold().add(SpaceEntry.of(opening))  # raises for one that says nothing that could be folded
         act = decode_act("open", content)
         assert isinstance(act, Opening)
+        reason = self._why_not_here(act.kind, header.author)
+        if reason == NOT_PLAYING:
+            return self._wait_without_space(opening, handed_by, now)
+        if reason:
+            return EntryVerdict(opening.entry_id, REFUSED, reason)
         row = self._store.put_space(opening, act, handed_by, now)
         loaded = self._keep_loaded(LoadedSpace(row))
         loaded.put_back(SpaceEntry.of(opening))
@@ -706,10 +778,10 @@ class Spaces:
         if is_known and not entry.body_fits():
             return  # whoever passes on a stripped copy spoils none that waits
         names_us = (
-            header.kind == "invite"
+            header.kind in ("invite", "open")
             and header.author in self._partner_ids
             and entry.body_fits()
-            and _is_named("invite", entry.content(), own)
+            and _is_named(header.kind, entry.content(), own)
         )
         self._store.put_waiting(
             entry.decoded, entry.wire, WAITS_FOR_PARENTS, handed_by, now, names_us=names_us
@@ -729,8 +801,9 @@ class Spaces:
 
     def _wait_without_space(self, entry: VerifiedEntry, handed_by: PartnerId, now: int) -> EntryVerdict:
         """Keep an entry of a space into which we are invited, and whose opening is not here."""
-        if not self._store.waiting(space=entry.header.space, names_us=True):
-            if entry.header.kind != "invite":
+        space = _space_of(entry.decoded)
+        if not self._store.waiting(space=space, names_us=True):
+            if entry.header.kind not in ("invite", "open"):
                 return EntryVerdict(entry.entry_id, REFUSED, "not-a-member")
             invited = {one.space for one in self.invitations() if one.author == entry.header.author}
             if len(invited) >= SPACE_INVITATIONS_MAX:
@@ -738,7 +811,7 @@ class Spaces:
         if self._has_too_much(handed_by, entry):
             return EntryVerdict(entry.entry_id, REFUSED, "later")
         self._put_waiting(entry, handed_by, now)
-        waiting = self._store.waiting(space=entry.header.space, reason=WAITS_FOR_PARENTS)
+        waiting = self._store.waiting(space=space, reason=WAITS_FOR_PARENTS)
         return self._make_room(
             waiting, SPACE_WAITING_MAX, lambda one: one.author, entry.entry_id, WAITS_FOR_PARENTS
         )
@@ -772,7 +845,7 @@ class Spaces:
     def _waiting_entry(self, one: WaitingEntry) -> VerifiedEntry | None:
         """Returns an entry that waits for parents: its signatures held when it came."""
         wire = self._store.waiting_wire(one.row)
-        return None if wire is None else VerifiedEntry(decode_entry(wire, REAL))
+        return None if wire is None else VerifiedEntry(decode_entry(wire, self.realm))
 
     def _has_named(self, waiting: WaitingEntry, member: PartnerId) -> bool:
         """Returns whether a space names a member: by its fold; or, where its opening is what waits, by its id, which is that of the
@@ -789,7 +862,10 @@ class Spaces:
         self, space: EntryId, kind: str, act: Act, now: int, *, left_out: Iterable[EntryId] = ()
     ) -> VerifiedEntry:
         """Write a deciding entry, marked as the space is. Raises what `say` raises."""
-        tlp = self._require(space).row.tlp
+        row = self._require(space).row
+        if isinstance(act, Inviting) and row.kind == INCIDENT_KIND:
+            self._require_players(member for member, _ in act.names)
+        tlp = row.tlp
         return self.say(space, SpaceStatement(kind, act.encode(), tlp), now, left_out=left_out)[-1]
 
     def decline(self, space: EntryId, now: int) -> VerifiedEntry:
@@ -1001,6 +1077,10 @@ _WHO_MAY = {
     "settled": "this vote is over: another has its majority",
     "no-proposal": "that proposal is not open to a vote",
     "no-entry": "only content is redacted, by its author or the lead",
+    "wrong-realm": "an exercise has a ground of its own: `p2pshare exercise new`",
+    "realm-taken": "there is one exercise on its ground",
+    "kind-not-allowed": "in an exercise only incidents are opened",
+    "not-playing": "in an exercise incidents are opened by its members, and for its members alone",
     "in-own-past": "what we wrote follows an entry that was to be left out",
 }
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.entry import REAL
-from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.identifiers import EntryId, PartnerId, Realm
 from p2pshare.limits import MIB
 from p2pshare.spaces.entitlement import Entitlement
 from p2pshare.spaces.fold import SpaceFold
@@ -230,10 +230,11 @@ class _Line:
 
 
 class SpaceTravel:
-    """The travel of all spaces of one node, whose id is `own`. Times are seconds of one clock; `began_at` is that of the start."""
+    """The travel of all spaces of one node on one ground, whose id is `own`. Times are seconds of one clock; `began_at` is that of the start."""
 
-    def __init__(self, own: PartnerId, began_at: float) -> None:
+    def __init__(self, own: PartnerId, began_at: float, realm: Realm = REAL) -> None:
         self._own = own
+        self._realm = realm
         self._began_at = began_at
         self._journeys: dict[EntryId, _Journey] = {}
         self._lines: defaultdict[PartnerId, _Line] = defaultdict(_Line)
@@ -510,7 +511,7 @@ class SpaceTravel:
                 side = journey.side(peer)
                 side.ask_at = min(side.ask_at, now)
             return
-        heads = SpaceHeads(REAL, journey.space, wanted=join.wanted, partners=to, asks=True)
+        heads = SpaceHeads(self._realm, journey.space, wanted=join.wanted, partners=to, asks=True)
         for peer in to:
             self._lines[peer].told_at = now
             self._lines[peer].count_heads(now)

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from p2pshare.intel.display import safe
+from p2pshare.intel.display import safe, spreadsheet_cell
 
 STYLE = """
 body { font: 10pt/1.4 sans-serif; margin: 2em; color: #111 }
@@ -17,7 +17,6 @@ vertical-align: top } th { border-bottom: 2px solid #111 } tr { break-inside: av
 .late { font-weight: bold } .foot { color: #555; margin-top: 2em }
 @media print { body { margin: 0 } }
 """.strip()
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is a formula to a spreadsheet
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -63,10 +62,5 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow(["" if value is None else spreadsheet_cell(str(value)) for value in row])
     return out.getvalue()
-
-
-def _cell(value: object) -> str:
-    shown = "" if value is None else safe(str(value))
-    return f"'{shown}" if shown.startswith(FORMULA) else shown

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 
+from p2pshare.intel.display import spreadsheet_cell
 from p2pshare.intel.refusals import Refusals
 from p2pshare.intel.rule_record import RuleRecord, one_line
 
@@ -16,7 +17,6 @@ NAME_CHARACTERS_MAX = 64  # of a title in a file's name
 MADE_AT = (1980, 1, 1, 0, 0, 0)  # the first day that a zip file knows: a file's bytes tell no clock
 COLUMNS = ("file", "title", "author", "licence", "status", "level", "sha256", "lab", "agreed by")
 _ODD = re.compile(r"[^A-Za-z0-9]+")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def render(rules: Sequence[RuleRecord], refusals: Refusals) -> bytes:
@@ -47,5 +47,4 @@ def _slug(title: str) -> str:
 
 def _cell(text: str) -> str:
     """Returns a cell that no spreadsheet takes for a formula."""
-    cell = one_line(text)
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return spreadsheet_cell(one_line(text))

@@ -1,6 +1,6 @@
 -- Spaces (docs/store.md, "Spaces"). What is in `space_entry` was verified and taken in; what is in `space_waiting` was not.
 
--- realm: zeros in this file; what is an exercise's never gets in. changes: counts what was stored since the opening.
+-- realm: zeros in the store, and what is an exercise's never gets in; in the file of an exercise its own in place of them. changes: counts what was stored since the opening.
 -- introduced_by: who handed the opening over, ourselves where we opened it.
 CREATE TABLE space (
     id INTEGER PRIMARY KEY,
@@ -17,11 +17,12 @@ CREATE TABLE space (
 CREATE INDEX space_opener ON space (opener);
 
 -- id: in the order of storing, so parents come before children. body: with its random bytes; NULL where it is not held.
+-- header: what was signed; its canonical encoding has the realm in bytes 5 to 20, so an entry of another ground cannot be stored.
 CREATE TABLE space_entry (
     id INTEGER PRIMARY KEY,
     space INTEGER NOT NULL REFERENCES space (id),
     entry_id BLOB NOT NULL UNIQUE,
-    header BLOB NOT NULL,
+    header BLOB NOT NULL CHECK (substr(header, 5, 16) = zeroblob(16)),
     body BLOB,
     signatures BLOB NOT NULL,
     received_at INTEGER NOT NULL
@@ -116,6 +117,12 @@ CREATE INDEX space_seen_again_space ON space_seen_again (space);
 CREATE TABLE space_purged (
     space_id BLOB PRIMARY KEY,
     purged_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Exercises that a real event has stopped, in the store: the alarm that a person is shown says no more of them than this.
+CREATE TABLE exercise_stopped (
+    exercise BLOB PRIMARY KEY,
+    since INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- A purge goes from the newest entry to the oldest, and each that goes is asked for who cites it.

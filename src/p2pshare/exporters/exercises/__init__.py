@@ -1,0 +1,1 @@
+"""Reports of an exercise, for people: one file a format."""
