@@ -112,6 +112,8 @@ class Link:
     """Direct envelopes of ours for this peer that were not acknowledged, as far as they were read from the store."""
     named_at: dict[EnvelopeId, float] = field(default_factory=dict)
     """When an answer to its poll named each of these last."""
+    said_held: frozenset[EnvelopeId] = frozenset()
+    """What its last poll said to hold and was not awaited here."""
     asker: PendingPoll | None = None
     poll_at: float = 0.0
     direct_wanted: dict[EnvelopeId, None] = field(default_factory=dict)
