@@ -85,6 +85,8 @@ class Link:
     batch: int = GET_IDS_MAX
     pending: dict[int, Pending] = field(default_factory=dict)
     card_asked: int = 0
+    has_card_again: bool = False
+    """Whether the card that was asked for was refused for a reason that passes with time."""
     chain_asked_at: float = -NEVER
 
     # announced to it, and by it
@@ -230,6 +232,8 @@ class Link:
     def try_anew(self, now: float) -> None:
         """Forget what was given up so long ago that it may have changed without a sign."""
         self.ask_again((Unavailable.GONE,))
+        if self.has_card_again:
+            self.card_asked, self.has_card_again = 0, False
         for envelope_id, (why, since) in list(self.unavailable.items()):
             if why is Unavailable.LATER and since + LATER_SECONDS <= now:
                 del self.unavailable[envelope_id]
