@@ -52,7 +52,9 @@ BURST_ENVELOPES = 20
 SETTLE_STEP_SECONDS = 5.0
 SETTLE_STEP_SECONDS_MAX = 60.0
 LOOKS = 20
-LOOKED_AT_MAX = 500  # envelopes whose keys are compared at each look; of more at the end alone
+LOOKED_AT_MAX = (
+    500  # envelopes whose keys are compared at each look of the play; of more, and later, at the end alone
+)
 REST_SECONDS = 400.0  # after all is everywhere: a round of hellos, by which the last word gets to everybody
 ALL = 1 << 30
 WATCHED_FAULTS = frozenset({"power-loss", "disk-fills", "disk-fails"})
@@ -667,7 +669,7 @@ class World:
             if node.driver is not None:
                 for name, size in node.driver.engine.sizes().items():
                     self.largest[name] = max(self.largest[name], size)
-        if len(self.oracle.published) <= LOOKED_AT_MAX:
+        if len(self.oracle.published) <= LOOKED_AT_MAX and self.virtual_seconds <= self.scenario.seconds:
             self.compare_indexes()
         self.event_queue.after(self.scenario.seconds / LOOKS, self._look)
 

@@ -119,15 +119,17 @@ class SpaceRounds:
         return seconds
 
     def _wall(self) -> float:
-        return self._now.moment().now
+        return self._driver.moment.now
 
     def _step(self, node: Node, exchange: SpaceExchange) -> float:
         if node.space_exchange is not exchange:  # its exercise was removed while this waited for the writer
             return 0.0
-        now = self._wall()
+        moment = self._driver.moment
         if not node.ground.is_real:
-            note_stop(self._node, node, int(now))
-        seconds: float = exchange.step(now, self._driver.roster, self._linked())
+            note_stop(self._node, node, int(moment.now))
+        seconds: float = exchange.step(
+            moment.now, self._driver.roster, self._linked(), moment.is_doubtful
+        )
         return seconds
 
     async def _begun(self, node: Node) -> SpaceExchange:
