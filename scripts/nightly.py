@@ -17,7 +17,7 @@ TOP = Path(__file__).resolve().parent.parent
 MINUTES = 30.0
 SEEDS_END = 1 << 31
 FIRST_SEED = 1_000_000  # below it are the seeds of tests and of campaigns that are written down
-SIMULATOR_RUNS = 108  # a round: four seeds of each scenario
+SIMULATOR_RUNS = 176  # a round: four seeds of each scenario, two of the dearest
 SPACE_WORLDS = 200  # a round: some 40 s
 KEEP = """\
 nightly: keep what failed, so that every later run of the tests begins with it:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from p2pshare.daemon import intake_queue
+from p2pshare.database import database
 from p2pshare.envelope.envelope import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
 from p2pshare.gossip import (
@@ -32,6 +33,7 @@ from p2pshare.gossip import (
 )
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.identifiers import PartnerId
+from p2pshare.knowledge import withdrawals
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS
 from p2pshare.log import envelope_log, sequences
 from p2pshare.log.interface import NewEnvelope
@@ -449,6 +451,21 @@ def a_restart_of_the_peer_is_no_reason_to_compare(patch: Patch) -> None:
     patch.setattr(engine.Engine, "_note_epoch", note_epoch)
 
 
+def nothing_is_synced(patch: Patch) -> None:
+    """A commit returns before the disk has it."""
+    real = database.Database._transaction
+
+    def transaction(self: Any, *, frees_space: bool, is_durable: bool) -> Any:
+        return real(self, frees_space=frees_space, is_durable=False)
+
+    patch.setattr(database.Database, "_transaction", transaction)
+
+
+def a_withdrawal_is_read_and_ignored(patch: Patch) -> None:
+    """What was taken back stays what it was."""
+    patch.setattr(withdrawals, "apply", lambda connection, keys: ())
+
+
 SCHEDULE_BUGS: tuple[Callable[[Patch], None], ...] = (
     first_come_first_served,
     room_without_bounds,
@@ -502,6 +519,8 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
             ),
             PlantedBug(deferred_is_lost_on_a_full_disk, "deferred", ("all_is_everywhere",), first_seed=5),
             PlantedBug(one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)),
+            PlantedBug(nothing_is_synced, "power", ("acknowledged_is_durable", "all_is_everywhere")),
+            PlantedBug(a_withdrawal_is_read_and_ignored, "claims", ("claims_hold_as_published",)),
         )
     }
 )

@@ -40,7 +40,7 @@ def test_one_seed_gives_one_trace_and_another_seed_another(
     assert traces[0] == traces[1] != traces[2]
 
 
-@pytest.mark.parametrize("name", ["loss", "cards"])
+@pytest.mark.parametrize("name", ["claims", "cards"])
 def test_another_process_with_another_hash_seed_gives_the_same_trace(
     scenarios: dict[str, Scenario], foundry: Foundry, name: str
 ) -> None:
