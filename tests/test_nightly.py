@@ -167,7 +167,7 @@ def test_a_run_of_the_simulator_that_fails_says_how_to_keep_it(
 ) -> None:
     simulate = load(repository / "scripts" / "simulate.py")
     failures = {"quiet_is_quiet": ["a body moved"]}
-    simulate._report_failures(Outcome("loss", 1234567, "", failures, None, 1, 0, 0.0, 0.0, 0.0, 1))
+    simulate._report_failures(Outcome("loss", 1234567, "", failures, None, 1, 0, 0.0, 0.0, 0.0, 1, 0))
     said = capsys.readouterr().out
     assert "again: scripts/simulate --scenario loss --seed 1234567" in said
     kept = re.search(r"^keep:  \('loss', 1234567\) in (\w+) of (\S+):", said, re.MULTILINE)

@@ -7,7 +7,7 @@ whom they are owed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from types import SimpleNamespace
@@ -105,10 +105,17 @@ def vouch_for(
 
 
 def publish(
-    store: Store, identity: Identity, wish: Wish, recipients: Sequence[Card], now: int, random: Random
+    store: Store,
+    identity: Identity,
+    wish: Wish,
+    recipients: Sequence[Card],
+    now: int,
+    random: Random,
+    note: Callable[[DecodedEnvelope], None],
 ) -> DecodedEnvelope:
     """Store an envelope in our own store, on our own chain, in one transaction, as `sharing.publishing` does it; `recipients`
-    are the cards of `wish.direct_to`. Raises StoreError."""
+    are the cards of `wish.direct_to`. `note` is told of it before it is stored: a disk that fails may have kept it all the same.
+    Raises StoreError."""
     state = store.log.author_state(now)
     envelope = write_envelope(
         identity,
@@ -120,6 +127,7 @@ def publish(
         random=random,
         recipients=recipients,
     )
+    note(envelope)
     row = NewEnvelope(
         SealedEnvelope(envelope.envelope_id, envelope.core, envelope.wire),
         received_from=None,

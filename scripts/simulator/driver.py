@@ -1,25 +1,31 @@
 """The virtual driver: performs what the engine asks, in virtual time, as `daemon/driver.py` does in ours.
 
 One object is one life of one partner. When it ends, everything under way in it is gone: bodies that were not committed,
-requests, timers, the engine. Only what the store committed is there for the next life.
+requests, timers, the engine. Only what the store committed is there for the next life. Bodies wait in the product's own queue
+(`daemon.intake_queue`), and a life may end between a commit and the word of it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Any
 
+from p2pshare.daemon.clock import Clock
+from p2pshare.daemon.intake_queue import IntakeQueue
+from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import DiskFull, PeerError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.intake_schedule import IntakeSchedule, WaitingBody
-from p2pshare.gossip.messages import GetBodies, PutAnswer
+from p2pshare.gossip.messages import GetBodies, PutAnswer, Shard
 from p2pshare.gossip.protocol import CARD, CHAIN, GET, PUT, VERB_OF, AnyVerb, Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
@@ -34,6 +40,7 @@ from simulator.oracle import Oracle
 from simulator.reading import Reading, Stream
 from simulator.scenario import Scenario
 from simulator.trace import Trace
+from simulator.virtual_loop import VirtualLoop
 
 READ_SECONDS = 0.001
 WRITE_SECONDS = 0.003
@@ -50,6 +57,9 @@ class Stage:
     random: Random
     network: Network
     oracle: Oracle
+    loop: VirtualLoop
+    raised: list[str] = field(default_factory=list)
+    """Tracebacks of what was raised where the product goes on all the same: a bug, and a run that fails."""
     epochs: dict[Epoch, Epoch] = field(default_factory=dict)
 
     def numbered(self, epoch: Epoch) -> Epoch:
@@ -58,23 +68,62 @@ class Stage:
         return self.epochs.setdefault(epoch, Epoch((len(self.epochs) + 1).to_bytes(16, "big")))
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A body in the queue of intake, and the function that waits for its verdict."""
+class Writer:
+    """The thread that owns the writing side of a life's store (`daemon.intake_queue.StoreWriter`): a call takes virtual time, and
+    is done at some moment of it."""
 
-    body: ReceivedBody
-    done: Callable[[events.BodyDecided | StoreError], None]
+    def __init__(self, driver: VirtualDriver) -> None:
+        self._driver = driver
+
+    async def __call__(self, function: Callable[..., Any], *arguments: object) -> Any:
+        driver, stage = self._driver, self._driver.stage
+        whole = stage.scenario.commit_seconds.draw(stage.random)
+        before = whole * stage.random.random()
+        await driver.sleep(before)
+        try:
+            result = function(*arguments)
+        except StoreFailed:
+            driver.disk_failed()
+            await driver.sleep(0.0)  # for ever: this life is over
+            raise
+        except StoreError:
+            raise
+        except Exception:
+            stage.raised.append(traceback.format_exc())
+            raise
+        if isinstance(result, Outcome):
+            driver.unreported = len(result.decided)
+        await driver.sleep(whole - before)
+        driver.unreported = 0
+        return result
+
+    def is_wanted(self) -> bool:
+        """Returns False: nobody is in line."""
+        return False
 
 
 class VirtualDriver:
     """One life of one partner. Raises StoreError when the store does not let it begin."""
 
-    def __init__(self, name: str, node: Node, stage: Stage, *, seed: str, skew_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        node: Node,
+        stage: Stage,
+        *,
+        seed: str,
+        skew: Callable[[], float] = lambda: 0.0,
+        disk_failed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = name
         self.node = node
         self.is_alive = True
         self.stage = stage
-        self._skew_seconds = skew_seconds
+        self.disk_failed = disk_failed
+        """Called once a write or a sync has failed: the process has to end."""
+        self.unreported = 0
+        """Verdicts that are committed, and that nobody has heard of."""
+        self.clock = Clock(lambda: stage.event_queue.now + skew(), lambda: stage.event_queue.now)
         self._exchange = Exchange(node)
         self._content = ContentReader(node, load_readers(), lambda: 0.0)
         self._is_reading = False
@@ -82,26 +131,36 @@ class VirtualDriver:
         self._replies: dict[int, Callable[[actions.Action], None]] = {}
         self._is_step_planned = False
         self._calls: dict[int, Call] = {}
-        self._schedule: IntakeSchedule[Waiting] = IntakeSchedule(stage.scenario.intake.limits)
-        self._reading = Reading(self._schedule.has_room)
-        self._is_committing = False
-        self._is_news_due = False
-        self._is_sweep_due = False
+        self._undecided: list[asyncio.Future[events.BodyDecided]] = []
+        self._intake = IntakeQueue(
+            self._exchange,
+            Writer(self),
+            moment=self.clock.moment,
+            report=self._report,
+            report_failure=self._report_failure,
+            limits=stage.scenario.intake.limits,
+        )
+        self._watch_turns(self._intake._schedule)
+        self._reading = Reading(stage.loop, self._intake.room)
         self._wakeup: float | None = None
         self._loaded_circles: set[CircleId] = set()
         self._loaded_pairs: frozenset[PartnerId] = frozenset()
         self._links: frozenset[PartnerId] = frozenset()
         beginning = self._exchange.begin()
+        self.clock.follow_absence(beginning.clock_noted_at)
         self.engine = Engine(
             epoch=stage.numbered(beginning.epoch),
             last_lsn=beginning.last_lsn,
             card_version=beginning.card_version,
             random=Random(seed),
             settings=EngineSettings(
-                reconcile_seconds=stage.scenario.reconcile_seconds, is_dialable=self.is_dialable
+                reconcile_seconds=stage.scenario.reconcile_seconds,
+                is_dialable=self.is_dialable,
+                want_entries_max=stage.scenario.want_entries_max,
             ),
         )
         self.reload_roster()
+        stage.loop.create_task(self._intake.run())
         self._plan_reading()
         self._give(beginning.first_hops)
         self._later(stage.scenario.sweep_seconds * stage.random.random(), self._sweep)
@@ -116,8 +175,13 @@ class VirtualDriver:
 
     @property
     def now(self) -> float:
-        """Returns the time by its own clock, unix seconds."""
-        return self.stage.event_queue.now + self._skew_seconds
+        """Returns its steady seconds: unix seconds when this life began, and never set since."""
+        return self.clock()
+
+    @property
+    def time(self) -> int:
+        """Returns the time by its wall clock, unix seconds."""
+        return int(self.clock.moment().now)
 
     def end(self) -> None:
         """End this life: no event, action or answer of it happens any more."""
@@ -125,8 +189,7 @@ class VirtualDriver:
 
     def wake(self) -> None:
         """Look for news in the arrival log: something was published here."""
-        self._is_news_due = True
-        self._plan_commit()
+        self._intake.look_for_news()
 
     def reload_roster(self) -> None:
         """Follow the roster: partners, links or circles changed."""
@@ -156,16 +219,27 @@ class VirtualDriver:
     def _list_notices(self) -> None:
         with suppress(StoreError):
             self._give(self._exchange.list_notices())
-        self._is_news_due = self._is_sweep_due = True
-        self._plan_commit()
+        self._intake.look_for_news()
+        self._intake.sweep()
 
     def knows(self, peer: PartnerId) -> bool:
         return peer in self._links
 
     @property
     def waiting(self) -> int:
-        """Returns the number of bodies that wait for intake."""
-        return len(self._schedule)
+        """Returns the number of bodies whose verdict nobody has heard."""
+        self._undecided = [one for one in self._undecided if not one.done()]
+        return len(self._undecided)
+
+    def lacking_keys(self, shard: Shard, keys: Set[bytes]) -> Set[bytes]:
+        """Returns those of the keys that the engine's index lacks; a circle that no link carried in this life has none."""
+        return keys.difference(self.engine._state.index[shard]) if shard.circle in self._loaded_circles else set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; for ever where this life has ended by then."""
+        done: asyncio.Future[None] = self.stage.loop.create_future()
+        self._later(seconds, lambda: done.set_result(None))
+        await done
 
     # --- the engine ---
 
@@ -174,6 +248,10 @@ class VirtualDriver:
         once."""
         if not self.is_alive:
             return
+        moment = self.clock.look()
+        if moment is not None:
+            for action in self.engine.handle(events.ClockSet(moment), self.now):
+                self._perform(action)
         for action in self.engine.handle(event, max(self.now, at or 0.0)):
             self._perform(action)
         self._set_timer()
@@ -231,15 +309,25 @@ class VirtualDriver:
     def _read_outbox(self, action: actions.ReadOutbox) -> None:
         try:
             items = self._exchange.outbox(action.peer, action.limit)
+        except StoreFailed:
+            self.disk_failed()
+            return
         except StoreError:
             items = ()
         self._give(events.OutboxRead(action.peer, items))
 
     def _acknowledge(self, action: actions.Acknowledge) -> None:
+        store, own = self.node.store, action.ids
+        waiting = {entry.envelope_id for entry in store.log.first_hops()}
         try:
-            self._exchange.acknowledge(action.peer, action.ids)
+            self._exchange.acknowledge(action.peer, own)
+        except StoreFailed:
+            self.disk_failed()
         except StoreError:
-            self._note("acknowledge-lost", action.peer, action.ids)
+            self._note("acknowledge-lost", action.peer, own)
+        else:
+            gone = waiting - {entry.envelope_id for entry in store.log.first_hops()}
+            self.stage.oracle.delivered(self.partner_id, action.peer, own, gone)
 
     # --- our requests ---
 
@@ -253,7 +341,7 @@ class VirtualDriver:
 
     def _take_card(self, action: actions.PeerRequest, raw: bytes) -> None:
         """Take the card that a request was for. Raises PeerError when it is not believed."""
-        now, is_changed = int(self.now), False
+        now, is_changed = self.time, False
         match action:
             case actions.FetchCard():
                 is_changed = self._exchange.apply_card(action.peer, raw, now)
@@ -285,7 +373,7 @@ class VirtualDriver:
                 return b""
             case actions.FetchChain():
                 return bytes(action.partner)
-        oracle.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.now)
+        oracle.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.time)
         return question_of(action).request.encode(action.message)
 
     def dial(
@@ -305,6 +393,9 @@ class VirtualDriver:
                     take_card(answer.raw)
                 except PeerError as error:
                     answer = Answer(Status.REFUSED, reason=error.reason)
+                except StoreFailed:
+                    self.disk_failed()
+                    return
                 except StoreError:
                     answer = Answer(Status.FULL)
             self._give(end_of(number, verb, answer, DISK_FULL_PAUSE_SECONDS))
@@ -341,40 +432,36 @@ class VirtualDriver:
 
     def _take_in(self, body: ReceivedBody, done: Callable[[events.BodyDecided | StoreError], None]) -> None:
         self.stage.oracle.body_came(self.partner_id, body.received_from, body.envelope_id, len(body.wire))
-        self._schedule.put(body.received_from, len(body.wire), Waiting(body, done))
-        self._plan_commit()
+        with self.stage.loop.running():
+            verdict = self._intake.put(body)
+        self._undecided.append(verdict)
 
-    def _plan_commit(self) -> None:
-        if not self._is_committing:
-            self._is_committing = True
-            self._later(self.stage.scenario.commit_seconds.draw(self.stage.random), self._commit)
+        def answer(future: asyncio.Future[events.BodyDecided]) -> None:
+            if not self.is_alive:
+                return
+            error = future.exception()
+            if error is None:
+                done(future.result())
+            elif isinstance(error, StoreError):
+                done(error)
+
+        verdict.add_done_callback(answer)
+
+    def _watch_turns(self, schedule: IntakeSchedule[Any]) -> None:
+        """Have the oracle see each batch that a commit takes."""
+        take = schedule.take
+
+        def watched() -> list[WaitingBody[Any]]:
+            batch = take()
+            for one in batch:
+                self.stage.oracle.body_taken(self.partner_id, one.received_from, one.item[0].envelope_id)
+            return batch
+
+        schedule.take = watched  # type: ignore[method-assign]
 
     def _sweep(self) -> None:
-        self._is_sweep_due = True
-        self._plan_commit()
+        self._intake.sweep()
         self._later(self.stage.scenario.sweep_seconds, self._sweep)
-
-    def _commit(self) -> None:
-        """Do one turn of `daemon.intake_queue`."""
-        self._is_committing = False
-        is_sweep, self._is_sweep_due, self._is_news_due = self._is_sweep_due, False, False
-        batch = self._schedule.take()
-        try:
-            if is_sweep:
-                swept = self._exchange.sweep(int(self.now))
-                self._is_sweep_due |= swept.is_more_due
-                self._report(swept)
-            outcome = self._exchange.commit([one.item.body for one in batch], int(self.now))
-        except StoreError as error:
-            self._fail(batch, error)
-        else:
-            self._report(outcome)
-            for one, decided in zip(batch, outcome.decided, strict=True):
-                one.item.done(decided)
-            self._plan_reading()
-        self._reading.go_on()
-        if len(self._schedule) or self._is_news_due or self._is_sweep_due:
-            self._plan_commit()
 
     def _plan_reading(self) -> None:
         if not self._is_reading:
@@ -384,25 +471,34 @@ class VirtualDriver:
     def _read_content(self) -> None:
         """One turn of the reader; a full disk is tried again with the next arrival."""
         self._is_reading = False
-        with suppress(StoreError):
-            if self._content.read_on(int(self.now), lambda: True):
+        try:
+            if self._content.read_on(self.time, lambda: True):
                 self._plan_reading()
+        except StoreFailed:
+            self.disk_failed()
+        except StoreError:
+            self._later(DISK_FULL_PAUSE_SECONDS, self._plan_reading)
 
-    def _fail(self, batch: Sequence[WaitingBody[Waiting]], error: StoreError) -> None:
-        self.stage.trace.note(f"{self.name} nothing-stored {len(batch)}")
-        for one in batch:
-            body = one.item.body
-            self.stage.oracle.body_undecided(self.partner_id, body.received_from, body.envelope_id)
-            self._give(events.BodyUndecided(body.received_from, body.envelope_id))
-            one.item.done(error)
+    def _report_failure(self, body: ReceivedBody, error: StoreError) -> None:
+        self.stage.trace.note(f"{self.name} nothing-stored {body.envelope_id.short} {error.reason}")
+        self.stage.oracle.body_undecided(self.partner_id)
+        self._give(events.BodyUndecided(body.received_from, body.envelope_id))
 
-    def _report(self, outcome: Outcome) -> None:
+    async def _report(self, outcome: Outcome) -> None:
+        try:
+            self._report_outcome(outcome)
+        except Exception:
+            self.stage.raised.append(traceback.format_exc())
+            raise
+
+    def _report_outcome(self, outcome: Outcome) -> None:
         self.stage.oracle.dropped(self.partner_id, [one.envelope_id for one in outcome.dropped.items])
         self._give(outcome.dropped)
         self._give(outcome.refused_late)
         for held in outcome.held:
             self.stage.trace.note(f"{self.name} holds {held.item.envelope_id.short} {held.lsn}")
-            self.stage.oracle.held(self.partner_id, held.item.envelope_id, self.node.store, self.now)
+            at, earliest = self.stage.event_queue.now, self.clock.moment().earliest
+            self.stage.oracle.held(self.partner_id, held.item.envelope_id, self.node.store, earliest, at)
             self._give(held)
         for decided in outcome.decided:
             self.stage.trace.note(
@@ -412,8 +508,12 @@ class VirtualDriver:
             self._give(decided)
         for missing in outcome.missing:
             self._give(missing)
+        if outcome.unread or outcome.reads_again:
+            self._plan_reading()
         if outcome.has_changed_roster:
             self._note_cards()
+        elif outcome.makes_room:
+            self._later(READ_SECONDS, self.reload_roster)
 
     # --- a peer asks ---
 
@@ -447,7 +547,7 @@ class VirtualDriver:
             match action:
                 case actions.Reply() as said:
                     self.stage.oracle.message_leaves(
-                        self.partner_id, peer, said.message, self.node.store, self.now
+                        self.partner_id, peer, said.message, self.node.store, self.time
                     )
                     sent = self.answered(question, question.answer.encode(said.message))
                     reply(Answer(Status.ANSWERED, sent))

@@ -16,6 +16,8 @@ from simulator.simulated_node import SimulatedNode
 from simulator.world import World
 
 SKEW_SECONDS = 7_200.0
+JUMPS_SECONDS = (8_640_000.0, 90_000.0, 7_200.0, -7_200.0, -90_000.0, -8_640_000.0)  # 100 days, 25 and 2 hours
+ROOM_BYTES_MAX = 60_000  # left on a disk that fills up: less than one commit of a few bodies writes
 
 Undo = Callable[[], None]
 Begin = Callable[[World, SimulatedNode], Undo]
@@ -25,6 +27,13 @@ def _crash(world: World, node: SimulatedNode) -> Undo:
     """Stop the node in the middle of anything, and start it again from what was committed."""
     node.downs += 1
     world.stop(node)
+    return lambda: _up(world, node)
+
+
+def _lose_power(world: World, node: SimulatedNode) -> Undo:
+    """Stop the machine: what was not synced is gone, or some of it is."""
+    node.downs += 1
+    world.stop(node, loses_power=True)
     return lambda: _up(world, node)
 
 
@@ -46,7 +55,7 @@ def _restore(world: World, node: SimulatedNode) -> Undo:
 
 
 def _skew(world: World, node: SimulatedNode) -> Undo:
-    """Set the node's clock two hours off, one way or the other. A clock is read anew at each start."""
+    """Set the node's clock two hours off, one way or the other, while the node is down."""
     node.skew_seconds = world.random.choice([SKEW_SECONDS, -SKEW_SECONDS])
     world.stop(node)
     world.start(node)
@@ -59,6 +68,17 @@ def _skew(world: World, node: SimulatedNode) -> Undo:
     return undo
 
 
+def _clock_jump(world: World, node: SimulatedNode) -> Undo:
+    """Set the clock of a running node, some hours or days off, and later back again."""
+    jump = world.random.choice(JUMPS_SECONDS)
+    node.skew_seconds += jump
+
+    def undo() -> None:
+        node.skew_seconds -= jump
+
+    return undo
+
+
 def _disk_full(world: World, node: SimulatedNode) -> Undo:
     node.fulls += 1
     world.set_room(node)
@@ -66,6 +86,35 @@ def _disk_full(world: World, node: SimulatedNode) -> Undo:
     def undo() -> None:
         node.fulls -= 1
         world.set_room(node)
+
+    return undo
+
+
+def _fill_disk(world: World, node: SimulatedNode) -> Undo:
+    """Leave room for a few writes more: one in the middle of a transaction finds none."""
+    if node.disk.watched is None:
+        return _nothing
+    node.fillings += 1
+    node.disk.watched.room_bytes = world.random.randrange(ROOM_BYTES_MAX)
+
+    def undo() -> None:
+        node.fillings -= 1
+        if not node.fillings and node.disk.watched is not None:
+            node.disk.watched.room_bytes = None
+
+    return undo
+
+
+def _fail_disk(world: World, node: SimulatedNode) -> Undo:
+    """Have the next sync fail. The process has to end, what it had written since the last one may be lost, and the next life has
+    a disk that is well again."""
+    if node.disk.watched is None:
+        return _nothing
+    node.disk.watched.is_failing = True
+
+    def undo() -> None:
+        if node.disk.watched is not None:
+            node.disk.watched.is_failing = False
 
     return undo
 
@@ -164,7 +213,11 @@ FAULTS: Mapping[str, Begin] = MappingProxyType(
         "crash": _crash,
         "restore": _restore,
         "skew": _skew,
+        "clock-jump": _clock_jump,
         "disk-full": _disk_full,
+        "disk-fills": _fill_disk,
+        "disk-fails": _fail_disk,
+        "power-loss": _lose_power,
         "storm": _storm,
         "cut": _cut,
         "cut-one-way": _cut_one_way,

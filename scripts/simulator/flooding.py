@@ -24,7 +24,7 @@ def spreads(world: World) -> list[Spread]:
     oracle = world.oracle
     redundancy = 1 + oracle.spare_from_honest / max(1, oracle.stored_from_honest)
     return [
-        Spread(oracle.last_held_at[envelope_id] - known.at, redundancy)
+        Spread(max(oracle.held_at[envelope_id].values()) - known.at, redundancy)
         for envelope_id, known in oracle.published.items()
         if not known.direct_to
     ]

@@ -7,6 +7,8 @@ same on any machine.
 bytes derived from key and message, which verification derives again. A signature of another kind goes to the real
 verification, so corrupt bytes are refused as ever. A signature is outside the id of an envelope: the same seed gives the
 same trace with real ones (tests/simulation holds that). Not so the id of a card that goes round: where cards are issued, real signatures give another trace.
+It also puts a stand-in in the place of X-Wing, whose encapsulation draws numbers of its own: a wrap follows from the key and its
+content, and a wrap of another kind goes to the real one. Where content is sealed, the real one gives another trace at each run.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from p2pshare.envelope import sealing
+from p2pshare.envelope.agreement import KemPublicKey
 from p2pshare.envelope.card import accept_first
 from p2pshare.envelope.card_format import (
     NO_PREVIOUS,
@@ -39,6 +43,8 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_LIFE_SECONDS_MAX
 from simulator.event_queue import START_SECONDS
 
+ENCAPSULATION_BYTES = 1_120  # of X-Wing (`envelope.agreement.KemPublicKey.wrap`)
+TAG_BYTES = 16
 _BEGIN = int(START_SECONDS) - 10 * 86_400
 _END = _BEGIN + CARD_LIFE_SECONDS_MAX
 
@@ -118,8 +124,9 @@ def _secret(label: str, purpose: str, length: int) -> Secret:
 
 @contextlib.contextmanager
 def cheap_signatures() -> Iterator[None]:
-    """Make signing and verifying cost microseconds inside the block; see above."""
+    """Make signing, verifying and wrapping cost microseconds inside the block; see above."""
     sign, verify = SigningKey.sign, VerifyKey.verify
+    wrap, unwrap, nobody = KemPublicKey.wrap, KemKey.unwrap, sealing._nobody
 
     def cheap_sign(self: SigningKey, context: bytes, message: bytes) -> bytes:
         return _stand_in(self.verify_key, context, message)
@@ -128,11 +135,40 @@ def cheap_signatures() -> Iterator[None]:
         if signature != _stand_in(self, context, message):
             verify(self, context, message, signature)
 
+    def cheap_unwrap(self: KemKey, wrapped: bytes, info: bytes) -> bytes | None:
+        plaintext = _unwrapped(self.public, wrapped, info)
+        return unwrap(self, wrapped, info) if plaintext is None else plaintext
+
     SigningKey.sign, VerifyKey.verify = cheap_sign, cheap_verify  # type: ignore[method-assign]
+    KemPublicKey.wrap, KemKey.unwrap = _wrapped, cheap_unwrap  # type: ignore[method-assign]
+    sealing._nobody = _simulated_nobody  # type: ignore[assignment]
     try:
         yield
     finally:
         SigningKey.sign, VerifyKey.verify = sign, verify  # type: ignore[method-assign]
+        KemPublicKey.wrap, KemKey.unwrap = wrap, unwrap  # type: ignore[method-assign]
+        sealing._nobody = nobody
+
+
+@functools.cache
+def _simulated_nobody() -> KemPublicKey:
+    return KemKey.from_secret(_secret("nobody", "kem", 32)).public
+
+
+def _wrapped(key: KemPublicKey, plaintext: bytes, info: bytes) -> bytes:
+    """Returns a wrap in the form of a real one, that follows from key and content."""
+    seal = hashlib.shake_256(b"wrap" + key.raw + info + plaintext).digest(ENCAPSULATION_BYTES)
+    mask = hashlib.shake_256(b"mask" + key.raw + info + seal).digest(len(plaintext))
+    tag = hashlib.blake2b(plaintext + seal, key=info[:64], digest_size=TAG_BYTES).digest()
+    return seal + bytes(one ^ other for one, other in zip(plaintext, mask, strict=True)) + tag
+
+
+def _unwrapped(key: KemPublicKey, wrapped: bytes, info: bytes) -> bytes | None:
+    """Returns the content of such a wrap; None where it is none of this key and `info`."""
+    seal, masked = wrapped[:ENCAPSULATION_BYTES], wrapped[ENCAPSULATION_BYTES:-TAG_BYTES]
+    mask = hashlib.shake_256(b"mask" + key.raw + info + seal).digest(len(masked))
+    plaintext = bytes(one ^ other for one, other in zip(masked, mask, strict=True))
+    return plaintext if _wrapped(key, plaintext, info) == wrapped else None
 
 
 def _stand_in(key: VerifyKey, context: bytes, message: bytes) -> bytes:

@@ -32,6 +32,7 @@ from p2pshare.log.interface import (
 )
 from p2pshare.partners.interface import Account, PartnerRow
 from p2pshare.partners.notices import NoticeEntry, RevocationRow
+from simulator.watched_disk import Watched
 
 
 @dataclass
@@ -140,6 +141,15 @@ class MemoryLog:
         """Returns room for everything."""
         return sys.maxsize
 
+    def is_deferred(self, envelope_id: EnvelopeId) -> bool:
+        return envelope_id in self._deferred
+
+    def clock_noted_at(self) -> int | None:
+        return None
+
+    def note_clock(self, now: int) -> None:
+        """Do nothing: clocks are right in these worlds."""
+
     def defer(
         self, envelope_id: EnvelopeId, wire: bytes, received_from: PartnerId | None, created: int
     ) -> bool:
@@ -215,6 +225,14 @@ class MemoryPartners:
             if partner is not None:
                 self._accounts.setdefault(partner, Counter())[status, reason] += 1
 
+    def end_deferrals(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
+        ended = list(verdicts)
+        for partner, _, _ in ended:
+            for key in [key for key in self._accounts.get(partner, ()) if key[0] == "deferred"] if partner else ():
+                self._accounts[partner][key] -= 1
+                break
+        self.add_accounting(ended)
+
     def count_refusals(self, partner: PartnerId | None, reasons: Mapping[str, int]) -> None:
         """Do nothing: content is not read here."""
 
@@ -280,6 +298,8 @@ class MemoryStore:
 
 class MemoryDisk:
     """The place where a `MemoryStore` outlives its partner's lives."""
+
+    watched: Watched | None = None
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

@@ -47,6 +47,9 @@ class Account:
     def accounted(self) -> int:
         return self.undecided + self.lost + self.verdicts.total()
 
+    unreported: int = 0
+    """Bodies that were decided and committed by a life that ended before anybody heard of it; they count as lost, too."""
+
 
 @dataclass
 class Line:
@@ -55,7 +58,7 @@ class Line:
 
     waiting: dict[PartnerId, deque[Came]] = field(default_factory=dict)
     gone: Counter[PartnerId] = field(default_factory=Counter)
-    """Bodies that were decided, or given up for want of room on the disk."""
+    """Bodies that were taken."""
     most_of_one: int = 0
     most_of_all: int = 0
     """Bytes that waited already when another body was read, of its own partner and of all."""
@@ -106,8 +109,10 @@ class Oracle:
         self.ever_held: dict[PartnerId, set[EnvelopeId]] = {}
         self.acks: dict[tuple[PartnerId, EnvelopeId], PartnerId] = {}
         """(holder, id) -> the author that was told that it is held."""
-        self.last_held_at: dict[EnvelopeId, float] = {}
-        """The time at which the latest partner got it, by that one's clock."""
+        self.held_at: dict[EnvelopeId, dict[PartnerId, float]] = {}
+        """The instants at which partners got it."""
+        self.once_held: dict[PartnerId, set[EnvelopeId]] = {}
+        """All that a partner's disk ever held, whatever it was set back to afterwards."""
         self.bodies_from_honest = 0
         """Bodies that honest partners handed to honest ones."""
         self.stored_from_honest = 0
@@ -246,38 +251,42 @@ class Oracle:
         self.account(partner).came += 1
         self.lines.setdefault(partner, Line()).enter(received_from, envelope_id, size)
 
-    def _leaves_line(self, partner: PartnerId, received_from: PartnerId, envelope_id: EnvelopeId) -> None:
+    def body_taken(self, partner: PartnerId, received_from: PartnerId, envelope_id: EnvelopeId) -> None:
+        """Note that a body waits no longer: the commit that begins takes it in."""
         wrong = self.lines[partner].leave(received_from, envelope_id)
         if wrong and partner in self.honest:
             self.complain("turns_are_kept", f"at {partner.short} {wrong}")
 
     def body_decided(self, partner: PartnerId, decided: BodyDecided) -> None:
         self.account(partner).verdicts[decided.verdict] += 1
-        self._leaves_line(partner, decided.peer, decided.envelope_id)
         if {partner, decided.peer} <= self.honest:
             self.stored_from_honest += decided.verdict is PutVerdict.HELD
             self.spare_from_honest += decided.verdict is PutVerdict.ALREADY_HELD
 
-    def body_undecided(self, partner: PartnerId, received_from: PartnerId, envelope_id: EnvelopeId) -> None:
+    def body_undecided(self, partner: PartnerId) -> None:
         self.account(partner).undecided += 1
-        self._leaves_line(partner, received_from, envelope_id)
 
-    def bodies_lost(self, partner: PartnerId) -> None:
-        """Note that a life ended: bodies that waited for intake are gone."""
+    def bodies_lost(self, partner: PartnerId, unreported: int) -> None:
+        """Note that a life ended: bodies that waited for intake are gone; `unreported` of them are committed all the same."""
         account = self.account(partner)
+        account.unreported += unreported
         account.lost += account.came - account.accounted
         if partner in self.lines:
             self.lines[partner].waiting.clear()
 
-    def held(self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float) -> None:
-        """Note that the engine is told that the store holds it; `now` by the partner's own clock."""
+    def held(
+        self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float, at: float
+    ) -> None:
+        """Note that the engine is told that the store holds it; `now` the earliest that it may be by the partner's own
+        clock, `at` by the world's."""
         if partner not in self.honest or envelope_id in self.notices:
             return
+        self.once_held.setdefault(partner, set()).add(envelope_id)
         ever = self.ever_held.setdefault(partner, set())
         if envelope_id in ever:
             self.complain("each_is_stored_once", f"{partner.short} stores {envelope_id.short} again")
         ever.add(envelope_id)
-        self.last_held_at[envelope_id] = now
+        self.held_at.setdefault(envelope_id, {}).setdefault(partner, at)
         known = self.published.get(envelope_id)
         if known is not None and known.envelope.core.expires <= now:
             self.complain("nothing_resurrects", f"{partner.short} stores {envelope_id.short} after its time")
@@ -287,9 +296,36 @@ class Oracle:
                 f"{partner.short} tells its engine of {envelope_id.short} before it is stored",
             )
 
+    def begins(self, partner: PartnerId, store: Store) -> None:
+        """Note what its store holds as a life begins: a life that ended between a commit and the word of it told of nothing."""
+        seen = store.log.is_seen(list(self.published))
+        for held in (self.once_held, self.ever_held):
+            held.setdefault(partner, set()).update(seen)
+
     def dropped(self, partner: PartnerId, ids: Iterable[EnvelopeId]) -> None:
         """Note that these are out of effect, or pushed out by something newer: they may come back."""
         self.ever_held.setdefault(partner, set()).difference_update(ids)
+
+    def delivered(
+        self,
+        partner: PartnerId,
+        peer: PartnerId,
+        ids: Iterable[EnvelopeId],
+        first_hops: Collection[EnvelopeId],
+    ) -> None:
+        """Note that `partner` has written down that `peer` holds `ids`; `first_hops` wait for a first hop no longer."""
+        named = set(ids)
+        if {partner, peer} <= self.honest:
+            for envelope_id in sorted(named - self.once_held.get(peer, set()) - self.notices.keys()):
+                self.complain(
+                    "what_is_delivered_was_held",
+                    f"{partner.short} takes {envelope_id.short} for delivered to {peer.short}, which never held it",
+                )
+        for envelope_id in sorted(set(first_hops) - named):
+            self.complain(
+                "what_is_delivered_was_held",
+                f"{partner.short} waits no longer for a first hop of {envelope_id.short}, of which nobody told",
+            )
 
     def push_answered(
         self, partner: PartnerId, author: PartnerId, decided: BodyDecided, store: Store

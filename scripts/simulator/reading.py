@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from p2pshare.identifiers import PartnerId
+from simulator.virtual_loop import VirtualLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +24,31 @@ class Stream:
 
     peer: PartnerId
     unread: deque[Unread] = field(default_factory=deque)
+    is_read: bool = False
+    """Whether a task reads it, or waits for room to do so."""
 
 
 class Reading:
-    """All streams of one life that have something unread."""
+    """All streams of one life. `room` waits until there is room for one more body of a partner (`daemon.intake_queue`)."""
 
-    def __init__(self, has_room: Callable[[PartnerId], bool]) -> None:
-        self._has_room = has_room
-        self._streams: dict[Stream, None] = {}
+    def __init__(self, loop: VirtualLoop, room: Callable[[PartnerId], Awaitable[None]]) -> None:
+        self._loop = loop
+        self._room = room
 
     def add(self, stream: Stream, is_body: bool, read: Callable[[], None]) -> None:
         """Read it now, or behind what came before it in its stream and when there is room."""
+        if not (is_body or stream.is_read):
+            read()
+            return
         stream.unread.append(Unread(is_body, read))
-        self._streams[stream] = None
-        self.go_on()
+        if not stream.is_read:
+            stream.is_read = True
+            self._loop.create_task(self._read(stream))
 
-    def go_on(self) -> None:
-        """Read what there is room for, from one stream after the other."""
-        while readable := [stream for stream in self._streams if self._may_read(stream)]:
-            for stream in readable:
-                if self._may_read(stream):
-                    stream.unread.popleft().read()
-                if not stream.unread:
-                    del self._streams[stream]
-
-    def _may_read(self, stream: Stream) -> bool:
-        return not stream.unread[0].is_body or self._has_room(stream.peer)
+    async def _read(self, stream: Stream) -> None:
+        while stream.unread:
+            one = stream.unread.popleft()
+            if one.is_body:
+                await self._room(stream.peer)
+            one.read()
+        stream.is_read = False

@@ -36,6 +36,7 @@ class Outcome:
     quiet_bytes_per_minute: float
     virtual_seconds: float
     lines: int
+    judged: int
 
     @property
     def command(self) -> str:
@@ -62,6 +63,7 @@ def play(
             world.quiet.bytes_per_minute,
             world.virtual_seconds,
             world.trace.lines,
+            world.judged,
         )
     finally:
         world.close()
@@ -71,6 +73,8 @@ def _failures(world: World) -> dict[str, list[str]]:
     """Play the world to its end and check it. An exception on the way is a failure like any other."""
     try:
         world.run()
+        if world.stage.raised:
+            return {"nothing_raises": world.stage.raised[0].splitlines()[-FRAMES_SHOWN:]}
         return {name: found for name, holds in INVARIANTS.items() if (found := holds(world))}
     except Exception:  # noqa: BLE001 a bug of the product in one run must not end a campaign, and needs its seed
         return {"nothing_raises": traceback.format_exc().splitlines()[-FRAMES_SHOWN:]}

@@ -1,13 +1,14 @@
 """Scenarios: the parts of a world and its faults, as data (tests/scenarios/*.toml).
 
 Every number that may differ between seeds is a span, `[low, high]` in the file; one number is a span of itself. An
-unknown key is refused: a fault that is misspelt would otherwise be a test that tests nothing.
+unknown key is refused: a fault that is misspelt would otherwise be a test that tests nothing. Keys of files that are older than a
+name of ours (`OLDER_NAMES`) are read under that name, and each of them is told.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from p2pshare.errors import ConfigError
 from p2pshare.gossip.intake_schedule import IntakeLimits
+from p2pshare.limits import WANT_ENTRIES_MAX
 
 T = TypeVar("T")
 
@@ -35,6 +37,18 @@ class Span:
 
 
 NONE = Span(0, 0)
+
+TOPOLOGIES = ("chain", "ring", "full", "star", "tree", "random")
+"""Graphs of links; `topology.edges_of` draws them. In a chain, a star and a tree there is one path between any two."""
+
+OLDER_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "": {"sites": "simulated_nodes", "weather": "network_conditions", "liars": "byzantine_partners"},
+        "circles": {"sites": "simulated_nodes"},
+        "faults": {"site": "node"},
+    }
+)
+"""By table ("" is the file's own): a key of older files, and its name today."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,34 @@ class CardRule:
     """How many times somebody's card gets another version."""
     revocations: Span = NONE
     """How many times somebody revokes the key it signs with and vouches for all that it has sealed."""
+
+
+@dataclass(frozen=True)
+class ContentRule:
+    """Publications with content, sealed and read for real, and what their authors take back. Where it is none of a scenario,
+    envelopes are filled with random bytes."""
+
+    publications: Span = Span(6, 10)
+    indicators: Span = Span(1, 4)
+    """Values in each. Some are claimed by several authors."""
+    withdrawals: Span = Span(2, 5)
+    """How many times an author takes back a value that it had published; some before others have it."""
+    direct_share: float = 0.3
+    """Part of the publications that goes to one partner alone, as a direct envelope."""
+
+
+@dataclass(frozen=True)
+class ArchiveRule:
+    """What stores hold when the world begins: more than a page of keys, an announcement or a reading of the outbox takes."""
+
+    keys: int = 4_300
+    """Relayed envelopes of node 0 that it holds; a quarter of them share their `created` with others."""
+    lacking: int = 700
+    """How many of the newest of them no other node holds."""
+    directs: int = 0
+    """Direct envelopes of node 0 that wait for node 1."""
+    burst: int = 0
+    """How many envelopes node 0 publishes at one moment in the middle, in one transaction."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +183,20 @@ class Scenario:
     sweep_seconds: float = 60.0
     reconcile_seconds: float = 60.0
     commit_seconds: Span = Span(0.002, 0.02)
+    want_entries_max: int = WANT_ENTRIES_MAX
+    """Room of an engine's want table; where it is small, comparisons are cut."""
     redundancy_max: float = 1.5
     """Bodies that may travel for each one stored, over the whole run (a few more are always excused)."""
+    spread_seconds: float = 0.0
+    """Where no fault comes between: within how many seconds everybody holds what is published. 0: only the end is asked for."""
+    every: int = 1
+    """Campaigns play it with every so many seeds: worlds that cost much are played more rarely."""
     traffic: Traffic = field(default_factory=Traffic)
     network_conditions: NetworkConditions = field(default_factory=NetworkConditions)
     intake: IntakeRule = field(default_factory=IntakeRule)
     cards: CardRule | None = None
+    content: ContentRule | None = None
+    archive: ArchiveRule | None = None
     circles: tuple[CircleRule, ...] = ()
     faults: tuple[Fault, ...] = ()
     byzantine_partners: tuple[ByzantineRule, ...] = ()
@@ -161,22 +211,49 @@ _LISTS: Mapping[str, type[Any]] = MappingProxyType(
     {"circles": CircleRule, "faults": Fault, "byzantine_partners": ByzantineRule}
 )
 _TABLES: Mapping[str, type[Any]] = MappingProxyType(
-    {"traffic": Traffic, "network_conditions": NetworkConditions, "intake": IntakeRule, "cards": CardRule}
+    {
+        "traffic": Traffic,
+        "network_conditions": NetworkConditions,
+        "intake": IntakeRule,
+        "cards": CardRule,
+        "content": ContentRule,
+        "archive": ArchiveRule,
+    }
 )
 
 
-def load_scenario(path: Path) -> Scenario:
-    """Returns the scenario in a file, named after it. Raises ConfigError for anything unknown or misshapen."""
+def load_scenario(path: Path, tell: Callable[[str], None] | None = None) -> Scenario:
+    """Returns the scenario in a file, named after it. `tell` is handed a sentence for each key that has an older name; without
+    it such a key is refused. Raises ConfigError for anything unknown or misshapen."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read the scenario {path}: {error}") from None
+    _rename(table, "", path.name, tell)
     for key, kind in _TABLES.items():
         if key in table:
             table[key] = _build(kind, table[key], f"{path.name}: {key}")
     for key, kind in _LISTS.items():
+        for one in table.get(key, ()):
+            _rename(one, key, path.name, tell)
         table[key] = tuple(_build(kind, one, f"{path.name}: {key}") for one in table.get(key, ()))
-    return _build(Scenario, {"name": path.stem} | table, path.name)
+    scenario = _build(Scenario, {"name": path.stem} | table, path.name)
+    if scenario.topology not in TOPOLOGIES:
+        raise ConfigError(
+            f"{path.name}: no topology is called '{scenario.topology}'",
+            hint=f"known are {', '.join(TOPOLOGIES)}",
+        )
+    return scenario
+
+
+def _rename(table: Any, of: str, where: str, tell: Callable[[str], None] | None) -> None:
+    """Put the keys of a table that have an older name under that of today."""
+    older = OLDER_NAMES.get(of, {})
+    for key in [key for key in table if key in older] if isinstance(table, dict) else ():
+        if tell is None or older[key] in table:
+            raise ConfigError(f"{where}: '{key}' is an older name", hint=f"say '{older[key]}'")
+        table[older[key]] = table.pop(key)
+        tell(f"{where}: '{key}' is read as '{older[key]}'")
 
 
 def load_scenarios(folder: Path) -> dict[str, Scenario]:

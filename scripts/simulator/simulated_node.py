@@ -45,6 +45,8 @@ class SimulatedNode:
     """How many faults keep it down."""
     fulls: int = 0
     """How many faults leave it no room."""
+    fillings: int = 0
+    """How many faults have filled its disk, so that it is full in the middle of a transaction."""
     is_set_back: bool = False
     held_when_down: set[EnvelopeId] = field(default_factory=set)
 
@@ -65,3 +67,8 @@ class SimulatedNode:
         """Returns the store of this life; a `MemoryStore` in its place answers the same questions."""
         assert self.opened is not None
         return self.opened.store
+
+    @property
+    def doubted_until(self) -> float:
+        """Returns until when nothing expires here by a clock that was set (`daemon.clock`)."""
+        return 0.0 if self.driver is None else self.driver.clock._doubted_until

@@ -20,7 +20,7 @@ def edges_of(scenario: Scenario, count: int, random: Random) -> list[frozenset[i
     """Returns the pairs of numbers that are linked."""
     line = [frozenset((place, place + 1)) for place in range(count - 1)]
     match scenario.topology:
-        case "line":
+        case "chain":
             return line
         case "ring":
             return [*line, frozenset((count - 1, 0))] if count > 2 else line
@@ -28,10 +28,15 @@ def edges_of(scenario: Scenario, count: int, random: Random) -> list[frozenset[i
             return [frozenset(pair) for pair in combinations(range(count), 2)]
         case "star":
             return [frozenset((0, place)) for place in range(1, count)]
+        case "tree":
+            return _tree(count, random)
         case "random":
-            tree = [frozenset((place, random.randrange(place))) for place in range(1, count)]
-            return tree + [
+            return _tree(count, random) + [
                 frozenset(random.sample(range(count), 2)) for _ in range(count * (scenario.degree - 2) // 2)
             ]
         case other:
             raise ValueError(f"no topology is called '{other}'")
+
+
+def _tree(count: int, random: Random) -> list[frozenset[int]]:
+    return [frozenset((place, random.randrange(place))) for place in range(1, count)]

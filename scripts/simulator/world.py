@@ -12,20 +12,27 @@ from random import Random
 from typing import cast
 
 from p2pshare.config import Config
+from p2pshare.database.connection import StoreFailed
 from p2pshare.envelope.card_format import Revocation
+from p2pshare.envelope.envelope import DecodedEnvelope, Mode
 from p2pshare.envelope.keys import Identity, reissue_card
 from p2pshare.envelope.notice import circle_of_page, notice_id_of, notice_of
 from p2pshare.envelope.vouch import Scope
-from p2pshare.errors import StoreError
+from p2pshare.errors import ConfigError, StoreError
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
-from p2pshare.limits import EAGER_BYTES_MAX
+from p2pshare.intel.marking import Tlp
+from p2pshare.limits import EAGER_BYTES_MAX, EXPIRED_KEY_KEEP_SECONDS
 from p2pshare.node.node import Node
 from p2pshare.node.store import Store
 from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner, put_partner
+from p2pshare.gossip.index import key_of
+from p2pshare.gossip.messages import Shard
+from simulator.archive import Archive, archive_of, fill_other, fill_own
 from simulator.authoring import Wish, publish, vouch_for
-from simulator.byzantine import ByzantineDriver
+from simulator.byzantine import BEHAVIOURS, ByzantineDriver
+from simulator.contents import VALUES, ClaimedValue, Ledger, publish_values, take_back
 from simulator.disks import Disk, Foundry
 from simulator.driver import Stage, VirtualDriver
 from simulator.event_queue import START_SECONDS, EventQueue
@@ -33,10 +40,11 @@ from simulator.identities import identity_of, next_keys
 from simulator.memory_store import MemoryDisk, MemoryStore
 from simulator.network import Network
 from simulator.oracle import Oracle, Published
-from simulator.scenario import CardRule, Fault, Scenario
+from simulator.scenario import CardRule, ContentRule, Fault, Scenario
 from simulator.simulated_node import Quiet, SimulatedNode
 from simulator.topology import edges_of, links_in
 from simulator.trace import Trace
+from simulator.virtual_loop import VirtualLoop
 
 MAIN = "main"
 RETRY_SECONDS = 5.0
@@ -44,8 +52,16 @@ BURST_ENVELOPES = 20
 SETTLE_STEP_SECONDS = 5.0
 SETTLE_STEP_SECONDS_MAX = 60.0
 LOOKS = 20
+LOOKED_AT_MAX = 500  # envelopes whose keys are compared at each look; of more at the end alone
 REST_SECONDS = 400.0  # after all is everywhere: a round of hellos, by which the last word gets to everybody
 ALL = 1 << 30
+WATCHED_FAULTS = frozenset({"power-loss", "disk-fills", "disk-fails"})
+"""Faults of which a disk has to know what was synced."""
+DOWN_FAULTS = frozenset({"crash", "power-loss", "restore", "disk-fails"})
+"""Faults that befall the one partner that is down, and no link between two others."""
+PUBLISHING_SKEW_SECONDS_MAX = 10_800.0  # who sees a wilder clock waits: what is dated a day ahead is refused
+REPAIRED_SECONDS = 5.0  # after a disk has failed
+JUDGED_SECONDS_BEFORE = 900.0  # an envelope expires: then everybody who could have it is asked for it
 
 
 class World:
@@ -63,6 +79,10 @@ class World:
         *,
         faults: Mapping[str, Callable[[World, SimulatedNode], Callable[[], None]]],
     ) -> None:
+        unknown = sorted({one.kind for one in scenario.faults} - set(faults))
+        unknown += sorted({one.lie for one in scenario.byzantine_partners} - set(BEHAVIOURS))
+        if unknown:
+            raise ConfigError(f"{scenario.name}: nothing is called '{unknown[0]}'")
         self._faults = faults
         self.scenario = scenario
         self.seed = seed
@@ -79,7 +99,23 @@ class World:
             self._find,
             self.oracle.honest,
         )
-        self.stage = Stage(scenario, self.event_queue, self.trace, network_random, self.network, self.oracle)
+        self.stage = Stage(
+            scenario,
+            self.event_queue,
+            self.trace,
+            network_random,
+            self.network,
+            self.oracle,
+            VirtualLoop(self.event_queue),
+        )
+        self.ledger = Ledger()
+        self.content_random = Random(f"{scenario.name} {seed} content")
+        self.judged = 0
+        """Envelopes of which was asked, before they expired, whether everybody has them."""
+        self._disturbed_until: dict[str, float] = {}
+        """By kind of fault: the end of the last one that has begun."""
+        self._began: dict[str, float] = {}
+        """By kind of fault: when the first one began."""
         self.excused: set[EnvelopeId] = set()
         """Publications that no partner held when their author's disk was set back: nobody could have them."""
         self.forgotten_directs: set[tuple[PartnerId, EnvelopeId]] = set()
@@ -106,23 +142,45 @@ class World:
         lie_of = dict(zip(random.sample(range(count), len(lies)), lies, strict=True))
         edges = set(edges_of(scenario, count, random))
         simulated_nodes = []
+        archive = self._archive(identities)
         for number, identity in enumerate(identities):
             rows = {
                 other.partner_id: self._row(number, place, other, frozenset((number, place)) in edges)
                 for place, other in enumerate(identities)
                 if place != number
             }
-            disk = self._disk(number, identity, tuple(rows.values()))
+            disk = self._disk(number, identity, tuple(rows.values()), archive)
             simulated_nodes.append(
                 SimulatedNode(number, identity, disk, dict(rows), rows, lie_of.get(number, ""))
             )
         self.oracle.honest.update(node.partner_id for node in simulated_nodes if node.is_honest)
         return simulated_nodes
 
-    def _disk(self, number: int, identity: Identity, rows: tuple[PartnerRow, ...]) -> Disk | MemoryDisk:
+    def _archive(self, identities: list[Identity]) -> Archive | None:
+        """Returns what node 0 had published before the world began."""
+        rule = self.scenario.archive
+        if rule is None:
+            return None
+        archive = archive_of(identities[0], identities[1], rule)
+        for one in (*archive.relayed, *archive.direct):
+            is_direct = one.core.mode is Mode.DIRECT
+            direct_to = (identities[1].partner_id,) if is_direct else ()
+            self.oracle.published[one.envelope_id] = Published(one, direct_to, 0.0)
+        return archive
+
+    def _disk(
+        self, number: int, identity: Identity, rows: tuple[PartnerRow, ...], archive: Archive | None
+    ) -> Disk | MemoryDisk:
         if self.scenario.store == "memory":
             return MemoryDisk(MemoryStore(identity.partner_id, rows))
-        return Disk(Path(self._folder.name) / str(number), self._foundry.found(identity, rows))
+        fill, rule = None, self.scenario.archive
+        if archive is not None and rule is not None:
+            author = archive.relayed[0].core.author
+            recipient = next((one.partner_id for one in rows), author)
+            fill = fill_own(archive, rule, recipient) if number == 0 else fill_other(archive, rule, author)
+        is_watched = any(fault.kind in WATCHED_FAULTS for fault in self.scenario.faults)
+        founded = self._foundry.found(identity, rows, fill, rule)
+        return Disk(Path(self._folder.name) / str(number), founded, is_watched=is_watched)
 
     def _row(self, number: int, place: int, other: Identity, is_linked: bool) -> PartnerRow:
         circles = [MAIN] + [
@@ -159,14 +217,24 @@ class World:
             self.set_room(node)
         node.lives += 1
         self._note_links(node)
+        if node.is_honest and not self.scenario.is_large:
+            self.oracle.begins(node.partner_id, node.store)
         life = f"{self.scenario.name} {self.seed} {node.number} {node.lives}"
         try:
             if node.is_honest:
                 node.driver = VirtualDriver(
-                    node.name, node.opened, self.stage, seed=life, skew_seconds=node.skew_seconds
+                    node.name,
+                    node.opened,
+                    self.stage,
+                    seed=life,
+                    skew=lambda: node.skew_seconds,
+                    disk_failed=partial(self.disk_failed, node),
                 )
             else:
                 node.driver = ByzantineDriver(node.name, node.opened, self.stage, seed=life, lie=node.lie)
+        except StoreFailed:
+            self.disk_failed(node)
+            return
         except StoreError:
             self._start_later(node, RETRY_SECONDS)
             return
@@ -176,17 +244,30 @@ class World:
     def _start_later(self, node: SimulatedNode, seconds: float) -> None:
         self.event_queue.after(seconds, lambda: self.start(node))
 
-    def stop(self, node: SimulatedNode) -> None:
-        """End this life at once; the store's files stay as they are."""
+    def stop(self, node: SimulatedNode, *, loses_power: bool = False) -> None:
+        """End this life at once; the store's files stay as they are, or as they were synced."""
         if node.driver is not None:
             self.trace.note(f"{node.name} stops")
             node.driver.end()
+            self.oracle.bodies_lost(node.partner_id, node.driver.unreported)
             node.driver = None
-            self.oracle.bodies_lost(node.partner_id)
         if node.opened is not None:
             node.held_when_down = self.held_by(node)
-            cast(Disk, node.disk).crash(node.store)
+            disk = cast(Disk, node.disk)
+            if loses_power:
+                disk.lose_power(node.store, self.random)
+            else:
+                disk.crash(node.store)
             node.opened = None
+
+    def disk_failed(self, node: SimulatedNode) -> None:
+        """End a life whose disk has failed to write or sync, as the daemon ends; what it had not synced may be gone."""
+        self.trace.note(f"{node.name} disk failed")
+        disk = cast(Disk, node.disk)
+        if disk.watched is not None:
+            disk.watched.is_failing = False
+        self.stop(node, loses_power=disk.watched is not None)
+        self._start_later(node, REPAIRED_SECONDS)
 
     def set_back(self, node: SimulatedNode, name: str) -> None:
         """Set the disk back to the snapshot; envelopes that only it held are gone for all."""
@@ -253,7 +334,9 @@ class World:
                 drop_partner(node.store, partner)
             else:
                 put_partner(node.store, row)
-        except StoreError:
+        except StoreError as error:
+            if isinstance(error, StoreFailed):
+                self.disk_failed(node)
             self.event_queue.after(RETRY_SECONDS, lambda: self._write_row(node, partner))
             return
         self._note_links(node)
@@ -296,20 +379,126 @@ class World:
         self.event_queue.after(seconds, lambda: self._publish(author, wish))
 
     def _publish(self, author: SimulatedNode, wish: Wish) -> None:
-        if author.opened is None:
+        if author.opened is None or abs(author.skew_seconds) > PUBLISHING_SKEW_SECONDS_MAX:
             self._publish_later(RETRY_SECONDS, author, wish)
             return
         now = int(self.event_queue.now + author.skew_seconds)
+        made: list[DecodedEnvelope] = []
         try:
             recipients = [self.by_id[peer].identity.card for peer in wish.direct_to]
-            envelope = publish(author.store, author.identity, wish, recipients, now, self.random)
+            publish(author.store, author.identity, wish, recipients, now, self.random, made.append)
+        except StoreFailed:  # nobody may ever have it, and its author may
+            for envelope in made:
+                self.excused.add(envelope.envelope_id)
+                self._note_published(author, envelope, wish.direct_to)
+            self.disk_failed(author)
+            return
         except StoreError:  # the person who published was told so
             self.trace.note(f"{author.name} cannot publish")
             return
+        for envelope in made:
+            self._note_published(author, envelope, wish.direct_to)
+        if author.driver is not None:
+            author.driver.wake()
+
+    def _note_published(
+        self, author: SimulatedNode, envelope: DecodedEnvelope, direct_to: tuple[PartnerId, ...]
+    ) -> None:
         self.trace.note(f"{author.name} publishes {envelope.envelope_id.short} {len(envelope.wire)}")
-        self.oracle.published[envelope.envelope_id] = Published(
-            envelope, wish.direct_to, self.event_queue.now
-        )
+        self.oracle.published[envelope.envelope_id] = Published(envelope, direct_to, self.event_queue.now)
+        if direct_to == ():
+            left = envelope.core.expires - JUDGED_SECONDS_BEFORE - self.event_queue.now
+            self.event_queue.after(left, partial(self._judge, envelope.envelope_id))
+
+    def _burst(self, author: SimulatedNode, count: int) -> None:
+        """Publish many at one moment, in one transaction; later where the author is down."""
+        if author.opened is None:
+            self.event_queue.after(RETRY_SECONDS, partial(self._burst, author, count))
+            return
+        now, wish = int(self.event_queue.now + author.skew_seconds), Wish(CircleId.of(MAIN), 200)
+        made: list[DecodedEnvelope] = []
+        with author.store.transaction():
+            for _ in range(count):
+                publish(author.store, author.identity, wish, (), now, self.random, made.append)
+        for envelope in made:
+            self._note_published(author, envelope, ())
+        if author.driver is not None:
+            author.driver.wake()
+
+    # --- content ---
+
+    def _plan_content(self, rule: ContentRule) -> None:
+        random, span = self.content_random, self.scenario.seconds
+        for _ in range(rule.publications.count(random)):
+            author = random.choice(self.honest)
+            values = sorted(random.sample(VALUES, rule.indicators.count(random)))
+            is_direct = random.random() < rule.direct_share
+            at = 0.7 * span * random.random()
+            self.event_queue.after(at, partial(self._claim, author, values, is_direct=is_direct))
+        for _ in range(rule.withdrawals.count(random)):
+            self.event_queue.after(span * (0.1 + 0.9 * random.random()), self._withdraw_some)
+
+    def _claim(self, author: SimulatedNode, values: list[str], *, is_direct: bool) -> None:
+        """Have an author publish these values, to all its partners or straight to one of them."""
+        if author.opened is None:
+            self.event_queue.after(RETRY_SECONDS, partial(self._claim, author, values, is_direct=is_direct))
+            return
+        names: list[str] = []
+        if is_direct:
+            linked = sorted(row.alias for row in author.rows.values() if row.has_link)
+            names = [self.content_random.choice(linked)] if linked else []
+        now, tlp = int(self.event_queue.now), Tlp.RED if names else Tlp.GREEN
+        try:
+            made = publish_values(author.opened, values, tlp, names, now, self.content_random)
+        except StoreError:
+            self.trace.note(f"{author.name} cannot publish")
+            return
+        self._note_claims(author, made, values, now, is_withdrawal=False)
+
+    def _withdraw_some(self) -> None:
+        """Have somebody take back a value that it knows to have published."""
+        known = [
+            (node, value, reach)
+            for node in self.honest
+            if node.opened is not None
+            for value in VALUES
+            if (reach := self.ledger.known_reach(node.partner_id, value, self.held_by(node))) is not None
+        ]
+        if not known:
+            return
+        author, value, reach = self.content_random.choice(known)
+        assert author.opened is not None
+        try:
+            made = take_back(author.opened, value, int(self.event_queue.now), self.content_random)
+        except StoreError:
+            self.trace.note(f"{author.name} cannot withdraw")
+            return
+        self._note_claims(author, made, [value], reach, is_withdrawal=True)
+
+    def _note_claims(
+        self,
+        author: SimulatedNode,
+        made: list[DecodedEnvelope],
+        values: list[str],
+        reach: int,
+        *,
+        is_withdrawal: bool,
+    ) -> None:
+        for envelope in made:
+            audience = frozenset(author.store.log.audience(envelope.envelope_id))
+            direct_to = tuple(sorted(audience)) if envelope.core.mode is Mode.DIRECT else ()
+            self._note_published(author, envelope, direct_to)
+            self.ledger.lines += [
+                ClaimedValue(
+                    author.partner_id,
+                    value,
+                    envelope.envelope_id,
+                    audience | {author.partner_id},
+                    reach,
+                    is_withdrawal,
+                )
+                for value in values
+            ]
         if author.driver is not None:
             author.driver.wake()
 
@@ -408,6 +597,11 @@ class World:
         self._plan_traffic()
         if self.scenario.cards is not None:
             self._plan_cards(self.scenario.cards)
+        if self.scenario.content is not None:
+            self._plan_content(self.scenario.content)
+        if self.scenario.archive is not None and self.scenario.archive.burst:
+            burst = partial(self._burst, self.simulated_nodes[0], self.scenario.archive.burst)
+            self.event_queue.after(self.scenario.seconds / 2, burst)
         for fault in self.scenario.faults:
             for _ in range(fault.times.count(self.random)):
                 self._plan_fault(fault)
@@ -425,6 +619,9 @@ class World:
         def begin() -> None:
             self.trace.note(f"{node.name} fault {fault.kind}")
             undo = self._faults[fault.kind](self, node)
+            self._began.setdefault(fault.kind, self.event_queue.now)
+            until = max(self._disturbed_until.get(fault.kind, 0.0), self.event_queue.now + lasts)
+            self._disturbed_until[fault.kind] = until
             self.event_queue.after(lasts, undo)
 
         self.event_queue.after(at, begin)
@@ -470,7 +667,48 @@ class World:
             if node.driver is not None:
                 for name, size in node.driver.engine.sizes().items():
                     self.largest[name] = max(self.largest[name], size)
+        if len(self.oracle.published) <= LOOKED_AT_MAX:
+            self.compare_indexes()
         self.event_queue.after(self.scenario.seconds / LOOKS, self._look)
+
+    def compare_indexes(self) -> None:
+        """Compare what each engine has in its index with what the oracle saw its store hold."""
+        if self.scenario.is_large:
+            return
+        for node in self.honest:
+            if node.driver is None:
+                continue
+            now = max(node.driver.time, int(self.event_queue.now))
+            kept_from = now - EXPIRED_KEY_KEEP_SECONDS
+            due: dict[Shard, set[bytes]] = {}
+            for envelope_id in self.oracle.ever_held.get(node.partner_id, ()):
+                core = self.oracle.published[envelope_id].envelope.core
+                if core.mode is Mode.RELAY and core.expires > kept_from:
+                    shard = Shard(core.circle, core.ttl_class)
+                    due.setdefault(shard, set()).add(key_of(core.created, envelope_id))
+            for shard, keys in sorted(due.items()):
+                lacking = node.driver.lacking_keys(shard, keys)
+                if lacking:
+                    self.oracle.complain("the_index_is_whole", f"{node.name} lacks {len(lacking)} keys")
+
+    def late(self) -> list[str]:
+        """Returns the publications that took longer to everybody than the scenario allows, no fault having begun before."""
+        bound = self.scenario.spread_seconds
+        if not bound:
+            return []
+        began = min(self._began.values(), default=float("inf"))
+        late = []
+        for envelope_id, known in self.oracle.published.items():
+            if not START_SECONDS <= known.at < began - bound or known.author not in self.oracle.honest:
+                continue
+            held_at = self.oracle.held_at.get(envelope_id, {})
+            readers = [self.by_id[peer] for peer in known.direct_to] or self.reachable(
+                [self.by_id[known.author]], known.envelope.core.circle
+            )
+            for node in readers:
+                if held_at.get(node.partner_id, float("inf")) > known.at + bound:
+                    late.append(f"{node.name} has {envelope_id.short} after more than {bound:.0f} s")
+        return late
 
     def close(self) -> None:
         """End all lives and remove the folder."""
@@ -482,6 +720,26 @@ class World:
         self._folder.cleanup()
 
     # --- who lacks what ---
+
+    def _judge(self, envelope_id: EnvelopeId) -> None:
+        """Ask, before an envelope expires, whether everybody has it who was up long enough; not while links are disturbed."""
+        now, patience = self.event_queue.now, self.scenario.settle_seconds
+        kinds = self._disturbed_until.keys() - DOWN_FAULTS
+        if any(self._disturbed_until[kind] + patience > now for kind in kinds):
+            return
+        steady = [
+            node for node in self.honest if node.driver is not None and node.started_at + patience < now
+        ]
+        holders = [node for node in steady if envelope_id in self.held_by(node)]
+        known = self.oracle.published[envelope_id]
+        if not holders or known.at + patience > now:
+            return
+        self.judged += 1
+        for node in self.reachable(holders, known.envelope.core.circle, steady):
+            if envelope_id not in self.held_by(node):
+                self.oracle.complain(
+                    "all_is_everywhere", f"{node.name} lacks {envelope_id.short} just before it expires"
+                )
 
     def missing(self) -> list[str]:
         """Returns what an honest partner should hold and does not; empty when all is everywhere."""
@@ -528,12 +786,16 @@ class World:
             if envelope_id not in holding[node.partner_id]
         ]
 
-    def reachable(self, origins: list[SimulatedNode], circle: CircleId) -> list[SimulatedNode]:
-        """Returns the honest partners that a circle's envelopes reach from `origins` over honest links that carry it."""
+    def reachable(
+        self, origins: list[SimulatedNode], circle: CircleId, among: list[SimulatedNode] | None = None
+    ) -> list[SimulatedNode]:
+        """Returns the honest partners, of these or of all, that a circle's envelopes reach from `origins` over honest links that
+        carry it."""
+        among = self.honest if among is None else among
         reached, still_open = {node.number for node in origins}, list(origins)
         while still_open:
             node = still_open.pop()
-            for other in self.honest:
+            for other in among:
                 if other.number in reached or not self.can_talk(node, other):
                     continue
                 links = self.oracle.links
@@ -542,7 +804,7 @@ class World:
                 if circle in here & there:
                     reached.add(other.number)
                     still_open.append(other)
-        return [node for node in self.honest if node.number in reached]
+        return [node for node in among if node.number in reached]
 
     def can_talk(self, left: SimulatedNode, right: SimulatedNode) -> bool:
         """Returns whether both have a link to the other and one of them can be dialled."""

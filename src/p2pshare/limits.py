@@ -54,6 +54,9 @@ FUTURE_REFUSE_SECONDS = 86_400  # created further ahead than this: refused
 INCARNATION_REFUSE_SECONDS = 2 * 86_400  # an incarnation further beyond `created` than this: refused
 INCARNATION_COUNT_SECONDS = 86_400  # our next one is above those used up to so far beyond our clock: with one
 # ... limit for both, a thief of our key who goes just below it would leave us no number that is accepted
+CLOCK_DOUBT_SECONDS = (
+    3_600  # after the clock jumped nothing expires by it: by then NTP, or who saw the alarm, has set it right
+)
 EXPIRED_KEY_KEEP_SECONDS = 3_600  # an id outlives its expiry so that both sides compare the same set
 
 # --- cards -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from p2pshare.errors import StoreError
 from p2pshare.gossip.events import BodyDecided
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits
 from p2pshare.gossip.messages import PutVerdict
+from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import MIB
 from p2pshare.sharing.exchange import Outcome, ReceivedBody
@@ -25,7 +26,7 @@ class Commits:
         self.decided: list[PartnerId] = []
         self.commits = 0
 
-    def commit(self, bodies: Sequence[ReceivedBody], now: int) -> Outcome:
+    def commit(self, bodies: Sequence[ReceivedBody], now: int, moment: Moment) -> Outcome:
         self.commits += 1
         self.decided += [body.received_from for body in bodies]
         verdicts = [BodyDecided(body.received_from, body.envelope_id, PutVerdict.HELD, "") for body in bodies]
@@ -48,7 +49,7 @@ def queue_of(exchange: Commits, limits: IntakeLimits = INTAKE_LIMITS) -> IntakeQ
     return IntakeQueue(
         exchange,  # type: ignore[arg-type] # only `commit` is asked for
         at_once,
-        now=lambda: 0.0,
+        moment=lambda: Moment.certain(0.0),
         report=nothing_to_do,
         report_failure=no_failure,
         limits=limits,
@@ -143,7 +144,7 @@ def test_it_says_that_bodies_are_taken_in_while_they_are_and_not_after_a_failure
         queue = IntakeQueue(
             exchange,  # type: ignore[arg-type] # only `commit` is asked for
             write,  # type: ignore[arg-type] # nobody waits for it
-            now=lambda: 0.0,
+            moment=lambda: Moment.certain(0.0),
             report=nothing_to_do,
             report_failure=lambda body, error: failed.append(body),
         )

@@ -47,11 +47,17 @@ main()
 
 
 def faked(offset: str) -> dict[str, str]:
-    """The environment in which every clock of a process but the monotonic one is off by so much."""
+    """The environment in which every clock of a process but the monotonic one is off by so much; or, where `offset` is the path of a
+    file, by what stands in it at any moment."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     if not found:
         pytest.skip("skipped: faketime not installed")
-    return {"LD_PRELOAD": str(found[0]), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    told = (
+        {"FAKETIME_TIMESTAMP_FILE": offset, "FAKETIME_NO_CACHE": "1"}
+        if Path(offset).is_absolute()
+        else {"FAKETIME": offset}
+    )
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1"} | told
 
 
 def wait_until(happened: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
@@ -188,7 +194,8 @@ class Partner:
 
     def start(self, *, clock_ahead_seconds: int = 0, watchdog_seconds: int = 0, faketime: str = "") -> None:
         """Starts the daemon and waits until it says READY=1, as systemd would; its clock may be wrong, and a watchdog may wait
-        for its pings. With `faketime` ("+30d") the whole process has that clock, TLS too; the test is skipped where it is missing."""
+        for its pings. With `faketime` ("+30d", or a file where that stands) the whole process has that clock, TLS too; the test is
+        skipped where it is missing."""
         preface = self.preface
         if clock_ahead_seconds:
             preface += WRONG_CLOCK.format(clock_ahead_seconds)

@@ -11,10 +11,14 @@ from typing import Any
 from gossip_words import EPOCH, MAIN, NOW, US, item
 
 from p2pshare.gossip import actions, events
+from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.index import key_of
+from p2pshare.gossip.long_poll import NAMED_SECONDS
 from p2pshare.gossip.messages import (
+    AnnounceItem,
     Hello,
     Poll,
+    PollAnswer,
     PutAnswer,
     PutVerdict,
     Shard,
@@ -24,18 +28,19 @@ from p2pshare.gossip.messages import (
 )
 from p2pshare.gossip.negentropy.key_index import SortedKeys
 from p2pshare.gossip.negentropy.negentropy import finish, respond
-from p2pshare.identifiers import CircleId
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import HELLO_INTERVAL_SECONDS
 
 DIRECT = item(7)
+OUR_EPOCH = Epoch(bytes(16))
 
 
 def pair_of(talk: Any, number: int = 0) -> CircleId:
     return CircleId.of_pair(US, talk.peers[number])
 
 
-def talk_of_pairs(dialogue: Any, *, peers: int = 1, is_dialable: bool = True) -> Any:
-    talk = dialogue(peers=peers, is_dialable=is_dialable)
+def talk_of_pairs(dialogue: Any, *, peers: int = 1, is_dialable: bool = True, **more: Any) -> Any:
+    talk = dialogue(peers=peers, is_dialable=is_dialable, **more)
     configs = tuple(
         events.LinkConfig(
             peer, frozenset({MAIN}), is_dialable, card_version=1, pair=CircleId.of_pair(US, peer)
@@ -185,3 +190,72 @@ def test_what_came_home_goes_to_its_other_recipients_and_not_back_to_who_brought
     talk.tell(events.HelloHeard(bringer, 1, Hello(EPOCH, int(talk.now), 1)))
     shards = talk.expect(actions.Reply).message.shards
     assert [one.shard.circle for one in shards] == [pair_of(talk)]
+
+
+# --- delivery status where somebody only dials -------------------------------------------------------
+
+
+def polled(
+    talk: Any, ticket: int, *held: EnvelopeId, waiting: tuple[AnnounceItem, ...] = (), after: float = 0.0
+) -> Any:
+    """The peer polls, and says that it holds these; `waiting` is the outbox for it."""
+    (peer,) = talk.peers
+    talk.tell(events.PollAsked(peer, ticket, Poll(OUR_EPOCH, 0, 30, held)), after=after)
+    while reads := [one for one in talk.waiting if isinstance(one, actions.ReadOutbox)]:
+        talk.waiting.remove(reads[0])
+        talk.tell(events.OutboxRead(peer, waiting))
+
+
+def test_a_direct_envelope_is_named_again_where_the_answer_that_named_it_was_lost(dialogue: Any) -> None:
+    talk = talk_of_pairs(dialogue, is_dialable=False)
+    (peer,) = talk.peers
+    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, NOW, 1)))
+    talk.waiting.clear()
+    publish(talk, 0)
+    polled(talk, 2, waiting=(DIRECT,))
+    assert talk.expect(actions.Reply).message.direct == (DIRECT.envelope_id,)
+    polled(talk, 3, waiting=(DIRECT,), after=5)
+    talk.expect_none(actions.Reply)  # it may be fetching it
+    polled(talk, 4, waiting=(DIRECT,), after=NAMED_SECONDS)
+    replies = [one for one in talk.waiting if isinstance(one, actions.Reply)]
+    assert [one.message.direct for one in replies] == [(), (DIRECT.envelope_id,)]
+
+
+def test_a_word_that_a_direct_envelope_is_held_counts_in_another_life_too(dialogue: Any) -> None:
+    """We were started anew between naming it and the word: nothing of it is awaited."""
+    talk = talk_of_pairs(dialogue, is_dialable=False)
+    talk.tell(events.HelloHeard(talk.peers[0], 1, Hello(EPOCH, NOW, 1)))
+    talk.waiting.clear()
+    polled(talk, 2, DIRECT.envelope_id)
+    assert talk.expect(actions.Acknowledge).ids == (DIRECT.envelope_id,)
+
+
+def test_a_direct_envelope_is_fetched_that_was_named_beside_news(dialogue: Any) -> None:
+    talk = talk_of_pairs(dialogue, settings=EngineSettings(is_dialable=False))
+    talk.open()
+    poll = talk.expect(actions.SendPoll)
+    talk.tell(events.Answered(poll.request, PollAnswer(EPOCH, 0, 1, (item(1),), (DIRECT.envelope_id,))))
+    fetched = {one for get in talk.waiting if isinstance(get, actions.SendGet) for one in get.ids}
+    assert fetched == {item(1).envelope_id, DIRECT.envelope_id}
+
+
+def test_its_author_is_told_of_a_direct_envelope_that_came_by_a_comparison(dialogue: Any) -> None:
+    """Their roots may never be equal: one of us may have refused something else for good."""
+    talk = talk_of_pairs(dialogue, settings=EngineSettings(is_dialable=False))
+    (peer,) = talk.peers
+    talk.open()
+    poll = talk.expect(actions.SendPoll)
+    talk.tell(events.EnvelopeHeld(1, DIRECT, peer, peer, False, ()))
+    talk.tell(events.Answered(poll.request, PollAnswer(EPOCH, 0, 0, (), ())), after=31)
+    assert talk.expect(actions.SendPoll).message.held == (DIRECT.envelope_id,)
+
+
+def test_a_direct_envelope_that_was_gone_is_fetched_when_it_is_named_again(dialogue: Any) -> None:
+    talk = talk_of_pairs(dialogue, settings=EngineSettings(is_dialable=False))
+    talk.open()
+    for _ in range(2):
+        poll = talk.expect(actions.SendPoll)
+        talk.tell(events.Answered(poll.request, PollAnswer(EPOCH, 0, 0, (), (DIRECT.envelope_id,))))
+        get = talk.expect(actions.SendGet)
+        talk.tell(events.BodyGone(get.request, DIRECT.envelope_id))
+        talk.tell(events.Answered(get.request), after=2)

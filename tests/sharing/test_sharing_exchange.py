@@ -6,6 +6,7 @@ import pytest
 from whole_nodes import NOW, World, befriend, send, wire_of
 
 from p2pshare.gossip.messages import PutVerdict, Shard
+from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.log import expiry
@@ -116,6 +117,24 @@ def test_what_expires_together_goes_a_batch_a_sweep_and_others_commit_in_between
     assert [one.item.envelope_id for one in last.held] == [late]
     assert last.is_more_due
     assert not exchange.sweep(over).is_more_due
+
+
+def test_a_sweep_in_doubt_of_the_clock_expires_nothing_that_one_of_the_clocks_keeps(world: World) -> None:
+    """A clock that jumped 100 days ahead for a minute emptied the relay."""
+    alpha, bravo, _ = chain(world)
+    peer = alpha.identity.partner_id
+    exchange = Exchange(bravo)
+    exchange.begin()
+    ids = [send(alpha, [f"n{n}.example"], to=["bravo"]).envelopes[0] for n in range(2)]
+    exchange.commit([ReceivedBody(peer, one, wire_of(alpha, one)) for one in ids], NOW)
+    later = NOW + 100 * DAY
+    exchange.sweep(NOW)
+    exchange.sweep(later, Moment(later, NOW, later))
+    assert bravo.store.log.counts().held == 2
+    assert Exchange(bravo).begin().clock_noted_at == NOW, "a life that begins meanwhile doubts the clock, too"
+    exchange.sweep(later)
+    assert bravo.store.log.counts().held == 0
+    assert Exchange(bravo).begin().clock_noted_at == later
 
 
 def test_a_beginning_is_a_new_epoch_and_knows_what_has_not_left(world: World) -> None:

@@ -25,6 +25,7 @@ from p2pshare.envelope.envelope import DecodedEnvelope, decode_envelope
 from p2pshare.envelope.payload import decode_payload, inflate_frame
 from p2pshare.envelope.sealing import open_envelope
 from p2pshare.envelope.verification import verify_envelope
+from p2pshare.gossip.moment import Moment
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.queries.lookup import look_up
@@ -188,6 +189,61 @@ def test_future_is_deferred_and_taken_in_when_due(pair: tuple[Node, Node]) -> No
     read_all(bravo, READERS, NOW + 2 * 3600)
     assert found(bravo, "evil.example", NOW + 2 * 3600)
     check_accounts(bravo)
+
+
+def test_a_deferred_envelope_is_counted_once_and_its_second_copy_as_held_already(
+    world: World, pair: tuple[Node, Node]
+) -> None:
+    """It was counted when it came and again when it was due: a partner's account said more than it had handed over."""
+    alpha, bravo = pair
+    charlie = world.found("charlie")
+    befriend(bravo, charlie)
+    befriend(charlie, bravo)
+    wire = wire_of(alpha, send(alpha, ["evil.example"], to=["bravo"], now=NOW + 3600).envelopes[0])
+    assert {one.status for one in bear(bravo, [wire, wire], alpha)} == {IntakeStatus.DEFERRED}
+    assert bear(bravo, [wire], charlie)[0].status is IntakeStatus.DEFERRED
+
+    def accounts() -> dict[str, tuple[int, ...]]:
+        names = {alpha.identity.partner_id: "alpha", charlie.identity.partner_id: "charlie"}
+        return {
+            names[one.partner]: (one.came_in, one.stored, one.already_held, one.deferred)
+            for one in bravo.store.partners.accounts()
+        }
+
+    assert accounts() == {"alpha": (2, 0, 1, 1), "charlie": (1, 0, 1, 0)}
+    assert [one.status for one in retry_deferred(bravo, NOW + 3600)] == [IntakeStatus.HELD]
+    assert accounts() == {"alpha": (2, 1, 1, 0), "charlie": (1, 0, 1, 0)}
+    check_accounts(bravo)
+
+
+def test_a_deferred_envelope_that_is_refused_when_it_is_due_is_counted_once(pair: tuple[Node, Node]) -> None:
+    alpha, bravo = pair
+    wire = wire_of(alpha, send(alpha, ["evil.example"], to=["bravo"], now=NOW + 3600).envelopes[0])
+    bear(bravo, [wire], alpha)
+    expired = NOW + 3600 + 800 * DAY
+    assert [one.reason for one in retry_deferred(bravo, expired)] == ["expired"]
+    (account,) = bravo.store.partners.accounts()
+    assert (account.came_in, account.deferred, account.refused) == (1, 0, {"expired": 1})
+
+
+@pytest.mark.parametrize("jump", [20 * DAY, -20 * DAY])
+def test_in_doubt_of_the_clock_what_is_current_by_either_clock_is_taken_in(
+    pair: tuple[Node, Node], jump: int
+) -> None:
+    """It jumped for a minute: everything that came was expired, or of the far future, and never asked for again."""
+    alpha, bravo = pair
+    moment = Moment(NOW + jump, min(NOW, NOW + jump), max(NOW, NOW + jump))
+
+    def taken_in(created: int) -> IntakeVerdict:
+        (one,) = send(alpha, [f"n{created}.example"], to=["bravo"], now=created, ttl_class=1).envelopes
+        [verdict] = intake.take_in(
+            bravo, [Arrival(wire_of(alpha, one), alpha.identity.partner_id)], NOW + jump, moment
+        )
+        return verdict
+
+    for created in (NOW, int(moment.latest)):
+        assert taken_in(created).status is IntakeStatus.HELD
+    assert taken_in(int(moment.latest) + 2 * DAY).reason == "from-the-future"  # by both
 
 
 def test_a_forged_envelope_of_the_future_is_not_kept_aside(pair: tuple[Node, Node]) -> None:

@@ -36,6 +36,7 @@ from p2pshare.gossip.actions import Action
 from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.messages import AnnounceItem, EngineAnswer, PutAnswer
+from p2pshare.gossip.moment import Moment
 from p2pshare.gossip.protocol import Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
@@ -75,6 +76,7 @@ ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other 
 CARD_SETTLED_SECONDS = (
     5.0  # after a partner fetched our card: one that could not keep it asks again within two
 )
+CLOCK_LOOK_SECONDS = 5.0  # between two looks whether the clock was set
 STOPPING_PAUSE_SECONDS = 5.0
 READING_FAILED_PAUSE_SECONDS = 60.0  # after a fault of ours that no single envelope has
 
@@ -99,12 +101,14 @@ class Driver:
         self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 for tests
         self._reading_pauses = ReadingPauses(self._random)
         self._now = Clock()
+        """Steady seconds; and what time it is."""
+        self._jump: tuple[float | None, int] = (None, 0)
         self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
         self._intake = IntakeQueue(
             self._exchange,
             writer,
-            now=self._now,
+            moment=self._now.moment,
             report=self._report_outcome,
             report_failure=self._report_failure,
         )
@@ -138,6 +142,7 @@ class Driver:
     async def start(self) -> None:
         """Begin a new epoch, load the index from the store and the partners, then dial them. Raises StoreError."""
         beginning = await self._writer(self._exchange.begin)
+        self._now.follow_absence(beginning.clock_noted_at)
         self._engine = Engine(
             epoch=beginning.epoch,
             last_lsn=beginning.last_lsn,
@@ -157,6 +162,7 @@ class Driver:
         self._spawn(self._follow_roster())
         self._spawn(self._every(SWEEP_SECONDS, self._sweep))
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
+        self._spawn(self._every(CLOCK_LOOK_SECONDS, self._look_at_clock))
         self._spawn(self._every(SWEEP_SECONDS, self._show_certificate))
 
     async def stop(self) -> None:
@@ -274,6 +280,9 @@ class Driver:
         if self._engine is None or self._is_stopping:
             return
         self._is_busy = self._is_busy or not isinstance(event, events.Step)
+        moment = self._now.look()
+        if moment is not None:
+            self._follow_clock(moment)
         for action in self._engine.handle(event, self._now()):
             self._perform(action)
         self._set_timer()
@@ -282,6 +291,24 @@ class Driver:
             pause = STEP_PAUSE_SECONDS if self._is_busy else 0.0
             self._is_busy = False
             asyncio.get_running_loop().call_later(pause, self._step)
+
+    def _follow_clock(self, moment: Moment) -> None:
+        """Tell the engine of a clock that was set, or whose hour of doubt is over, and the log of the former."""
+        assert self._engine is not None
+        jump = self._now.jumped_at, round(self._now.jumped_seconds)
+        if moment.is_doubtful and jump != self._jump and jump[0] is not None:
+            log.warning("the clock jumped by %d s: for an hour nothing expires by it", jump[1])
+            self._jump = jump
+            self._spawn(self._write(self._exchange.note_jump, int(jump[0]), jump[1]))
+        elif moment.is_doubtful:
+            log.info("this node was off for long, or its clock was set: for an hour nothing expires by it")
+        for action in self._engine.handle(events.ClockSet(moment), self._now()):
+            self._perform(action)
+
+    @property
+    def moment(self) -> Moment:
+        """Returns what is known of the time."""
+        return self._now.moment()
 
     def _step(self) -> None:
         """Have the engine go on with long work. What a commit does in the writer costs many times as much while the loop
@@ -685,6 +712,10 @@ class Driver:
             }
             await self._write(self._node.store.partners.note_card_fetches, fetches)
             await self._show_certificate()  # theirs may be the last one that it waited for
+
+    async def _look_at_clock(self) -> None:
+        """Follow a clock that was set while nothing else happened."""
+        self._give(events.Tick())
 
     async def _sweep(self) -> None:
         self._intake.sweep()

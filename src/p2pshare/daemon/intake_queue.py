@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from p2pshare.errors import DiskFull, StoreError
 from p2pshare.gossip.events import BodyDecided
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits, IntakeSchedule, WaitingBody
+from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import PartnerId
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody
 
@@ -43,14 +44,14 @@ class IntakeQueue:
         exchange: Exchange,
         writer: StoreWriter,
         *,
-        now: Callable[[], float],
+        moment: Callable[[], Moment],
         report: Callable[[Outcome], Awaitable[None]],
         report_failure: Callable[[ReceivedBody, StoreError], None],
         limits: IntakeLimits = INTAKE_LIMITS,
     ) -> None:
         self._exchange = exchange
         self._writer = writer
-        self._now = now
+        self._moment = moment
         self._report = report
         self._report_failure = report_failure
         self._schedule: IntakeSchedule[Waiting] = IntakeSchedule(limits)
@@ -109,14 +110,16 @@ class IntakeQueue:
         batch = self._schedule.take()
         self._room.set()
         is_sweep, self._is_sweep_due, self._is_news_due = self._is_sweep_due, False, False
-        now = int(self._now())
+        moment = self._moment()
+        now = int(moment.now)
         try:
             if is_sweep:
-                swept = await self._writer(self._exchange.sweep, now)
+                swept = await self._writer(self._exchange.sweep, now, moment)
                 self._is_sweep_due |= swept.is_more_due
                 await self._report(swept)
             self._is_committing = bool(batch)
-            outcome = await self._writer(self._exchange.commit, [one.item[0] for one in batch], now)
+            bodies = [one.item[0] for one in batch]
+            outcome = await self._writer(self._exchange.commit, bodies, now, moment)
             await self._report(outcome)
         except StoreError as error:
             log.error("nothing of %d envelopes could be stored: %s", len(batch), error.reason)

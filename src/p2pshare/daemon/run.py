@@ -43,7 +43,7 @@ from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
 from p2pshare.identifiers import PublicationId
-from p2pshare.limits import MIB, SWEEP_SECONDS
+from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
@@ -427,8 +427,13 @@ class Running:
         while True:
             self._is_stale.clear()
             try:
-                while await self._writer(reevaluate, self._node, int(time.time())):
-                    pass
+                is_more = True
+                while is_more:
+                    moment = self._driver.moment  # in doubt of the clock nothing leaves the views for its age
+                    evaluate = partial(
+                        reevaluate, self._node, int(moment.now), may_end=not moment.is_doubtful
+                    )
+                    is_more = await self._writer.call("reevaluate", evaluate)
             except ShareError as error:
                 log.error("what is over was not evaluated: %s", error.reason)
             with suppress(TimeoutError):
@@ -555,8 +560,10 @@ class Running:
         """Renew the keys on our card when they have served their time. Where that fails, for the roots are kept offline, say,
         it is tried again each day, and becomes an alarm (`queries.alarms`)."""
         while True:
-            now = int(time.time())
-            if needs_renewal(self._node.card, now):
+            moment = self._driver.moment
+            now = int(moment.now)
+            # not in doubt of the clock: a card from the future would be believed by nobody until then
+            if not moment.is_doubtful and needs_renewal(self._node.card, now):
                 try:
                     renewing = partial(renew, self._node, now, must_finish=True)
                     issued = await self._writer.call("renewing the card", renewing)
@@ -564,7 +571,7 @@ class Running:
                     await self._driver.follow_card()
                 except ShareError as error:
                     log.error("the keys on our card were not renewed: %s", error.message)
-            await asyncio.sleep(RENEWAL_SECONDS)
+            await asyncio.sleep(CLOCK_DOUBT_SECONDS if moment.is_doubtful else RENEWAL_SECONDS)
 
     async def _account(self) -> None:
         """Move refusals at the door to the long accounts, partner by partner."""

@@ -72,7 +72,7 @@ class SpaceRounds:
     async def wait_for_heads(self) -> None:
         """Wait until what others hold is known, after a start: what was written before and lost here would be written twice."""
         exchange = await self._begun()
-        while (seconds := await self._writer(exchange.seconds_before_writing, self._now())) > 0:
+        while (seconds := await self._writer(exchange.seconds_before_writing, self._wall())) > 0:
             self._has_read.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(seconds, WAIT_SECONDS)):
@@ -83,15 +83,19 @@ class SpaceRounds:
         exchange = await self._begun()
         before = exchange.sealed
         async with self._chain:
-            seconds = await self._writer(exchange.step, self._now(), self._driver.roster, self._linked())
+            seconds = await self._writer(exchange.step, self._wall(), self._driver.roster, self._linked())
         if exchange.sealed > before:
             self._driver.wake()
         return seconds
 
+    def _wall(self) -> float:
+        return self._now.moment().now
+
     async def _begun(self) -> SpaceExchange:
         if self._exchange is None:
             exchange = await self._writer(exchange_of, self._node)
-            await self._writer(exchange.begin, self._now())
+            exchange.steady = self._now
+            await self._writer(exchange.begin, self._wall())
             self._exchange = exchange
         return self._exchange
 

@@ -71,26 +71,28 @@ class VerifiedEnvelope:
         return self.decoded.wire
 
 
-def time_verdict(core: Core, now: int) -> TimeVerdict:
-    """Returns the outcome of check 7 at `now` (unix seconds).
+def time_verdict(core: Core, now: int, latest: int | None = None) -> TimeVerdict:
+    """Returns the outcome of check 7 at `now` (unix seconds). Where the clock is in doubt it is later, but not later than
+    `latest`: nothing is refused or deferred that is not so at both.
 
     Incarnation over two days beyond `created`: refused, whatever the clock says, since the author could go on from no
     higher one. Created over 10 minutes ahead: deferred; over a day ahead: refused; past its ttl: expired.
     """
     if core.incarnation > core.created + INCARNATION_REFUSE_SECONDS:
         return TimeVerdict.INCARNATION_AHEAD
-    if core.created > now + FUTURE_REFUSE_SECONDS:
+    ahead = core.created - max(now, latest or now)
+    if ahead > FUTURE_REFUSE_SECONDS:
         return TimeVerdict.FROM_THE_FUTURE
-    if core.created > now + FUTURE_DEFER_SECONDS:
+    if ahead > FUTURE_DEFER_SECONDS:
         return TimeVerdict.DEFERRED
     if core.expires <= now:
         return TimeVerdict.EXPIRED
     return TimeVerdict.CURRENT
 
 
-def check_time(core: Core, now: int) -> None:
+def check_time(core: Core, now: int, latest: int | None = None) -> None:
     """Require that an envelope passes check 7. Raises PeerError with its verdict as the reason."""
-    verdict = time_verdict(core, now)
+    verdict = time_verdict(core, now, latest)
     if verdict is not TimeVerdict.CURRENT:
         raise refusal(verdict.value, f"an envelope is refused for its time: {verdict.value}")
 
@@ -154,13 +156,18 @@ def verified_before(
 
 
 def verify_envelope(
-    decoded: DecodedEnvelope, author_card: Card, now: int, *, is_vouched: bool = False
+    decoded: DecodedEnvelope,
+    author_card: Card,
+    now: int,
+    *,
+    latest: int | None = None,
+    is_vouched: bool = False,
 ) -> VerifiedEnvelope:
-    """Verify an envelope at `now` (unix seconds) by checks 7 and 9 to 11; the only way to a `VerifiedEnvelope` for what a
-    partner hands over.
+    """Verify an envelope at `now` (unix seconds; `latest` as for `time_verdict`) by checks 7 and 9 to 11; the only way to a
+    `VerifiedEnvelope` for what a partner hands over.
 
     Raises PeerError.
     """
-    check_time(decoded.core, now)
+    check_time(decoded.core, now, latest)
     verify_signatures(decoded, signing_key(decoded.core, author_card, is_vouched=is_vouched))
     return VerifiedEnvelope(decoded, author_card)

@@ -2,7 +2,7 @@
 
 ::
 
-    actions = engine.handle(event, now)        # the one door; `now` in seconds never runs backwards in here
+    actions = engine.handle(event, now)        # the one door; `now` in steady seconds, which no clock that is set moves
     at = engine.next_wakeup()                  # hand it a `Tick` then, or any event before
 
 No clock, no network, no store: a driver performs the actions and reports how they ended. With the same random
@@ -40,7 +40,7 @@ from p2pshare.gossip.engine_state import EngineSettings, EngineState, RandomSour
 from p2pshare.gossip.events import Event, LinkConfig
 from p2pshare.gossip.fetching import Fetching
 from p2pshare.gossip.index import HOUR_SECONDS
-from p2pshare.gossip.link import NEVER, Link, Pending
+from p2pshare.gossip.link import NEVER, Link, Pending, Unavailable
 from p2pshare.gossip.long_poll import LongPoll
 from p2pshare.gossip.messages import AnnounceAnswer, Hello, PollAnswer, PutAnswer, SyncAnswer
 from p2pshare.gossip.push import Push
@@ -49,10 +49,14 @@ from p2pshare.gossip.responder import Responder
 from p2pshare.gossip.scheduler import Scheduler
 from p2pshare.gossip.states import Cause, State
 from p2pshare.identifiers import Epoch, PartnerId
-from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX, HELLO_INTERVAL_SECONDS
+from p2pshare.limits import BACKOFF_SECONDS_MIN, CLOCK_SKEW_SECONDS_MAX, HELLO_INTERVAL_SECONDS
 
 CHAIN_PAUSE_SECONDS = 60.0  # between two chains asked of one peer: checking one may take a second
 SILENCE_SECONDS = 2 * HELLO_INTERVAL_SECONDS  # a peer we cannot dial, and that missed two hellos, is away
+POLL_REFUSED_SECONDS = (
+    60.0  # before asking again who refused a poll: our link was removed there, or carries other circles
+)
+EVERY_REASON = tuple(Unavailable)
 
 
 class Engine:
@@ -77,7 +81,7 @@ class Engine:
         self._hour = 0
 
     def handle(self, event: Event, now: float) -> list[Action]:
-        """Take in one event at `now` (seconds) and return the actions that follow from it."""
+        """Take in one event at `now` (steady seconds) and return the actions that follow from it."""
         state = self._state
         state.now = max(state.now, now)
         self._expire()
@@ -155,6 +159,8 @@ class Engine:
                     self._state.aside.pop(envelope_id, None)
             case events.BodyUndecided():
                 self._fetching.undecided(event.peer, event.envelope_id)
+            case events.ClockSet():
+                self._clock_set(event)
             case events.LinksConfigured():
                 self._state.partners = event.partners
                 self._configure(event.links)
@@ -254,7 +260,8 @@ class Engine:
             case protocol.HELLO:
                 self._state.fall(link, is_failure=True)
             case protocol.POLL:
-                link.poll_at = self._state.now + HELLO_INTERVAL_SECONDS
+                link.poll_at = self._state.now + POLL_REFUSED_SECONDS
+                link.hello_at = self._state.now  # its answer says what the link carries now, if there is one
             case protocol.GET:
                 self._fetching.ended(link, pending, is_answered=False)
             case protocol.SYNC:
@@ -289,12 +296,8 @@ class Engine:
 
     def _own_hello(self, link: Link) -> Hello:
         state = self._state
-        return Hello(
-            state.epoch,
-            int(state.now),
-            state.card_version,
-            state.index.roots(link.config.compared, int(state.now)),
-        )
+        clock = int(state.moment.now)
+        return Hello(state.epoch, clock, state.card_version, state.index.roots(link.config.compared, clock))
 
     def _greet(self, link: Link) -> None:
         if link.state is State.WAITING:
@@ -353,13 +356,17 @@ class Engine:
 
     def _note_epoch(self, link: Link, hello: Hello) -> None:
         """Note the peer's epoch, and a clock that is far off. Another epoch is a restart: its counts are void, so compare."""
-        if abs(hello.clock - self._state.now) > CLOCK_SKEW_SECONDS_MAX:
+        if abs(hello.clock - self._state.moment.now) > CLOCK_SKEW_SECONDS_MAX:
             self._state.note(link.peer, "clock-skew")
-        link.epoch = hello.epoch
+        before, link.epoch = link.epoch, hello.epoch
+        is_restart = before not in (None, hello.epoch)
+        if is_restart:  # it may hold now what it could not hand over, and take what it refused
+            link.begin_anew((Unavailable.GONE, Unavailable.FAULTY))
         if link.heard_epoch not in (None, hello.epoch):
             link.heard_epoch = None
-            if link.is_open:
-                self._reconciliation.soon(link)
+            is_restart = True
+        if is_restart and link.is_open:
+            self._reconciliation.soon(link)
 
     # --- links ---
 
@@ -380,14 +387,14 @@ class Engine:
                 )
             elif (link.config.compared, link.config.is_dialable) != (config.compared, config.is_dialable):
                 self._begin_anew(link)
+                link.config = config
+                self._long_poll.leave_hole(link)
             link.config = config
             link.retry_at = min(link.retry_at, state.now)
-            if link.is_open and (link.unavailable or link.exhausted):
+            if link.unavailable or link.exhausted:
                 # A card may let in what was refused before it came, and the pause between comparisons may be 15 minutes long.
-                self._reconciliation.soon(link)
-            link.unavailable.clear()
-            link.declined.clear()
-            link.exhausted.clear()
+                self._compare_anew(link)
+            link.begin_anew(EVERY_REASON)
             links[peer] = link
             state.touch(link)
         state.links = links
@@ -401,6 +408,25 @@ class Engine:
         else:
             self._state.fall(link, is_failure=False)
         link.retry_at = self._state.now
+
+    def _compare_anew(self, link: Link) -> None:
+        """Have the stores compared soon, by us where the peer can be dialled; else it is told of a hole, and compares."""
+        if link.is_open:
+            self._reconciliation.soon(link)
+        elif not link.config.is_dialable:
+            self._long_poll.leave_hole(link)
+
+    def _clock_set(self, event: events.ClockSet) -> None:
+        """Follow the wall clock. What was refused or given up was so by another time; whoever can be asked is greeted, for a
+        machine that slept has been away."""
+        self._state.set_clock(event.moment)
+        for link in self._state.links.values():
+            link.begin_anew(EVERY_REASON)
+            link.retry_at = min(link.retry_at, max(self._state.now, link.tried_at + BACKOFF_SECONDS_MIN))
+            if link.is_open:
+                link.hello_at = self._state.now
+            self._compare_anew(link)
+            self._state.touch(link)
 
     def _forget(self, peer: PartnerId) -> None:
         """Drop all computations for or with this peer: none of their results may reach it any more."""
@@ -428,6 +454,9 @@ class Engine:
         if link.state is State.WAITING and link.config.is_dialable and link.retry_at <= now:
             self._greet(link)
         self._fetching.expire_expected(link)
+        if link.anew_at <= now:
+            link.try_anew(now)
+            self._compare_anew(link)
         if link.is_open:
             is_hello_due = link.hello_at <= now or self._reconciliation.is_due(link)
             if is_hello_due and link.may_send(protocol.HELLO):
@@ -449,20 +478,21 @@ class Engine:
             case State.RESTING:
                 return min(link.resume_at, expected)
             case State.CONNECTED if link.config.is_dialable:
-                instants = [self._fetching.due(link), self._long_poll.due(link)]
+                instants = [self._fetching.due(link), self._long_poll.due(link), link.anew_at]
                 if not link.has_pending(protocol.HELLO):
                     instants += [link.hello_at, self._reconciliation.due(link)]
                 if not link.has_pending(protocol.ANNOUNCE):
                     instants.append(link.announce_at)
                 return min(at for at in [*instants, NEVER] if at > now)
             case State.CONNECTED:
-                return min(link.hello_at, expected, self._long_poll.due(link))
+                return min(link.hello_at, expected, self._long_poll.due(link), link.anew_at)
             case State.GREETING:
                 return expected
 
     def _expire(self) -> None:
         """Drop expired keys from the index once an hour; they are a prefix of their shard."""
-        hour = int(self._state.now) // HOUR_SECONDS
+        earliest = self._state.moment.earliest
+        hour = int(earliest) // HOUR_SECONDS
         if hour != self._hour:
             self._hour = hour
-            self._state.index.expire(self._state.now)
+            self._state.index.expire(earliest)

@@ -12,6 +12,7 @@ from p2pshare.gossip.arrivals import Arrivals
 from p2pshare.gossip.index import Index, created_of, key_of
 from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import AnnounceItem, Shard
+from p2pshare.gossip.moment import Moment
 from p2pshare.gossip.protocol import CARD, AnyVerb
 from p2pshare.gossip.states import Cause
 from p2pshare.gossip.want import WantTable
@@ -62,6 +63,9 @@ class EngineState:
         self.random = random
         self.settings = settings
         self.now = 0.0
+        """Steady seconds, for intervals: no clock that is set moves them."""
+        self._wall_ahead = self._latest_ahead = 0.0
+        self._earliest = NEVER
         self.links: dict[PartnerId, Link] = {}
         self.partners = 0
         self.index = Index()
@@ -77,6 +81,20 @@ class EngineState:
         self._touched: dict[PartnerId, None] = {}
         self._timers: list[tuple[float, PartnerId]] = []
         self._number = 0
+
+    # --- time ---
+
+    def set_clock(self, moment: Moment) -> None:
+        """Follow the wall clock, which is no longer as far ahead of `now` as it was, or no longer in doubt."""
+        self._wall_ahead = moment.now - self.now
+        self._latest_ahead = moment.latest - self.now
+        self._earliest = moment.earliest if moment.is_doubtful else NEVER
+
+    @property
+    def moment(self) -> Moment:
+        """Returns what is known of the time, for everything that is dated."""
+        wall = self.now + self._wall_ahead
+        return Moment(wall, min(wall, self._earliest), self.now + self._latest_ahead)
 
     # --- actions ---
 
@@ -153,6 +171,7 @@ class EngineState:
         link.expected.clear()
         link.direct_wanted.clear()
         link.awaited.clear()
+        link.named_at.clear()
         link.is_outbox_read_under_way = False
         link.has_outbox = True
         for other in self.want.drop_peer(link.peer):
@@ -165,6 +184,7 @@ class EngineState:
         for envelope_id in ids:
             self.first_hops.pop(envelope_id, None)
             link.awaited.pop(envelope_id, None)
+            link.named_at.pop(envelope_id, None)
         if ids:
             self.act(Acknowledge(link.peer, tuple(ids)))
 
@@ -221,8 +241,9 @@ class EngineState:
 
     def is_current(self, ttl_class: int, key: bytes) -> bool:
         """Returns whether a key is neither expired nor dated further ahead than intake accepts."""
-        created = created_of(key)
-        return created + SHARD_SECONDS_BY_CLASS[ttl_class] > self.now > created - FUTURE_REFUSE_SECONDS
+        created, moment = created_of(key), self.moment
+        is_expired = created + SHARD_SECONDS_BY_CLASS[ttl_class] <= moment.earliest
+        return not is_expired and moment.latest > created - FUTURE_REFUSE_SECONDS
 
 
 def shard_of(item: AnnounceItem) -> Shard:

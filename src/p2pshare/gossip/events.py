@@ -19,6 +19,7 @@ from p2pshare.gossip.messages import (
     Shard,
     Sync,
 )
+from p2pshare.gossip.moment import Moment
 from p2pshare.gossip.negentropy.key_index import SortedKeys
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 
@@ -51,6 +52,14 @@ class LinksConfigured:
 
     links: tuple[LinkConfig, ...]
     partners: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSet:
+    """The wall clock jumped, or an hour of doubt after that is over. Until the first one the time is what `now` says, in which
+    it never jumps."""
+
+    moment: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +276,7 @@ class Tick:
 
 Event = (
     LinksConfigured
+    | ClockSet
     | OwnCardChanged
     | KeysLoaded
     | FirstHopsLoaded

@@ -11,7 +11,7 @@ from p2pshare.gossip.actions import SendGet
 from p2pshare.gossip.engine_state import EngineState, shard_of
 from p2pshare.gossip.events import BodyDecided
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.link import NEVER, Link, Pending
+from p2pshare.gossip.link import NEVER, Link, Pending, Unavailable
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict
 from p2pshare.gossip.protocol import GET
 from p2pshare.gossip.want import Stage
@@ -28,6 +28,18 @@ from p2pshare.limits import (
 PROVABLE_FAULTS = frozenset(
     {"malformed", "not-canonical", "oversized", "bad-lengths", "bad-signature", "wrong-author", "other-bytes"}
 )
+PASSING = frozenset(
+    {
+        "from-the-future",
+        "deferred",
+        "expired",
+        "card-from-the-future",
+        "card-gap",
+        "internal-error",
+        "gave-up",
+    }
+)
+"""Reasons of a refusal that pass with time."""
 ALONE_BYTES = MIB  # a larger body has a request for itself
 UNKNOWN_BYTES = 16 * 1024  # what a body of unknown size (a repair) is taken for
 NOT_ANNOUNCED = (0, 1, CircleId(bytes(16)), 0)  # a pushed body's place in the want table
@@ -127,7 +139,8 @@ class Fetching:
         del pending.ids[envelope_id]
         pending.has_progress = True
         self._state.want.again(envelope_id, link.peer, is_over=True)
-        self._set_aside(link, envelope_id)
+        link.direct_wanted.pop(envelope_id, None)
+        self._set_aside(link, envelope_id, Unavailable.GONE)
         self._touch_announcers(envelope_id)
 
     def ended(self, link: Link, pending: Pending, *, is_answered: bool) -> None:
@@ -142,6 +155,8 @@ class Fetching:
         """Put the outstanding bodies of a request back into the want table."""
         for envelope_id in pending.ids:
             self._state.want.again(envelope_id, link.peer, is_over=is_over)
+            if is_over:
+                link.direct_wanted.pop(envelope_id, None)
             self._touch_announcers(envelope_id)
 
     # --- intake has decided ---
@@ -165,7 +180,7 @@ class Fetching:
                     state.note(event.peer, event.reason)
                 state.want.again(envelope_id, event.peer, is_over=True)
                 if link is not None:
-                    self._set_aside(link, envelope_id)
+                    self._set_aside(link, envelope_id, _why(event.reason))
                 self._touch_announcers(envelope_id)
         if link is not None:
             state.touch(link)
@@ -189,8 +204,15 @@ class Fetching:
         if not want.item.created and self._state.arrivals.item(envelope_id) is not None:
             return  # a comparison found it there, and it came here by another way meanwhile
         if key_of(want.item.created, envelope_id) not in self._state.index[shard_of(want.item)]:
-            self._set_aside(link, envelope_id)
+            self._set_aside(link, envelope_id, Unavailable.FAULTY)
 
-    def _set_aside(self, link: Link, envelope_id: EnvelopeId) -> None:
-        if not link.add_unavailable(envelope_id):
+    def _set_aside(self, link: Link, envelope_id: EnvelopeId, why: Unavailable) -> None:
+        if not link.add_unavailable(envelope_id, why, self._state.now):
             self._state.note(link.peer, "too-many-unavailable")
+
+
+def _why(reason: str) -> Unavailable:
+    """Returns for how long a body that was refused for `reason` is not asked for again."""
+    if reason in PROVABLE_FAULTS:
+        return Unavailable.FAULTY
+    return Unavailable.LATER if reason in PASSING else Unavailable.BARRED

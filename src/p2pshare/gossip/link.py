@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 
 from p2pshare.gossip.events import LinkConfig
-from p2pshare.gossip.messages import AnnounceItem, Shard
+from p2pshare.gossip.messages import AnnounceItem, Shard, ShardRoot
 from p2pshare.gossip.protocol import AnyVerb
 from p2pshare.gossip.states import TRANSITIONS, Cause, State
 from p2pshare.identifiers import EnvelopeId, Epoch, PartnerId
@@ -22,6 +23,10 @@ from p2pshare.limits import (
 )
 
 NEVER = float("inf")
+ANEW_SECONDS = (
+    900.0  # after this all that was given up on a link is tried anew: as long as two stores are apart at most
+)
+LATER_SECONDS = 3_600.0  # after this a body that was refused for a reason of the moment is asked for again
 ROUND_TRIP_WEIGHT = 0.125  # RFC 6298 section 2
 
 
@@ -51,6 +56,15 @@ class PendingPoll:
 
     ticket: int
     until: float
+
+
+class Unavailable(Enum):
+    """Why an id is not asked of a peer again, and with that until when."""
+
+    GONE = "the peer named it and did not have it, or not for us: it costs a line to ask again"
+    FAULTY = "its body was wrong; another life of the peer may have the right one"
+    LATER = "it was refused for a reason that passes with time"
+    BARRED = "it was refused by our roster, configuration or quota: until one of these changes"
 
 
 @dataclass(slots=True)
@@ -90,9 +104,12 @@ class Link:
     expected: dict[EnvelopeId, float] = field(default_factory=dict)
     has_outbox: bool = True
     is_outbox_read_under_way: bool = False
-    declined: set[EnvelopeId] = field(default_factory=set)
+    declined: dict[EnvelopeId, float] = field(default_factory=dict)
+    """Envelopes of ours that the peer refused, and when it may be handed them again."""
     awaited: dict[EnvelopeId, AnnounceItem] = field(default_factory=dict)
     """Direct envelopes of ours for this peer that were not acknowledged, as far as they were read from the store."""
+    named_at: dict[EnvelopeId, float] = field(default_factory=dict)
+    """When an answer to its poll named each of these last."""
     asker: PendingPoll | None = None
     poll_at: float = 0.0
     direct_wanted: dict[EnvelopeId, None] = field(default_factory=dict)
@@ -105,10 +122,15 @@ class Link:
     audit_at: float = NEVER
     audit_answered_at: float = -NEVER
     pause_seconds: float = 0.0
-    unavailable: dict[EnvelopeId, None] = field(default_factory=dict)
+    unavailable: dict[EnvelopeId, tuple[Unavailable, float]] = field(default_factory=dict)
+    """Ids that this peer is not asked for: why, and since when."""
+    heard_roots: frozenset[ShardRoot] = frozenset()
+    """The roots in its last hello."""
     offered_sum: int = 0
     exhausted: dict[Shard, tuple[bytes, bytes]] = field(default_factory=dict)
     """Pairs of roots that differ only by unavailable envelopes and by those that the peer refused."""
+    anew_at: float = NEVER
+    """When what was given up on this link is tried anew."""
     sync_steps: tuple[int, int] = (0, 0)
     """A minute, and the number of steps of work that the peer has cost in it."""
 
@@ -162,9 +184,56 @@ class Link:
         self.failures = 0
         self.retry_at = min(self.retry_at, max(now, self.tried_at + BACKOFF_SECONDS_MIN))
 
-    def add_unavailable(self, envelope_id: EnvelopeId) -> bool:
+    # --- what was given up for now ---
+
+    def add_unavailable(self, envelope_id: EnvelopeId, why: Unavailable, now: float) -> bool:
         """Mark an id as unavailable on this link; returns False when there is no room, which is the peer's fault."""
         if len(self.unavailable) >= UNAVAILABLE_PER_LINK_MAX:
             return False
-        self.unavailable[envelope_id] = None
+        self.unavailable[envelope_id] = (why, now)
+        self.give_up(now)
         return True
+
+    def decline(self, envelope_id: EnvelopeId, now: float) -> None:
+        """Note that the peer refused an envelope of ours: it is offered again when the reason may have passed."""
+        if len(self.declined) < UNAVAILABLE_PER_LINK_MAX:
+            self.declined[envelope_id] = now + LATER_SECONDS
+            self.give_up(now)
+
+    def give_up(self, now: float) -> None:
+        """Note that something was given up for now: in a while it is tried anew."""
+        self.anew_at = min(self.anew_at, now + ANEW_SECONDS)
+
+    def ask_again(self, reasons: Collection[Unavailable]) -> bool:
+        """Forget what is unavailable for one of these reasons, and that nothing was left to compare; returns whether there
+        was any."""
+        again = [one for one, (why, _) in self.unavailable.items() if why in reasons]
+        for envelope_id in again:
+            del self.unavailable[envelope_id]
+        if again:
+            self.exhausted.clear()
+        return bool(again)
+
+    def named_anew(self, ids: Iterable[EnvelopeId]) -> None:
+        """Ask for those of `ids` again that were gone: the peer says that it has them."""
+        for envelope_id in ids:
+            if self.unavailable.get(envelope_id, (None, 0.0))[0] is Unavailable.GONE:
+                del self.unavailable[envelope_id]
+
+    def begin_anew(self, reasons: Collection[Unavailable]) -> None:
+        """Forget what is unavailable for one of these reasons, what the peer refused, and that nothing was left to compare."""
+        self.ask_again(reasons)
+        self.declined.clear()
+        self.exhausted.clear()
+        self.offered_sum = 0
+
+    def try_anew(self, now: float) -> None:
+        """Forget what was given up so long ago that it may have changed without a sign."""
+        self.ask_again((Unavailable.GONE,))
+        for envelope_id, (why, since) in list(self.unavailable.items()):
+            if why is Unavailable.LATER and since + LATER_SECONDS <= now:
+                del self.unavailable[envelope_id]
+        self.declined = {one: until for one, until in self.declined.items() if until > now}
+        self.exhausted.clear()
+        is_left = self.declined or any(why is Unavailable.LATER for why, _ in self.unavailable.values())
+        self.anew_at = now + ANEW_SECONDS if is_left else NEVER

@@ -24,6 +24,7 @@ from p2pshare.limits import (
     POLL_WAIT_SECONDS_MAX,
 )
 
+NAMED_SECONDS = 2.0 * POLL_WAIT_SECONDS_MAX  # what was fetched meanwhile is in the next question
 NO_EPOCH = Epoch(bytes(Epoch.length))
 NO_CIRCLE = CircleId(bytes(CircleId.length))  # a direct envelope travels in none
 
@@ -50,9 +51,16 @@ class LongPoll:
             link.poll_reported = (base + 1, state.arrivals.last_lsn)
         link.cursor = link.acked_lsn = link.poll_reported[1]
         link.announce_at = state.now if link.cursor < state.arrivals.last_lsn else NEVER
-        state.acknowledged(link, [one for one in message.held if one in link.awaited])
+        # also what is not awaited: it may have been named in another life, or before the link fell
+        state.acknowledged(link, message.held)
         link.has_outbox = True
+        self._name_again(link)
         link.asker = PendingPoll(event.ticket, state.now + message.wait_seconds)
+
+    def _name_again(self, link: Link) -> None:
+        """Name direct envelopes once more that were named a while ago and are not said to be held: the answer may have been lost."""
+        waiting, before = set(link.pushes), self._state.now - NAMED_SECONDS
+        link.pushes.extend(one for one, at in link.named_at.items() if at <= before and one not in waiting)
 
     def drive(self, link: Link) -> None:
         """Answer a waiting poll when there is news, or when its time is over."""
@@ -76,6 +84,16 @@ class LongPoll:
             self._state.act(ReplyRefused(link.asker.ticket))
             link.asker = None
 
+    def leave_hole(self, link: Link) -> None:
+        """Leave a hole in what the peer's polls are answered: it compares then, though nothing may have arrived here."""
+        if link.config.is_dialable:
+            return
+        link.poll_reported = (link.poll_reported[0] + 1, self._state.arrivals.last_lsn)
+        link.poll_before = link.poll_reported
+        link.cursor = link.acked_lsn = link.poll_reported[1]
+        if link.asker is not None:
+            link.announce_at = self._state.now  # now rather than when there is news
+
     def _answer(self, link: Link) -> None:
         if link.asker is None:
             return
@@ -87,6 +105,9 @@ class LongPoll:
         to_lsn = stretch.to_lsn if stretch.is_whole else state.arrivals.last_lsn
         link.poll_before, link.poll_reported = link.poll_reported, (begin + len(items), to_lsn)
         direct = tuple(link.pushes.popleft() for _ in range(min(len(link.pushes), POLL_DIRECT_MAX)))
+        for envelope_id in direct:
+            if envelope_id in link.awaited:
+                link.named_at[envelope_id] = state.now
         state.act(Reply(link.asker.ticket, PollAnswer(state.epoch, begin, begin + len(items), items, direct)))
         link.asker, link.cursor, link.announce_at = None, to_lsn, NEVER
 
@@ -109,7 +130,7 @@ class LongPoll:
         for envelope_id in pending.ids:
             link.direct_held.pop(envelope_id, None)
         wanted = self._push.items_heard(link, answer.items)
-        is_news = bool(wanted) or self._want_direct(link, answer.direct)
+        is_news = self._want_direct(link, answer.direct) or bool(wanted)
         if wanted is None:  # no room: the same again later
             link.poll_at = state.now + POLL_PAUSE_SECONDS
             return
@@ -117,7 +138,7 @@ class LongPoll:
             state.want.add(item, link.peer)
         is_gap = answer.epoch != link.heard_epoch or answer.from_count > pending.since
         if is_gap and link.heard_epoch is not None:
-            self._reconciliation.soon(link)
+            self._reconciliation.compare_all(link)
         link.heard_epoch, link.heard_count = answer.epoch, answer.to_count
         is_long = state.now - pending.began_at >= POLL_PAUSE_SECONDS
         link.poll_at = state.now if is_news or is_long else state.now + POLL_PAUSE_SECONDS
@@ -125,6 +146,7 @@ class LongPoll:
     def _want_direct(self, link: Link, ids: tuple[EnvelopeId, ...]) -> bool:
         """Want the peer's direct envelopes, to be fetched from it alone; returns whether there is a new one."""
         state = self._state
+        link.named_anew(ids)
         fresh = [
             one
             for one in ids
@@ -143,4 +165,4 @@ class LongPoll:
             return
         del link.direct_wanted[event.envelope_id]
         if event.verdict in (PutVerdict.HELD, PutVerdict.ALREADY_HELD):
-            link.direct_held[event.envelope_id] = None
+            self._push.note_direct_held(link, event.envelope_id)

@@ -26,6 +26,7 @@ from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
     COALESCE_SECONDS_MIN,
+    DIRECT_HELD_MAX,
     EAGER_BYTES_MAX,
     EAGER_PEERS_MAX,
     EAGER_WAITING_PER_PEER_MAX,
@@ -33,7 +34,6 @@ from p2pshare.limits import (
     FIRST_HOPS_MAX,
     OUTBOX_READ_MAX,
     PUSHES_WAITING_PER_PEER_MAX,
-    UNAVAILABLE_PER_LINK_MAX,
 )
 
 SPARSE_FACTOR = 4  # about degree^4 / 2 n of n pushed bodies come twice: at most 1 in 32, 1 in 200 measured
@@ -114,6 +114,8 @@ class Push:
                 continue
             key = key_of(event.item.created, event.item.envelope_id)
             self._state.index.add(Shard(link.config.pair, event.item.ttl_class), key)
+            if peer == event.author:
+                self.note_direct_held(link, event.item.envelope_id)
             is_owed = event.is_own and peer != event.received_from
             if is_owed and link.is_open and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
                 link.awaited[event.item.envelope_id] = event.item
@@ -121,6 +123,12 @@ class Push:
             elif is_owed:
                 link.has_outbox = True
             self._state.touch(link)
+
+    def note_direct_held(self, link: Link, envelope_id: EnvelopeId) -> None:
+        """Note that a direct envelope of the peer is held, however it came: the next poll says so to its author, which may never
+        see our roots equal its own."""
+        if not self._state.settings.is_dialable and len(link.direct_held) < DIRECT_HELD_MAX:
+            link.direct_held[envelope_id] = None
 
     def _announce_at(self, link: Link, event: EnvelopeHeld) -> float:
         """Returns the instant to announce an envelope: an own one at once.
@@ -201,8 +209,7 @@ class Push:
             self._state.acknowledged(link, (envelope_id,))
         elif answer.verdict is PutVerdict.REFUSED:
             self._state.note(link.peer, "push-refused")
-            if len(link.declined) < UNAVAILABLE_PER_LINK_MAX:
-                link.declined.add(envelope_id)
+            link.decline(envelope_id, self._state.now)
 
     def put_back(self, link: Link, pending: Pending) -> None:
         """Put back a push or an announcement that was answered with a pause, to be sent again after it."""
@@ -249,6 +256,7 @@ class Push:
         carried = [item for item in items if item.circle in link.config.circles]
         if len(carried) < len(items):
             state.note(link.peer, "circle-not-on-link")
+        link.named_anew(item.envelope_id for item in carried)
         wanted = [item for item in carried if state.is_wanted(link, item)]
         if not state.want.has_room(link.peer, len(wanted)):
             return None
@@ -286,5 +294,5 @@ class Push:
         if link.heard_epoch is not None:
             is_gap = message.epoch != link.heard_epoch or message.from_count > link.heard_count
             if is_gap:
-                self._reconciliation.soon(link)
+                self._reconciliation.compare_all(link)
         link.heard_epoch, link.heard_count = message.epoch, message.to_count

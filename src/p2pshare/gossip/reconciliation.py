@@ -23,7 +23,7 @@ from p2pshare.errors import PeerError
 from p2pshare.gossip.actions import SendAnnounce, SendSync
 from p2pshare.gossip.engine_state import EngineState
 from p2pshare.gossip.index import created_of, cut_of, id_of, key_of
-from p2pshare.gossip.link import NEVER, Link
+from p2pshare.gossip.link import NEVER, Link, Unavailable
 from p2pshare.gossip.messages import (
     NONCE_BYTES,
     Announce,
@@ -117,6 +117,12 @@ class Reconciliation:
         spread = min(LINK_UP_JITTER_SECONDS_MAX, JITTER_SECONDS_PER_LINK * len(self._state.links))
         self._at(link, self._state.now + spread * self._state.random.random())
 
+    def compare_all(self, link: Link) -> None:
+        """Plan a comparison soon, of pairs of roots that nothing was left to compare of, too: the peer says that something is
+        new, without saying what."""
+        link.begin_anew((Unavailable.GONE,))
+        self.soon(link)
+
     def _at(self, link: Link, at: float) -> None:
         if at < link.compare_at:
             link.compare_at = at
@@ -168,6 +174,10 @@ class Reconciliation:
 
     def _differing(self, link: Link, hello: Hello) -> dict[Shard, RootPair]:
         """Returns the shards that are not in sync, ascending, and acknowledges the deliveries that equal roots prove."""
+        heard = frozenset(one for one in hello.shards if one.shard.circle in link.config.compared)
+        if heard != link.heard_roots:  # it may hold now what it could not hand over
+            link.heard_roots = heard
+            link.ask_again((Unavailable.GONE,))
         mine = {one.shard: one for one in self._state.index.roots(link.config.compared, hello.clock)}
         theirs = {one.shard: one for one in hello.shards if one.shard.circle in link.config.compared}
         equal = {shard for shard, one in mine.items() if theirs.get(shard) == one}
@@ -205,8 +215,11 @@ class Reconciliation:
 
     def _begin(self, link: Link, hello: Hello, pairs: dict[Shard, RootPair], *, is_audit: bool) -> None:
         """Begin a session. Both sides cut at the later clock's hour: keys that one side has already expired neither compares."""
-        state, now = self._state, int(self._state.now)
-        clock = hello.clock if now < hello.clock <= now + CLOCK_AHEAD_SECONDS_MAX else now
+        state, moment = self._state, self._state.moment
+        now, ahead_max = int(moment.now), moment.latest + CLOCK_AHEAD_SECONDS_MAX
+        is_later = now < hello.clock <= ahead_max
+        # in doubt of our own clock the peer's is as good
+        clock = hello.clock if is_later or int(moment.earliest) < hello.clock <= moment.latest else now
         nonce = b""
         shards = list(pairs)
         if is_audit:
@@ -401,6 +414,7 @@ class Reconciliation:
         link.offered_sum = session.offered_sum
         if is_whole and not is_found:
             link.exhausted |= session.pairs
+            link.give_up(self._state.now)
         self._rest(link, is_found=is_found)
         if session.is_cut:
             self.soon(link)

@@ -94,9 +94,9 @@ class Responder:
         With a clock further back than expired keys are kept, or a day ahead, the two sides would compare different sets.
         """
         hour = message.clock // HOUR_SECONDS
-        now = int(self._state.now)
-        is_behind = hour < (now - EXPIRED_KEY_KEEP_SECONDS) // HOUR_SECONDS
-        if is_behind or message.clock > now + CLOCK_AHEAD_SECONDS_MAX:
+        moment = self._state.moment
+        is_behind = hour < (int(moment.earliest) - EXPIRED_KEY_KEEP_SECONDS) // HOUR_SECONDS
+        if is_behind or message.clock > int(moment.latest) + CLOCK_AHEAD_SECONDS_MAX:
             return "clock-skew"
         if not message.nonce or self._is_under_way(link, message.nonce):
             return ""

@@ -63,6 +63,9 @@ from p2pshare.log.interface import (
 
 LAST_LSN = Setting("last_lsn", int)
 EPOCH = Setting("epoch", bytes)
+CLOCK_NOTED_AT = Setting("clock_noted_at", int)
+CLOCK_JUMPED_AT = Setting("clock_jumped_at", int)
+CLOCK_JUMPED_SECONDS = Setting("clock_jumped_seconds", int)
 KEYS_PAGE = 4_096  # keys fetched at once: a reader that is left half-read would keep the log from shrinking
 _KEY_BYTES_OF_TIME = 8
 _LAST_ROW = (1 << 63) - 1  # beyond every row's number
@@ -251,6 +254,19 @@ class EnvelopeReading:
             ExpiredUnread(PartnerId(bytes.fromhex(author)), *counted)
             for author, counted in sorted(self._database.read(expiry.expired_unread).items())
         ]
+
+    def is_deferred(self, envelope_id: EnvelopeId) -> bool:
+        """Returns whether an envelope is kept aside until its time comes."""
+        return bool(self._fetch("SELECT 1 FROM deferred WHERE envelope_id = ?", (bytes(envelope_id),)))
+
+    def clock_noted_at(self) -> int | None:
+        """Returns what the clock showed (unix seconds) when it was noted last; None where it never was."""
+        return self._database.setting(CLOCK_NOTED_AT)
+
+    def clock_jump(self) -> tuple[int, int] | None:
+        """Returns when the clock jumped last, by what it showed then (unix seconds), and how far (seconds; negative: back)."""
+        at, seconds = self._database.setting(CLOCK_JUMPED_AT), self._database.setting(CLOCK_JUMPED_SECONDS)
+        return None if at is None or seconds is None else (at, seconds)
 
     def due_deferred(self, now: int, limit: int, bytes_max: int) -> list[DeferredEnvelope]:
         """Returns at most `limit` deferred envelopes that are due at `now`, oldest first, of `bytes_max` bytes together; one at
@@ -753,6 +769,18 @@ class EnvelopeLog(EnvelopeReading):
         docs/store.md, "Expiry"."""
         with self._database.transaction(frees_space=True) as writer:
             return expiry.expire(writer, now, after)
+
+    def note_clock(self, now: int) -> None:
+        """Note what a clock shows that nobody doubts (unix seconds): from a clock far from it the next life expires nothing at
+        once. A minute of it may be lost with the power."""
+        with self._database.transaction(frees_space=True, is_durable=False) as writer:
+            put_setting(writer, CLOCK_NOTED_AT, now)
+
+    def note_jump(self, at: int, seconds: int) -> None:
+        """Note that the clock jumped; see `clock_jump`."""
+        with self._database.transaction(frees_space=True) as writer:
+            put_setting(writer, CLOCK_JUMPED_AT, at)
+            put_setting(writer, CLOCK_JUMPED_SECONDS, seconds)
 
     def author_state(self, now: int) -> AuthorState:
         """Returns the state of our chain at `now`, unix seconds. The first call after opening begins (and persists) a new

@@ -232,6 +232,18 @@ class Partners(PartnersReading):
                         (times, organisation),
                     )
 
+    def end_deferrals(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
+        """Count what became of each thing that was deferred, in the place of that: it came in once."""
+        ended = list(verdicts)
+        with self._database.transaction() as writer:
+            for partner, times in Counter(partner for partner, _, _ in ended).items():
+                writer.execute(
+                    """UPDATE account SET came_in = came_in - min(deferred, ?1), deferred = deferred - min(deferred, ?1)
+                    WHERE organisation = ?2""",
+                    (times, self._account(writer, partner)),
+                )
+            self.add_accounting(ended)
+
     def count_refusals(self, partner: PartnerId | None, reasons: Mapping[str, int]) -> None:
         """Count refusals of something smaller than an envelope (an object in it), by reason."""
         with self._database.transaction() as writer:

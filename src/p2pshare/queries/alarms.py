@@ -4,6 +4,7 @@
 not-let-in            the server of a partner does not let us in, though we have knocked
 reading-waits         envelopes wait to be read until there is more room on the disk
 expired-unread        envelopes of an author expired before they were read
+clock-jumped          this node's clock was set within the hour
 keys-not-renewed      the keys on our card end, and nothing has renewed them in time
 own-card-newer        partners have a newer version of our card than this home
 ====================  =====================================================================================
@@ -27,6 +28,7 @@ from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.knowledge.interface import ObjectFork
 from p2pshare.limits import (
+    CLOCK_DOUBT_SECONDS,
     EXPIRED_UNREAD_ALARM_SECONDS,
     GAP_ALARM_SECONDS,
     GAPS_SHOWN_MAX,
@@ -398,6 +400,22 @@ def _expired_unread(seen: Situation) -> Iterator[Alarm]:
             )
 
 
+def _clock_jumped(seen: Situation) -> Iterator[Alarm]:
+    jump = seen.store.log.clock_jump()
+    if jump is None or not 0 <= seen.now - jump[0] < CLOCK_DOUBT_SECONDS:
+        return
+    at, seconds = jump
+    where = "ahead" if seconds > 0 else "back"
+    yield alarm_about(
+        "clock-jumped",
+        seen.own_id,
+        seen.names,
+        at,
+        f"the clock of this node jumped {where} by {abs(seconds)} s, to {format_instant(at * SECOND_US)}: for an hour nothing expires",
+        "compare it with a clock that is right, and keep it by NTP; where it was set right just now, or the machine slept, all is well",
+    )
+
+
 def _keys_not_renewed(seen: Situation) -> Iterator[Alarm]:
     ends = ends_of(seen.own_card)
     if seen.now < ends - KEYS_ALARM_SECONDS:
@@ -447,6 +465,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _quotas,
     _reading_waits,
     _expired_unread,
+    _clock_jumped,
     _keys_not_renewed,
     _own_card_newer,
 )

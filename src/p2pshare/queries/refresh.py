@@ -11,11 +11,13 @@ from p2pshare.limits import REEVALUATE_OBSERVABLES
 from p2pshare.node.node import Node
 
 
-def reevaluate(node: Node, now: int) -> bool:
-    """Reevaluate one batch of what is stale or due at `now` (unix seconds); returns whether there may be more. Raises
-    StoreError."""
+def reevaluate(node: Node, now: int, *, may_end: bool = True) -> bool:
+    """Reevaluate one batch of what is stale or due at `now` (unix seconds); returns whether there may be more. Without
+    `may_end`, where the clock is in doubt, what is due waits. Raises StoreError."""
     if node.store.knowledge.go_on(now):
         return True
+    if not may_end:
+        return False
     is_more = node.store.knowledge.reevaluate(now, REEVALUATE_OBSERVABLES) == REEVALUATE_OBSERVABLES
     if not is_more:
         node.store.knowledge.mark_feed()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.notice import is_notice
-from p2pshare.errors import DiskFull, PeerError
+from p2pshare.errors import DiskFull, PeerError, StoreError
 from p2pshare.gossip.events import (
     BodyDecided,
     ChainMissing,
@@ -29,6 +29,7 @@ from p2pshare.gossip.events import (
 )
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
+from p2pshare.gossip.moment import Moment
 from p2pshare.gossip.negentropy.key_index import SortedKeys
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import KIB, NOTICE_CLASS, QUOTA_RETRY_SECONDS, TTL_SECONDS_BY_CLASS
@@ -45,6 +46,9 @@ from p2pshare.sharing.partners import apply_card_update, load_roster, sift_card
 logger = logging.getLogger(__name__)
 
 ENTRIES_AT_ONCE = 1_000
+CLOCK_NOTED_SECONDS = (
+    60  # between two notes of the time in the store, for a life that begins with another clock
+)
 NOTICE_WEIGHT_BYTES = 512 * KIB  # of a card (17 ms on shared cores) or a page (32): 16 of them fill a batch
 
 VERDICTS = {
@@ -102,6 +106,8 @@ class Beginning:
     last_lsn: int
     card_version: int
     first_hops: FirstHopsLoaded
+    clock_noted_at: int | None
+    """What the clock showed to an earlier life (unix seconds)."""
 
 
 class Exchange:
@@ -114,6 +120,9 @@ class Exchange:
         self._has_expired = False
         self._expired_to = EXPIRY_BEGINS
         self._room_reported_at = 0
+        self._clock_noted_at = 0
+        self._unnoted: dict[PartnerId, dict[EnvelopeId, None]] = {}
+        """Our own envelopes that a partner holds, where that could not be written down yet."""
         self._roster: Roster | None = None
 
     # --- the writer thread ---
@@ -124,14 +133,21 @@ class Exchange:
         epoch = store.log.new_epoch()
         self._reported_lsn = store.log.last_lsn()
         first_hops = FirstHopsLoaded(tuple(map(_item, store.log.first_hops())))
-        return Beginning(epoch, self._reported_lsn, self._node.identity.card.version, first_hops)
+        return Beginning(
+            epoch,
+            self._reported_lsn,
+            self._node.identity.card.version,
+            first_hops,
+            store.log.clock_noted_at(),
+        )
 
-    def commit(self, bodies: Sequence[ReceivedBody], now: int) -> Outcome:
-        """Takes bodies in, in one transaction, and tells all that arrived, by others or published here."""
+    def commit(self, bodies: Sequence[ReceivedBody], now: int, moment: Moment | None = None) -> Outcome:
+        """Takes bodies in, in one transaction, and tells all that arrived, by others or published here. `now` is in unix seconds;
+        `moment` says what is in doubt of it."""
         verdicts: list[IntakeVerdict] = []
         if bodies:
             arrivals = [Arrival(body.wire, body.received_from) for body in bodies]
-            verdicts = take_in(self._node, arrivals, now)
+            verdicts = take_in(self._node, arrivals, now, moment)
             self._is_quota_refused |= any(verdict.reason == QUOTA for verdict in verdicts)
             if any(verdict.reason in LATER for verdict in verdicts):
                 self._is_quota_refused = self._has_expired = True
@@ -152,15 +168,21 @@ class Exchange:
             has_changed_roster=any(one.has_changed_roster for _, one in notices),
         )
 
-    def sweep(self, now: int) -> Outcome:
-        """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due,
-        at `now` (unix seconds)."""
-        revoked = revocation_walk.step(self._node, now)
+    def sweep(self, now: int, moment: Moment | None = None) -> Outcome:
+        """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due, at
+        `now` (unix seconds): in doubt, at the earliest that it may be."""
+        moment = moment or Moment.certain(now)
+        self._note_unnoted()
+        if not moment.is_doubtful and abs(now - self._clock_noted_at) >= CLOCK_NOTED_SECONDS:
+            self._node.store.log.note_clock(now)
+            self._clock_noted_at = now
+        earliest = int(moment.earliest)
+        revoked = revocation_walk.step(self._node, now, earliest)
         if revoked.is_more_due:
             back = self._back(revoked.back)
             dropped = ItemsDropped(tuple(item for one in revoked.gone for item in self._keys_of(one)))
             return Outcome(back, is_more_due=True, reads_again=bool(back), dropped=dropped)
-        step = self._node.store.log.expire(now, self._expired_to)
+        step = self._node.store.log.expire(earliest, self._expired_to)
         self._expired_to = step.place
         makes_room = self._makes_room(step.dropped, now)
         reads_again = bool(step.dropped and self._node.store.log.read_again())
@@ -168,7 +190,7 @@ class Exchange:
             return Outcome(self._news({}), makes_room=makes_room, is_more_due=True, reads_again=reads_again)
         taken_in: list[IntakeVerdict] = []
         try:
-            taken_in = retry_deferred(self._node, now)
+            taken_in = retry_deferred(self._node, earliest, moment)
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
         return Outcome(
@@ -265,20 +287,41 @@ class Exchange:
         return is_changed, _forgotten(dropped)
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
-        """Note that the peer holds these: our own among them have left. Those of other authors are not ours to note."""
-        with self._node.store.transaction(
-            frees_space=True
-        ):  # lost on a full disk, it would be missed until a restart
-            for envelope_id in ids:
-                entry = self._node.store.log.entry(envelope_id)
-                if entry is not None and entry.is_own:
-                    self._node.store.log.acknowledge(envelope_id, peer)
+        """Note that the peer holds these: our own among them have left. Those of other authors are not ours to note. What cannot
+        be noted, for the disk is full, is kept and noted by a later sweep: nobody says it twice."""
+        log = self._node.store.log
+        entries = ((one, log.entry(one)) for one in ids)
+        own = [one for one, entry in entries if entry is not None and entry.is_own]
+        try:
+            with self._node.store.transaction(frees_space=True):
+                for envelope_id in own:
+                    log.acknowledge(envelope_id, peer)
+        except StoreError:
+            self._unnoted.setdefault(peer, {}).update(dict.fromkeys(own))
+            raise
+
+    def _note_unnoted(self) -> None:
+        """Note some of the acknowledgements that could not be noted when they came."""
+        for peer, waiting in list(self._unnoted.items()):
+            some = list(waiting)[:ENTRIES_AT_ONCE]
+            try:
+                self.acknowledge(peer, some)
+            except StoreError:
+                return
+            for envelope_id in some:
+                del waiting[envelope_id]
+            if not waiting:
+                del self._unnoted[peer]
 
     def note_exchanges(self, instants: Mapping[PartnerId, int]) -> None:
         """Note when partners last answered us or spoke to us (unix seconds)."""
         with self._node.store.transaction():
             for peer, at in sorted(instants.items()):
                 self._node.store.partners.touch(peer, at)
+
+    def note_jump(self, at: int, seconds: int) -> None:
+        """Note that the clock jumped by `seconds` and shows `at` since (unix seconds)."""
+        self._node.store.log.note_jump(at, seconds)
 
     def note_reading_failed(self) -> None:
         """Count a fault of ours that kept content from being read."""

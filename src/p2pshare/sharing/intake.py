@@ -40,6 +40,7 @@ from p2pshare.envelope.verification import (
 )
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS
+from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.log.interface import DeferredEnvelope, EnvelopeEntry, NewEnvelope
 from p2pshare.node.node import Node
@@ -91,25 +92,43 @@ class IntakeVerdict:
     """What more there is to say of a notice."""
     content_bytes: int = 0
     """Of what is sealed in a new envelope; 0 where none is held now."""
+    is_again: bool = False
+    """Whether it was deferred before, and waits already."""
+
+    @property
+    def accounted_as(self) -> str:
+        """Returns the word under which it is accounted for: a second copy of what waits brings nothing."""
+        return (IntakeStatus.ALREADY_HELD if self.is_again else self.status).value
 
 
 @dataclass(frozen=True)
 class _Round:
-    """Shared by the checks of one batch: our node, the roster, the quota; `now` in unix seconds."""
+    """Shared by the checks of one batch: our node, the roster, the quota, and what is known of the time."""
 
     node: Node
     roster: Roster
     quota: Quota
     now: int
+    earliest: int
+    latest: int
 
 
-def take_in(node: Node, arrivals: Sequence[Arrival], now: int) -> list[IntakeVerdict]:
-    """Take a batch in; returns verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with nothing kept."""
+def take_in(
+    node: Node,
+    arrivals: Sequence[Arrival],
+    now: int,
+    moment: Moment | None = None,
+    *,
+    were_deferred: bool = False,
+) -> list[IntakeVerdict]:
+    """Take a batch in at `now` (unix seconds), which `moment` may put in doubt; returns verdicts in the order of `arrivals`,
+    after COMMIT. `were_deferred`: they came in before, and are accounted for. Raises StoreError (disk full) with nothing kept."""
+    time = moment or Moment.certain(now)
     decoded = [_decode(arrival) for arrival in arrivals]
     with node.store.transaction():
         notices = _take_in_notices(node, arrivals, decoded, now)
         quota = Quota(node.store.log.quota_bytes(), node.store.log.carried())
-        batch = _Round(node, load_roster(node), quota, now)
+        batch = _Round(node, load_roster(node), quota, now, int(time.earliest), int(time.latest))
         seen = node.store.log.is_seen(
             [one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)]
         )
@@ -125,8 +144,9 @@ def take_in(node: Node, arrivals: Sequence[Arrival], now: int) -> list[IntakeVer
             else:
                 checked.append(one)
         verdicts = _store(node, checked)
-        node.store.partners.add_accounting(
-            (arrival.received_from, verdict.status.value, verdict.reason)
+        account = node.store.partners.end_deferrals if were_deferred else node.store.partners.add_accounting
+        account(
+            (arrival.received_from, verdict.accounted_as, verdict.reason)
             for arrival, verdict in zip(arrivals, verdicts, strict=True)
         )
     return verdicts
@@ -219,7 +239,7 @@ def _check_believing_nothing(
         return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, admission.reason)
     if is_seen:
         return IntakeVerdict(IntakeStatus.ALREADY_HELD, envelope_id)
-    time = time_verdict(core, now)
+    time = time_verdict(core, batch.earliest, batch.latest)
     if time not in (TimeVerdict.CURRENT, TimeVerdict.DEFERRED):
         return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, time.value)
     if core.author != batch.roster.own_id and not batch.quota.has_room(core.author, shelf, size):
@@ -228,11 +248,13 @@ def _check_believing_nothing(
     vouched = is_vouched(node, core, envelope_id, card)
     if time is TimeVerdict.DEFERRED:
         verify_signatures(decoded, signing_key(core, card, is_vouched=vouched))
+        if node.store.log.is_deferred(envelope_id):
+            return IntakeVerdict(IntakeStatus.DEFERRED, envelope_id, time.value, is_again=True)
         is_kept = node.store.log.defer(envelope_id, arrival.wire, arrival.received_from, core.created)
         return IntakeVerdict(
             IntakeStatus.DEFERRED if is_kept else IntakeStatus.REFUSED, envelope_id, time.value
         )
-    verified = verify_envelope(decoded, card, now, is_vouched=vouched)
+    verified = verify_envelope(decoded, card, batch.earliest, latest=batch.latest, is_vouched=vouched)
     batch.quota.add(core.author, shelf, size)
     audience: tuple[PartnerId, ...] = ()
     if core.author == batch.roster.own_id:  # it comes home: we know nothing of it but what is in it
@@ -246,8 +268,9 @@ def _author_card(node: Node, roster: Roster, author: PartnerId) -> Card:
     return entry.card if entry is not None else node.identity.card
 
 
-def retry_deferred(node: Node, now: int) -> list[IntakeVerdict]:
-    """Take in a batch of what was deferred and is due at `now` (unix seconds); returns [] when nothing is.
+def retry_deferred(node: Node, now: int, moment: Moment | None = None) -> list[IntakeVerdict]:
+    """Take in a batch of what was deferred and is due at `now` (unix seconds; `moment` as for `take_in`); returns [] when nothing
+    is.
 
     An attempt is counted before it is made: an envelope that fails twice, or takes the process with it, is refused. Raises
     StoreError (disk full) with all of it still kept, and no attempt counted.
@@ -265,7 +288,8 @@ def retry_deferred(node: Node, now: int) -> list[IntakeVerdict]:
             node.store.transaction()
         ):  # one with the storing: what was taken out and not stored would be lost
             log.drop_deferred(ids)
-            return take_in(node, [Arrival(one.wire, one.received_from) for one in due], now)
+            waited = [Arrival(one.wire, one.received_from) for one in due]
+            return take_in(node, waited, now, moment, were_deferred=True)
     except OperatorError:
         log.forgive_deferred(ids)
         raise
@@ -274,5 +298,5 @@ def retry_deferred(node: Node, now: int) -> list[IntakeVerdict]:
 def _give_up(node: Node, one: DeferredEnvelope) -> IntakeVerdict:
     with node.store.transaction():
         node.store.log.drop_deferred([one.envelope_id])
-        node.store.partners.add_accounting([(one.received_from, IntakeStatus.REFUSED.value, GAVE_UP)])
+        node.store.partners.end_deferrals([(one.received_from, IntakeStatus.REFUSED.value, GAVE_UP)])
     return IntakeVerdict(IntakeStatus.REFUSED, one.envelope_id, GAVE_UP)

@@ -36,11 +36,12 @@ class RevocationStep:
     is_more_due: bool = False
 
 
-def step(node: Node, now: int) -> RevocationStep:
-    """Take one step at `now` (unix seconds). Raises StoreError, with nothing of the step kept."""
+def step(node: Node, now: int, earliest: int | None = None) -> RevocationStep:
+    """Take one step at `now` (unix seconds); pages are late that are so at `earliest`, too, where the clock is in doubt. Raises
+    StoreError, with nothing of the step kept."""
     _note(node, now)
     for row in node.store.notices.revocations():
-        if not row.is_late and now >= row.noted_at + PAGES_SECONDS:
+        if not row.is_late and min(now, earliest or now) >= row.noted_at + PAGES_SECONDS:
             node.store.notices.look_again(row.author, row.key_id, is_late=True)
             return RevocationStep(is_more_due=True)
         if row.place != ENDED:

@@ -15,7 +15,7 @@ Everything runs in the writer thread.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pshare.envelope.entry import REAL, EntryHeader, VerifiedEntry, decode_entry, without_body
@@ -82,21 +82,24 @@ class SpaceExchange:
         self._newest_heads: dict[tuple[EntryId, PartnerId], tuple[int, int]] = {}
         self.sealed = 0
         """Envelopes that were sealed in this life."""
+        self.steady: Callable[[], float] | None = None
+        """Seconds of a clock that is never set, for the intervals of travelling; without it `now` is that clock."""
 
     # --- life --------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
         """Begin a life at `now` (unix seconds): all that is held counts as told, and partners are asked what they hold."""
         own = self._own
-        travel = self._travel = SpaceTravel(own, now)
+        at = self._at(now)
+        travel = self._travel = SpaceTravel(own, at)
         self._cursor = self._store.last_entry_row()
         for row in self._store.all():
             shown = {member: one.heads for member, one in self._store.heads_shown(row).items()}
-            travel.begin(row.space, shown.pop(own, None), shown, now)
+            travel.begin(row.space, shown.pop(own, None), shown, at)
 
     def seconds_before_writing(self, now: float) -> float:
         """Returns how long nothing may be written in any space after the start; 0 from then on."""
-        return self._engine(now).seconds_before_writing(now)
+        return self._engine(now).seconds_before_writing(self._at(now))
 
     def step(self, now: float, roster: Roster, linked: Iterable[PartnerId]) -> float:
         """Do the next small piece: a slice of a fold, hand one parcel over, or find out what is due. Returns in how many seconds there is more;
@@ -111,7 +114,7 @@ class SpaceExchange:
             self._follow(travel, roster, linked, now)
             is_more = self._tell_new(travel, now)
             self._tell_waiting_joins(travel, now)
-            self._parcels += travel.due(now, self._view_of)
+            self._parcels += travel.due(self._at(now), self._view_of)
             if is_more:
                 return 0.0
         if self._parcels:
@@ -125,14 +128,14 @@ class SpaceExchange:
                 raise
             if self._parcels:
                 return 0.0
-        return min(max(0.0, travel.next_wakeup() - now), pause)
+        return min(max(0.0, travel.next_wakeup() - self._at(now)), pause)
 
     def _follow(self, travel: SpaceTravel, roster: Roster, linked: Iterable[PartnerId], now: float) -> None:
         if roster is not self._roster:
             self._roster = roster
             self._versions.clear()
         usable = {entry.partner_id for entry in roster if entry.is_usable(int(now))}
-        travel.follow_partners(usable, usable.intersection(linked), now)
+        travel.follow_partners(usable, usable.intersection(linked), self._at(now))
 
     def _tell_new(self, travel: SpaceTravel, now: float) -> bool:
         """Tell the engine what was stored since the last time; returns whether there may be more."""
@@ -142,11 +145,11 @@ class SpaceExchange:
             by_space.setdefault(one.space, []).append(one)
             self._cursor = one.row
         for space, entries in by_space.items():
-            travel.entries_held(space, [one.entry_id for one in entries], now)
+            travel.entries_held(space, [one.entry_id for one in entries], self._at(now))
             for one in entries:
                 if one.header.author == self._own and one.header.kind == "join":
                     self._joins.add(one.entry_id)
-                    travel.join_goes_out(space, (one.entry_id, one.header.number), (), (), now)
+                    travel.join_goes_out(space, (one.entry_id, one.header.number), (), (), self._at(now))
         return len(found) == NEW_ENTRIES_AT_ONCE
 
     def _tell_waiting_joins(self, travel: SpaceTravel, now: float) -> None:
@@ -166,11 +169,13 @@ class SpaceExchange:
                 if raw is not None:
                     to |= {invitation.author, invitation.handed_by}
                     wanted |= set(decode_entry(raw, REAL).header.parents)
-            travel.join_goes_out(one.space, (one.entry_id, join.number), to - {self._own}, wanted, now)
+            travel.join_goes_out(
+                one.space, (one.entry_id, join.number), to - {self._own}, wanted, self._at(now)
+            )
 
     def space_changed(self, space: EntryId, now: float) -> None:
         """Have heads of a space told anew: a person was shown some of it."""
-        self._engine(now).space_changed(space, now)
+        self._engine(now).space_changed(space, self._at(now))
 
     def forget(self, space: EntryId) -> None:
         """Forget a space that leaves this node. What is stored next may have the places of what left."""
@@ -250,7 +255,7 @@ class SpaceExchange:
             return True
         if travel.was_asked(handed_by, header.space, header.author, header.number):
             return True
-        hour, key = now // 3_600, (header.space, handed_by)
+        hour, key = int(self._at(now)) // 3_600, (header.space, handed_by)
         since, count = self._unasked.get(key, (hour, 0))
         if since != hour:
             self._unasked = {one: had for one, had in self._unasked.items() if had[0] == hour}
@@ -280,7 +285,7 @@ class SpaceExchange:
             if verdict.status == WAITS and verdict.reason == WAITS_FOR_PARENTS:
                 missing.setdefault(space, []).extend(header.parents)
         for space, ids in held.items():
-            travel.entries_handed(handed_by, space, ids, missing.get(space, ()), now)
+            travel.entries_handed(handed_by, space, ids, missing.get(space, ()), self._at(now))
 
     def is_ready(self, wires: Iterable[bytes], now: int) -> bool:
         """Do a slice of reading the spaces of these entries into memory; returns whether that is done."""
@@ -315,7 +320,7 @@ class SpaceExchange:
                 raise PeerError("heads are of a space that does not name their sender", reason=NOT_A_MEMBER)
             self._store.put_heads(row, handed_by, heads, now)
         self._newest_heads[key] = order
-        self._engine(now).heads_came(handed_by, heads, now)
+        self._engine(now).heads_came(handed_by, heads, self._at(now))
 
     # --- what is larger than an entry --------------------------------------------------------------
 
@@ -465,6 +470,10 @@ class SpaceExchange:
     @property
     def _own(self) -> PartnerId:
         return self._node.identity.partner_id
+
+    def _at(self, now: float) -> float:
+        """Returns the instant `now` on the clock of intervals."""
+        return now if self.steady is None else self.steady()
 
     def _engine(self, now: float) -> SpaceTravel:
         if self._travel is None:
