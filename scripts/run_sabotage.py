@@ -130,7 +130,7 @@ class Copy:
     def judge(self, one: Sabotage, seconds: float, stages: Sequence[Sequence[str]] | None = None) -> Caught:
         """Make the mistake, and run `stages` of tests, those of its room without any, for at most so many CPU seconds."""
         spent, outlived = 0.0, []
-        for stage in stages_of(one.room) if stages is None else stages:
+        for stage in stages_of(one) if stages is None else stages:
             with self._made(one):
                 found, took = self._failing(stage, seconds - spent)
             spent += took
@@ -221,13 +221,23 @@ def _cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def stages_of(room: str) -> list[list[str]]:
-    """Returns what is run for a mistake of this room, one after another: fast before slow."""
-    own, *neighbours = ROOMS[room]
-    without = [f"--ignore={name}" for name in SLOW]
+def stages_of(one: Sabotage) -> list[list[str]]:
+    """Returns what is run for a mistake, one after another: the files that name its module, the rest of its room, the neighbour, the
+    simulator's slice, and what is slow."""
+    own, *neighbours = ROOMS[one.room]
+    near = [name for folder in ROOMS[one.room] for name in _naming(one, folder) if name not in SLOW]
+    without = [f"--ignore={name}" for name in (*near, *SLOW)]
     slow = [name for name in SLOW if name.startswith(f"{own}/")]
-    stages = [[own, *without], *([one, *without] for one in neighbours), list(SLICE), slow]
+    stages = [near, [own, *without], *([folder, *without] for folder in neighbours), list(SLICE), slow]
     return [stage for stage in stages if stage]
+
+
+def _naming(one: Sabotage, folder: str) -> list[str]:
+    """Returns the files of tests in a folder that import the module, or something of it."""
+    module = Path(one.path).stem
+    named = re.compile(rf"p2pshare\.{one.room}(?:\.{module}\b| import [^\n]*\b{module}\b)")
+    files = sorted((TOP / folder).glob("test_*.py"))
+    return [f"{folder}/{path.name}" for path in files if named.search(path.read_text(encoding="utf-8"))]
 
 
 def known_results(path: Path) -> dict[str, str]:

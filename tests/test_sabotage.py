@@ -36,8 +36,8 @@ def test_a_mistake_changes_the_program_as_it_is_now(repository: Path, name: str)
 
 
 def test_the_tests_that_are_to_catch_them_exist(repository: Path) -> None:
-    for room in ROOMS:
-        for stage in stages_of(room):
+    for one in MISTAKES.values():
+        for stage in stages_of(one):
             for word in stage:
                 assert (repository / word.removeprefix("--ignore=")).exists(), word
 
