@@ -81,10 +81,10 @@ def read_sabotage(path: Path) -> Sabotage:
     """Returns the mistake of a patch. Raises ValueError unless it is a head, and one hunk of one file that changes one line."""
     head, _, diff = path.read_text(encoding="utf-8").partition("\n\n")
     lines = diff.splitlines(keepends=True)
-    file = re.fullmatch(r"--- a/(src/p2pshare/\S+\.py)\n", lines[0])
+    file = re.fullmatch(r"--- (src/p2pshare/\S+\.py)\n", lines[0])
     hunk = [line for line in lines[3:] if line[0] in " +-"]
     removed, added = ([line for line in hunk if line[0] == sign] for sign in "-+")
-    if not head.startswith("Breaks: ") or file is None or lines[1] != f"+++ b/{file[1]}\n":
+    if not head.startswith("Breaks: ") or file is None or lines[1] != f"+++ {file[1]}\n":
         raise ValueError(f"{path.name}: 'Breaks: ...', an empty line, and the diff of one file were expected")
     if (
         not lines[2].startswith("@@ ")

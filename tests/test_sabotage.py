@@ -84,7 +84,7 @@ def test_what_was_run_before_is_not_run_again(tmp_path: Path, capsys: pytest.Cap
     [
         ("Breaks: ", ""),
         ("-", "-    one = 1\n-"),
-        ("+++ b/src/p2pshare/policy/quota.py", "+++ b/src/p2pshare/policy/gate.py"),
+        ("+++ src/p2pshare/policy/quota.py", "+++ src/p2pshare/policy/gate.py"),
     ],
 )
 def test_a_patch_of_another_form_is_refused(repository: Path, tmp_path: Path, old: str, new: str) -> None:
