@@ -118,6 +118,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
         for name in COPIED:
             if (TOP / name).is_dir():
                 shutil.copytree(
@@ -144,6 +145,11 @@ class Copy:
             else:
                 return Caught(one.name, CAUGHT, found, spent)
         return Caught(one.name, SURVIVED, ", ".join(outlived), spent)
+
+    def stop(self) -> None:
+        """End the tests that run: whoever judges is told so by a RuntimeError."""
+        if self._process is not None:
+            _kill(self._process)
 
     @contextlib.contextmanager
     def _made(self, one: Sabotage) -> Iterator[None]:
@@ -172,7 +178,7 @@ class Copy:
         }
         outside = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
         with tempfile.TemporaryFile("w+") as told:
-            process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
@@ -199,8 +205,7 @@ class Copy:
                     spent = max(spent, _cpu_seconds(process.pid))
                     time.sleep(LOOKED_SECONDS)
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # with the daemons that it may have started
+                _kill(process)
                 process.wait()
             told.seek(0)
             text = told.read()
@@ -210,6 +215,12 @@ class Copy:
         if failed is None:
             raise RuntimeError(f"no test ran: {text[-2000:]}")
         return failed[1], spent
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process with the daemons that it may have started, and left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -284,6 +295,7 @@ def main(arguments: Sequence[str]) -> int:
             print(table_row(one.name, known.get(one.name, "\t\tnot run")))
         return 0
     wanted = [one for one in chosen if options.again or one.name not in known]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options.results.parent.mkdir(parents=True, exist_ok=True)
     run(wanted, options.seconds, options.workers, options.results)
     lines = [
@@ -303,21 +315,28 @@ def run(wanted: Sequence[Sabotage], seconds: float, workers: int, results: Path)
         tempfile.TemporaryDirectory(prefix="p2pshare-sabotage-") as folder,
         ThreadPoolExecutor(workers) as pool,
     ):
-        copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
-        for number in range(min(workers, len(wanted))):
-            copies.put(Copy(_new(Path(folder) / str(number))))
+        made = [Copy(_new(Path(folder) / str(number))) for number in range(min(workers, len(wanted)))]
+        free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for copy in made:
+            free.put(copy)
 
         def judge(one: Sabotage) -> Caught:
-            copy = copies.get()
+            copy = free.get()
             try:
                 return copy.judge(one, seconds)
             finally:
-                copies.put(copy)
+                free.put(copy)
 
-        for caught in pool.map(judge, wanted):
-            print(caught.line(), flush=True)
-            with results.open("a", encoding="utf-8") as file:
-                file.write(f"{caught.line()}\n")
+        try:
+            for caught in pool.map(judge, wanted):
+                print(caught.line(), flush=True)
+                with results.open("a", encoding="utf-8") as file:
+                    file.write(f"{caught.line()}\n")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in made:
+                copy.stop()
+            raise
 
 
 def _new(folder: Path) -> Path:
