@@ -226,8 +226,9 @@ def test_a_word_that_a_direct_envelope_is_held_counts_in_another_life_too(dialog
     talk = talk_of_pairs(dialogue, is_dialable=False)
     talk.tell(events.HelloHeard(talk.peers[0], 1, Hello(EPOCH, NOW, 1)))
     talk.waiting.clear()
-    polled(talk, 2, DIRECT.envelope_id)
+    polled(talk, 2, DIRECT.envelope_id, waiting=(DIRECT, item(8)))
     assert talk.expect(actions.Acknowledge).ids == (DIRECT.envelope_id,)
+    assert talk.expect(actions.Reply).message.direct == (item(8).envelope_id,)
 
 
 def test_a_direct_envelope_is_fetched_that_was_named_beside_news(dialogue: Any) -> None:

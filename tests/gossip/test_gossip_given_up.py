@@ -215,3 +215,23 @@ def test_what_a_peer_did_not_take_is_offered_again_in_a_quarter_of_an_hour_where
     talk.open()
     assert ONE.envelope_id in settle(talk, (), 300)
     assert ONE.envelope_id in settle(talk, (), ANEW_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_asked_again"), [("card-from-the-future", True), ("card-rollback", False)]
+)
+def test_a_card_that_was_refused_for_a_clock_is_fetched_again(
+    dialogue: Any, reason: str, is_asked_again: bool
+) -> None:
+    talk = dialogue()
+    talk.open(card_version=2)
+    talk.tell(events.Declined(talk.expect(actions.FetchCard).request, reason))
+    talk.sleep(ANEW_SECONDS + 1)
+    for _ in [one for one in talk.waiting if isinstance(one, actions.SendHello)]:
+        hello = talk.expect(actions.SendHello)
+        talk.tell(events.Answered(hello.request, Hello(EPOCH, int(talk.now), 2, ())))
+    talk.sleep(HELLO_INTERVAL_SECONDS + 1)
+    for _ in [one for one in talk.waiting if isinstance(one, actions.SendHello)]:
+        hello = talk.expect(actions.SendHello)
+        talk.tell(events.Answered(hello.request, Hello(EPOCH, int(talk.now), 2, ())))
+    assert any(isinstance(one, actions.FetchCard) for one in talk.waiting) == is_asked_again

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from p2pshare.daemon import intake_queue
 from p2pshare.envelope.envelope import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
-from p2pshare.daemon import intake_queue
 from p2pshare.gossip import (
     arrivals,
     engine,
@@ -498,9 +498,7 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
             PlantedBug(a_failed_commit_is_answered_held, "disks-that-fill", ("acknowledged_is_durable",)),
             PlantedBug(a_cut_session_acknowledges_all, "archives", ("what_is_delivered_was_held",)),
             PlantedBug(deferred_is_lost_on_a_full_disk, "deferred", ("all_is_everywhere",), first_seed=5),
-            PlantedBug(
-                one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)
-            ),
+            PlantedBug(one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)),
         )
     }
 )

@@ -12,7 +12,7 @@ from p2pshare.envelope.encoding import INTEGER_MAX
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.errors import StoreError
-from p2pshare.identifiers import CircleId, EnvelopeId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.log import sequences
@@ -474,3 +474,13 @@ def test_a_read_only_store_reads_beside_the_writer_and_writes_nothing(store, ope
     assert refusal.value.reason == "store-read-only"
     store_envelopes(store, [make.envelope(sequence=2, opened=False)])
     assert reader.log.counts().held == 2
+
+
+def test_an_exchange_that_a_wrong_clock_dated_far_ahead_is_not_the_latest_for_ever(store, make):
+    """A clock that jumped 100 days ahead for a minute would keep the alarm `no-exchange` away for as long."""
+    partner = PartnerId(b"p" * 32)
+    for at in (1_000, 900, 1_000 + 100 * 86_400, 1_060):
+        store.partners.touch(partner, at)
+    assert store.partners.last_exchanges()[partner] == 1_060
+    store.partners.touch(partner, 1_050)
+    assert store.partners.last_exchanges()[partner] == 1_060

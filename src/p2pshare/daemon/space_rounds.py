@@ -83,13 +83,16 @@ class SpaceRounds:
         exchange = await self._begun()
         before = exchange.sealed
         async with self._chain:
-            seconds = await self._writer(exchange.step, self._wall(), self._driver.roster, self._linked())
+            moment = self._driver.moment
+            seconds = await self._writer(
+                exchange.step, moment.now, self._driver.roster, self._linked(), moment.is_doubtful
+            )
         if exchange.sealed > before:
             self._driver.wake()
         return seconds
 
     def _wall(self) -> float:
-        return self._now.moment().now
+        return self._driver.moment.now
 
     async def _begun(self) -> SpaceExchange:
         if self._exchange is None:

@@ -38,7 +38,7 @@ from p2pshare.gossip import events, protocol
 from p2pshare.gossip.actions import Action, FetchCard, FetchChain, Reply, ReplyRefused, SendHello
 from p2pshare.gossip.engine_state import EngineSettings, EngineState, RandomSource, shard_of
 from p2pshare.gossip.events import Event, LinkConfig
-from p2pshare.gossip.fetching import Fetching
+from p2pshare.gossip.fetching import PASSING, Fetching
 from p2pshare.gossip.index import HOUR_SECONDS
 from p2pshare.gossip.link import NEVER, Link, Pending, Unavailable
 from p2pshare.gossip.long_poll import LongPoll
@@ -266,6 +266,9 @@ class Engine:
                 self._fetching.ended(link, pending, is_answered=False)
             case protocol.SYNC:
                 self._reconciliation.declined(link, reason)
+            case protocol.CARD if reason in PASSING:  # by a clock that may be wrong, ours or the peer's
+                link.has_card_again = True
+                link.give_up(self._state.now)
             case _:
                 pass
 
@@ -422,6 +425,7 @@ class Engine:
         self._state.set_clock(event.moment)
         for link in self._state.links.values():
             link.begin_anew(EVERY_REASON)
+            link.card_asked = 0
             link.retry_at = min(link.retry_at, max(self._state.now, link.tried_at + BACKOFF_SECONDS_MIN))
             if link.is_open:
                 link.hello_at = self._state.now

@@ -33,6 +33,7 @@ PASSING = frozenset(
         "from-the-future",
         "deferred",
         "expired",
+        "card-expired",
         "card-from-the-future",
         "card-gap",
         "internal-error",

@@ -85,6 +85,8 @@ class Link:
     batch: int = GET_IDS_MAX
     pending: dict[int, Pending] = field(default_factory=dict)
     card_asked: int = 0
+    has_card_again: bool = False
+    """Whether the card that was asked for was refused for a reason that passes with time."""
     chain_asked_at: float = -NEVER
 
     # announced to it, and by it
@@ -110,6 +112,8 @@ class Link:
     """Direct envelopes of ours for this peer that were not acknowledged, as far as they were read from the store."""
     named_at: dict[EnvelopeId, float] = field(default_factory=dict)
     """When an answer to its poll named each of these last."""
+    said_held: frozenset[EnvelopeId] = frozenset()
+    """What its last poll said to hold and was not awaited here."""
     asker: PendingPoll | None = None
     poll_at: float = 0.0
     direct_wanted: dict[EnvelopeId, None] = field(default_factory=dict)
@@ -230,6 +234,8 @@ class Link:
     def try_anew(self, now: float) -> None:
         """Forget what was given up so long ago that it may have changed without a sign."""
         self.ask_again((Unavailable.GONE,))
+        if self.has_card_again:
+            self.card_asked, self.has_card_again = 0, False
         for envelope_id, (why, since) in list(self.unavailable.items()):
             if why is Unavailable.LATER and since + LATER_SECONDS <= now:
                 del self.unavailable[envelope_id]

@@ -51,8 +51,9 @@ class LongPoll:
             link.poll_reported = (base + 1, state.arrivals.last_lsn)
         link.cursor = link.acked_lsn = link.poll_reported[1]
         link.announce_at = state.now if link.cursor < state.arrivals.last_lsn else NEVER
-        # also what is not awaited: it may have been named in another life, or before the link fell
-        state.acknowledged(link, message.held)
+        state.acknowledged(link, [one for one in message.held if one in link.awaited])
+        # named in another life, or before the link fell: believed where the outbox has it for this peer
+        link.said_held = frozenset(message.held) - link.awaited.keys()
         link.has_outbox = True
         self._name_again(link)
         link.asker = PendingPoll(event.ticket, state.now + message.wait_seconds)

@@ -225,7 +225,11 @@ class Push:
         dialled is offered them in the answer to its poll.
         """
         link.is_outbox_read_under_way = False
-        fresh = [one for one in event.items if one.envelope_id not in link.awaited]
+        said_held, link.said_held = link.said_held, frozenset()
+        self._state.acknowledged(
+            link, [one.envelope_id for one in event.items if one.envelope_id in said_held]
+        )
+        fresh = [one for one in event.items if one.envelope_id not in link.awaited.keys() | said_held]
         for item in fresh:
             link.awaited[item.envelope_id] = item
             if not link.config.is_dialable:

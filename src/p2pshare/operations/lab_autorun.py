@@ -66,7 +66,8 @@ class AutorunRounds:
         own, current = self._node.identity.partner_id, rule.current
         if current.said.language != "sigma" or current.vertex.author == own or rule.is_deprecated:
             return False
-        if now < self._again.get(due, (0, 0))[0]:
+        again_at = self._again.get(due, (0, 0))[0]
+        if now < again_at <= now + AGAIN_SECONDS_MAX:  # further ahead it was set by a clock that was wrong
             return False
         samples = frozenset(
             (one.said.label, one.said.digest)

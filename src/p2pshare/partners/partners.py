@@ -17,6 +17,7 @@ import msgspec
 from p2pshare.database.database import Database
 from p2pshare.database.settings import OWN_ID, Setting, put_setting
 from p2pshare.identifiers import PartnerId
+from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX
 from p2pshare.partners.interface import Account, ClosedDoor, PartnerRow, StoredCardFork
 
 CARD_FETCHED = Setting("card_fetched", bytes)
@@ -187,11 +188,13 @@ class Partners(PartnersReading):
             )
 
     def touch(self, partner_id: PartnerId, last_exchange: int) -> None:
-        """Note an exchange at `last_exchange`, unix seconds; the latest time wins."""
+        """Note an exchange at `last_exchange`, unix seconds; the latest time wins, but not one that is hours ahead: a clock was
+        wrong then."""
         with self._database.transaction() as writer:
             writer.execute(
-                "INSERT INTO last_exchange VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
-                (self._database.organisation(partner_id), last_exchange),
+                """INSERT INTO last_exchange VALUES (?, ?) ON CONFLICT DO UPDATE
+                SET at = iif(at > excluded.at + ?, excluded.at, max(at, excluded.at))""",
+                (self._database.organisation(partner_id), last_exchange, CLOCK_SKEW_SECONDS_MAX),
             )
 
     def note_card_fetches(self, versions: Mapping[PartnerId, int]) -> None:

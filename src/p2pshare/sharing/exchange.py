@@ -212,7 +212,7 @@ class Exchange:
         """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts
         expire one by one would be downloaded again and again."""
         self._has_expired = self._is_quota_refused and (self._has_expired or expired > 0)
-        if not self._has_expired or now - self._room_reported_at < QUOTA_RETRY_SECONDS:
+        if not self._has_expired or abs(now - self._room_reported_at) < QUOTA_RETRY_SECONDS:
             return False
         self._is_quota_refused, self._has_expired, self._room_reported_at = False, False, now
         return True

@@ -101,11 +101,13 @@ class SpaceExchange:
         """Returns how long nothing may be written in any space after the start; 0 from then on."""
         return self._engine(now).seconds_before_writing(self._at(now))
 
-    def step(self, now: float, roster: Roster, linked: Iterable[PartnerId]) -> float:
+    def step(
+        self, now: float, roster: Roster, linked: Iterable[PartnerId], is_doubtful: bool = False
+    ) -> float:
         """Do the next small piece: a slice of a fold, hand one parcel over, or find out what is due. Returns in how many seconds there is more;
         infinity: when something happens. Raises StoreError with nothing of the piece kept."""
         travel = self._engine(now)
-        if self.spaces.go_on(int(now)):
+        if self.spaces.go_on(int(now), may_end=not is_doubtful):
             return 0.0
         if any(views.go_on(int(now)) for views in self._views):
             return 0.0

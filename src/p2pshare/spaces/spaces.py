@@ -177,7 +177,7 @@ class LoadedSpace:
         if fold.is_under_way:
             return True
         pause = 1 if len(fold) <= SMALL_SPACE_ENTRIES else FOLD_PAUSE_SECONDS
-        return fold.are_rules_known and fold.is_stale and now - self.folded_at >= pause
+        return fold.are_rules_known and fold.is_stale and abs(now - self.folded_at) >= pause
 
     def step(self, now: int) -> None:
         """Do a small step of a fold that is due."""
@@ -236,9 +236,9 @@ class Spaces:
             return False
         return True
 
-    def go_on(self, now: int) -> bool:
-        """Do a slice of what is due: reading the spaces that `current` was asked for, folding after what came. Returns whether more is to
-        be done at once."""
+    def go_on(self, now: int, *, may_end: bool = True) -> bool:
+        """Do a slice of what is due: reading the spaces that `current` was asked for, folding after what came. Without `may_end`, where the
+        clock is in doubt, nothing that waits is let go for its age. Returns whether more is to be done at once."""
         while self._asked:
             space = next(iter(self._asked))
             if not self.ready(space, now):
@@ -253,7 +253,7 @@ class Spaces:
                 self._drop_bodies(loaded, gone[:DROPPED_AT_ONCE])
                 del gone[:DROPPED_AT_ONCE]
                 return True
-        if now >= self._swept_at + WAITING_SWEEP_SECONDS or now < self._swept_at:
+        if may_end and (now >= self._swept_at + WAITING_SWEEP_SECONDS or now < self._swept_at):
             if self._end_long_waits(now):
                 return True
             self._swept_at = now
