@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_a_mistake_changes_the_program_as_it_is_now(repository: Path, name: str)
     assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(text))
     assert len(one.breaks) > 40
     assert len(set(text.splitlines()) ^ set(changed.splitlines())) <= 2
+
+
+def test_the_page_says_of_each_mistake_in_which_file_it_was_caught(repository: Path) -> None:
+    page = (repository / "docs" / "sabotage.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| `(tests/\S+\.py)` \| [^|]+ \|$", page, re.MULTILINE)
+    assert [name for name, _ in rows] == list(MISTAKES)
+    assert [file for _, file in rows if not (repository / file).is_file()] == []
 
 
 def test_the_tests_that_are_to_catch_them_exist(repository: Path) -> None:
