@@ -58,7 +58,9 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     parser.add_argument(
-        "--scenario", metavar="NAME", help="a file of tests/scenarios, without .toml; or the path of another file"
+        "--scenario",
+        metavar="NAME",
+        help="a file of tests/scenarios, without .toml; or the path of another file",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--log", action="store_true", help="print every message")
@@ -67,9 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--seeds", type=int, default=10_000, metavar="N", help="runs in all (10000), in whole seeds"
     )
-    parser.add_argument(
-        "--first-seed", type=int, default=0, metavar="N", help="where this block begins (0)"
-    )
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="where this block begins (0)")
     parser.add_argument(
         "--append", type=Path, metavar="PAGE", help="add the block's line to the table of docs/simulation.md"
     )

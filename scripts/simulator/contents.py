@@ -70,7 +70,11 @@ class Ledger:
 
     def known_reach(self, author: PartnerId, value: str, held: Collection[EnvelopeId]) -> int | None:
         """Returns up to when a withdrawal by an author who holds these envelopes reaches; None where it claims nothing."""
-        own = [one for one in self.lines if (one.author, one.value) == (author, value) and one.envelope_id in held]
+        own = [
+            one
+            for one in self.lines
+            if (one.author, one.value) == (author, value) and one.envelope_id in held
+        ]
         claimed = [one.reach for one in own if not one.is_withdrawal]
         return max(claimed, default=None)
 
@@ -84,9 +88,7 @@ def publish_values(
     part = DraftPart(tlp, (compress_frame(b"[" + b",".join(objects) + b"]"),), len(objects))
     kept: list[PreparedPart] = []
     with _drawn(random):
-        made = prepare(
-            node, [part], names=names, ttl_class=4, now=now, progress=_unwatched, keep=kept.append
-        )
+        made = prepare(node, [part], names=names, ttl_class=4, now=now, progress=_unwatched, keep=kept.append)
         return _decoded(node, seal(node, made.terms, kept, now, _unwatched))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import traceback
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -231,9 +231,13 @@ class VirtualDriver:
         self._undecided = [one for one in self._undecided if not one.done()]
         return len(self._undecided)
 
-    def lacking_keys(self, shard: Shard, keys: Set[bytes]) -> Set[bytes]:
+    def lacking_keys(self, shard: Shard, keys: set[bytes]) -> set[bytes]:
         """Returns those of the keys that the engine's index lacks; a circle that no link carried in this life has none."""
-        return keys.difference(self.engine._state.index[shard]) if shard.circle in self._loaded_circles else set()
+        return (
+            keys.difference(self.engine._state.index[shard])
+            if shard.circle in self._loaded_circles
+            else set()
+        )
 
     async def sleep(self, seconds: float) -> None:
         """Wait; for ever where this life has ended by then."""

@@ -16,7 +16,14 @@ from simulator.simulated_node import SimulatedNode
 from simulator.world import World
 
 SKEW_SECONDS = 7_200.0
-JUMPS_SECONDS = (8_640_000.0, 90_000.0, 7_200.0, -7_200.0, -90_000.0, -8_640_000.0)  # 100 days, 25 and 2 hours
+JUMPS_SECONDS = (
+    8_640_000.0,
+    90_000.0,
+    7_200.0,
+    -7_200.0,
+    -90_000.0,
+    -8_640_000.0,
+)  # 100 days, 25 and 2 hours
 ROOM_BYTES_MAX = 60_000  # left on a disk that fills up: less than one commit of a few bodies writes
 
 Undo = Callable[[], None]

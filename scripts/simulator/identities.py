@@ -140,8 +140,8 @@ def cheap_signatures() -> Iterator[None]:
         return unwrap(self, wrapped, info) if plaintext is None else plaintext
 
     SigningKey.sign, VerifyKey.verify = cheap_sign, cheap_verify  # type: ignore[method-assign]
-    KemPublicKey.wrap, KemKey.unwrap = _wrapped, cheap_unwrap  # type: ignore[method-assign]
-    sealing._nobody = _simulated_nobody  # type: ignore[assignment]
+    KemPublicKey.wrap, KemKey.unwrap = _wrapped, cheap_unwrap  # type: ignore[method-assign, assignment]
+    sealing._nobody = _simulated_nobody
     try:
         yield
     finally:

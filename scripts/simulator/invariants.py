@@ -60,7 +60,10 @@ def only_verified_is_held(world: World) -> list[str]:
     cards = {node.partner_id: node.identity.card for node in world.simulated_nodes}
     for node in world.honest:
         for entry in node.store.log.entries(0, ALL):
-            wire, known = node.store.log.wire(entry.envelope_id), world.oracle.published.get(entry.envelope_id)
+            wire, known = (
+                node.store.log.wire(entry.envelope_id),
+                world.oracle.published.get(entry.envelope_id),
+            )
             signed = known.envelope if known is not None and known.envelope.wire == wire else None
             if not _is_genuine(signed, wire, entry, cards):
                 found.append(f"{node.name} holds {entry.envelope_id.short}, which nobody signed like that")

@@ -228,9 +228,9 @@ class MemoryPartners:
     def end_deferrals(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
         ended = list(verdicts)
         for partner, _, _ in ended:
-            for key in [key for key in self._accounts.get(partner, ()) if key[0] == "deferred"] if partner else ():
-                self._accounts[partner][key] -= 1
-                break
+            counts = Counter() if partner is None else self._accounts.get(partner, Counter())
+            for key in [key for key in counts if key[0] == "deferred"][:1]:
+                counts[key] -= 1
         self.add_accounting(ended)
 
     def count_refusals(self, partner: PartnerId | None, reasons: Mapping[str, int]) -> None:

@@ -274,9 +274,7 @@ class Oracle:
         if partner in self.lines:
             self.lines[partner].waiting.clear()
 
-    def held(
-        self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float, at: float
-    ) -> None:
+    def held(self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float, at: float) -> None:
         """Note that the engine is told that the store holds it; `now` the earliest that it may be by the partner's own
         clock, `at` by the world's."""
         if partner not in self.honest or envelope_id in self.notices:

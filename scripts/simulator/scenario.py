@@ -178,7 +178,9 @@ class Scenario:
     dial_only: Span = NONE
     """How many partners cannot be dialled."""
     seconds: float = 60.0
-    settle_seconds: float = 1_200.0
+    settle_seconds: float = 700.0
+    """How long after the faults everybody may take: whoever was away is dialled within 300 s, a hello passes each link every
+    300 s, and roots that differ are compared within a minute."""
     quiet_seconds: float = 900.0
     sweep_seconds: float = 60.0
     reconcile_seconds: float = 60.0

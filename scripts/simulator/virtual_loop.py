@@ -11,24 +11,25 @@ from asyncio import events
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from simulator.event_queue import EventQueue
 
 T = TypeVar("T")
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+class VirtualLoop:
     """The loop of one world. Tasks of a life that has ended are never woken again: they vanish with it."""
 
     def __init__(self, event_queue: EventQueue) -> None:
         self._event_queue = event_queue
+        self._loop = cast(asyncio.AbstractEventLoop, self)
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Make it the running loop inside the block, as for a callback of its own."""
         before = events._get_running_loop()
-        events._set_running_loop(self)
+        events._set_running_loop(self._loop)
         try:
             yield
         finally:
@@ -38,7 +39,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Call it at this instant, behind what is planned for it already."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = asyncio.Handle(callback, args, self._loop, context)
 
         def run() -> None:
             if not handle.cancelled():
@@ -49,19 +50,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return handle
 
     def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=self._loop)
 
-    def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:  # type: ignore[override]
-        return asyncio.Task(coro, loop=self, **options)
-
-    def sleep(self, seconds: float) -> asyncio.Future[None]:
-        """Returns a future that is done after so many virtual seconds."""
-        done: asyncio.Future[None] = self.create_future()
-        self._event_queue.after(seconds, lambda: None if done.done() else done.set_result(None))
-        return done
-
-    def time(self) -> float:
-        return self._event_queue.now
+    def create_task(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        return asyncio.Task(coro, loop=self._loop)
 
     def get_debug(self) -> bool:
         return False

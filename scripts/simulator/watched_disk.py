@@ -93,8 +93,9 @@ class _WatchedFile(apsw.VFSFile):
         super().xSync(flags)
         self._watched.unsynced.pop(self._name, None)
 
-    def excepthook(self, kind: Any, error: Any, trace: Any) -> None:
+    def excepthook(self, kind: Any, error: Any, trace: Any) -> bool:
         """Say nothing: SQLite tells what failed."""
+        return True
 
 
 class _WatchedDisk(apsw.VFS):
@@ -111,8 +112,9 @@ class _WatchedDisk(apsw.VFS):
             return apsw.VFSFile("", name, flags)
         return _WatchedFile(watched, Path(path).name, name, flags)
 
-    def excepthook(self, kind: Any, error: Any, trace: Any) -> None:
+    def excepthook(self, kind: Any, error: Any, trace: Any) -> bool:
         """Say nothing: SQLite tells what failed."""
+        return True
 
 
 @functools.cache

@@ -19,6 +19,8 @@ from p2pshare.envelope.keys import Identity, reissue_card
 from p2pshare.envelope.notice import circle_of_page, notice_id_of, notice_of
 from p2pshare.envelope.vouch import Scope
 from p2pshare.errors import ConfigError, StoreError
+from p2pshare.gossip.index import key_of
+from p2pshare.gossip.messages import Shard
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import EAGER_BYTES_MAX, EXPIRED_KEY_KEEP_SECONDS
@@ -27,8 +29,6 @@ from p2pshare.node.store import Store
 from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner, put_partner
-from p2pshare.gossip.index import key_of
-from p2pshare.gossip.messages import Shard
 from simulator.archive import Archive, archive_of, fill_other, fill_own
 from simulator.authoring import Wish, publish, vouch_for
 from simulator.byzantine import BEHAVIOURS, ByzantineDriver
@@ -52,7 +52,9 @@ BURST_ENVELOPES = 20
 SETTLE_STEP_SECONDS = 5.0
 SETTLE_STEP_SECONDS_MAX = 60.0
 LOOKS = 20
-LOOKED_AT_MAX = 500  # envelopes whose keys are compared at each look; of more at the end alone
+LOOKED_AT_MAX = (
+    500  # envelopes whose keys are compared at each look of the play; of more, and later, at the end alone
+)
 REST_SECONDS = 400.0  # after all is everywhere: a round of hellos, by which the last word gets to everybody
 ALL = 1 << 30
 WATCHED_FAULTS = frozenset({"power-loss", "disk-fills", "disk-fails"})
@@ -667,7 +669,7 @@ class World:
             if node.driver is not None:
                 for name, size in node.driver.engine.sizes().items():
                     self.largest[name] = max(self.largest[name], size)
-        if len(self.oracle.published) <= LOOKED_AT_MAX:
+        if len(self.oracle.published) <= LOOKED_AT_MAX and self.virtual_seconds <= self.scenario.seconds:
             self.compare_indexes()
         self.event_queue.after(self.scenario.seconds / LOOKS, self._look)
 

@@ -74,10 +74,10 @@ def acknowledged_before_commit(patch: Patch) -> None:
     """Bodies count as held when they came; they are written with the next ones."""
     real = exchange.Exchange.commit
 
-    def commit(self: Any, bodies: Any, now: int) -> exchange.Outcome:
+    def commit(self: Any, bodies: Any, now: int, moment: Any = None) -> exchange.Outcome:
         late = self.__dict__.get("late", [])
         self.__dict__["late"] = list(bodies)
-        outcome = real(self, late, now)
+        outcome = real(self, late, now, moment)
         decided = tuple(
             events.BodyDecided(one.received_from, one.envelope_id, PutVerdict.HELD) for one in bodies
         )
@@ -493,10 +493,13 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
                 what_shares_a_second_is_dropped_behind_a_page,
                 "archives",
                 ("all_is_everywhere", "the_index_is_whole"),
+                first_seed=1,
             ),
             PlantedBug(a_wake_up_of_the_queue_is_lost, "quiet", ("all_spreads_in_time",)),
             PlantedBug(a_failed_commit_is_answered_held, "disks-that-fill", ("acknowledged_is_durable",)),
-            PlantedBug(a_cut_session_acknowledges_all, "archives", ("what_is_delivered_was_held",)),
+            PlantedBug(
+                a_cut_session_acknowledges_all, "archives", ("what_is_delivered_was_held",), first_seed=1
+            ),
             PlantedBug(deferred_is_lost_on_a_full_disk, "deferred", ("all_is_everywhere",), first_seed=5),
             PlantedBug(one_acknowledgement_clears_all_first_hops, "quiet", ("what_is_delivered_was_held",)),
         )
