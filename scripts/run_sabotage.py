@@ -81,10 +81,10 @@ def read_sabotage(path: Path) -> Sabotage:
     """Returns the mistake of a patch. Raises ValueError unless it is a head, and one hunk of one file that changes one line."""
     head, _, diff = path.read_text(encoding="utf-8").partition("\n\n")
     lines = diff.splitlines(keepends=True)
-    file = re.fullmatch(r"--- a/(src/p2pshare/\S+\.py)\n", lines[0])
+    file = re.fullmatch(r"--- (src/p2pshare/\S+\.py)\n", lines[0])
     hunk = [line for line in lines[3:] if line[0] in " +-"]
     removed, added = ([line for line in hunk if line[0] == sign] for sign in "-+")
-    if not head.startswith("Breaks: ") or file is None or lines[1] != f"+++ b/{file[1]}\n":
+    if not head.startswith("Breaks: ") or file is None or lines[1] != f"+++ {file[1]}\n":
         raise ValueError(f"{path.name}: 'Breaks: ...', an empty line, and the diff of one file were expected")
     if (
         not lines[2].startswith("@@ ")
@@ -118,6 +118,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
         for name in COPIED:
             if (TOP / name).is_dir():
                 shutil.copytree(
@@ -130,7 +131,7 @@ class Copy:
     def judge(self, one: Sabotage, seconds: float, stages: Sequence[Sequence[str]] | None = None) -> Caught:
         """Make the mistake, and run `stages` of tests, those of its room without any, for at most so many CPU seconds."""
         spent, outlived = 0.0, []
-        for stage in stages_of(one.room) if stages is None else stages:
+        for stage in stages_of(one) if stages is None else stages:
             with self._made(one):
                 found, took = self._failing(stage, seconds - spent)
             spent += took
@@ -144,6 +145,11 @@ class Copy:
             else:
                 return Caught(one.name, CAUGHT, found, spent)
         return Caught(one.name, SURVIVED, ", ".join(outlived), spent)
+
+    def stop(self) -> None:
+        """End the tests that run: whoever judges is told so by a RuntimeError."""
+        if self._process is not None:
+            _kill(self._process)
 
     @contextlib.contextmanager
     def _made(self, one: Sabotage) -> Iterator[None]:
@@ -172,7 +178,7 @@ class Copy:
         }
         outside = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
         with tempfile.TemporaryFile("w+") as told:
-            process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
@@ -199,8 +205,7 @@ class Copy:
                     spent = max(spent, _cpu_seconds(process.pid))
                     time.sleep(LOOKED_SECONDS)
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # with the daemons that it may have started
+                _kill(process)
                 process.wait()
             told.seek(0)
             text = told.read()
@@ -212,6 +217,12 @@ class Copy:
         return failed[1], spent
 
 
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process with the daemons that it may have started, and left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def _cpu_seconds(pid: int) -> float:
     """Returns what a process that runs has spent, with its children that have ended (proc(5)); 0 where that cannot be told."""
     try:
@@ -221,13 +232,23 @@ def _cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def stages_of(room: str) -> list[list[str]]:
-    """Returns what is run for a mistake of this room, one after another: fast before slow."""
-    own, *neighbours = ROOMS[room]
-    without = [f"--ignore={name}" for name in SLOW]
+def stages_of(one: Sabotage) -> list[list[str]]:
+    """Returns what is run for a mistake, one after another: the files that name its module, the rest of its room, the neighbour, the
+    simulator's slice, and what is slow."""
+    own, *neighbours = ROOMS[one.room]
+    near = [name for folder in ROOMS[one.room] for name in _naming(one, folder) if name not in SLOW]
+    without = [f"--ignore={name}" for name in (*near, *SLOW)]
     slow = [name for name in SLOW if name.startswith(f"{own}/")]
-    stages = [[own, *without], *([one, *without] for one in neighbours), list(SLICE), slow]
+    stages = [near, [own, *without], *([folder, *without] for folder in neighbours), list(SLICE), slow]
     return [stage for stage in stages if stage]
+
+
+def _naming(one: Sabotage, folder: str) -> list[str]:
+    """Returns the files of tests in a folder that import the module, or something of it."""
+    module = Path(one.path).stem
+    named = re.compile(rf"p2pshare\.{one.room}(?:\.{module}\b| import [^\n]*\b{module}\b)")
+    files = sorted((TOP / folder).glob("test_*.py"))
+    return [f"{folder}/{path.name}" for path in files if named.search(path.read_text(encoding="utf-8"))]
 
 
 def known_results(path: Path) -> dict[str, str]:
@@ -274,6 +295,7 @@ def main(arguments: Sequence[str]) -> int:
             print(table_row(one.name, known.get(one.name, "\t\tnot run")))
         return 0
     wanted = [one for one in chosen if options.again or one.name not in known]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options.results.parent.mkdir(parents=True, exist_ok=True)
     run(wanted, options.seconds, options.workers, options.results)
     lines = [
@@ -293,21 +315,28 @@ def run(wanted: Sequence[Sabotage], seconds: float, workers: int, results: Path)
         tempfile.TemporaryDirectory(prefix="p2pshare-sabotage-") as folder,
         ThreadPoolExecutor(workers) as pool,
     ):
-        copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
-        for number in range(min(workers, len(wanted))):
-            copies.put(Copy(_new(Path(folder) / str(number))))
+        made = [Copy(_new(Path(folder) / str(number))) for number in range(min(workers, len(wanted)))]
+        free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for copy in made:
+            free.put(copy)
 
         def judge(one: Sabotage) -> Caught:
-            copy = copies.get()
+            copy = free.get()
             try:
                 return copy.judge(one, seconds)
             finally:
-                copies.put(copy)
+                free.put(copy)
 
-        for caught in pool.map(judge, wanted):
-            print(caught.line(), flush=True)
-            with results.open("a", encoding="utf-8") as file:
-                file.write(f"{caught.line()}\n")
+        try:
+            for caught in pool.map(judge, wanted):
+                print(caught.line(), flush=True)
+                with results.open("a", encoding="utf-8") as file:
+                    file.write(f"{caught.line()}\n")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in made:
+                copy.stop()
+            raise
 
 
 def _new(folder: Path) -> Path:

@@ -145,9 +145,11 @@ def test_what_had_no_room_is_remembered_nowhere(three: tuple[Node, Node, Node]) 
     assert bravo.store.log.is_seen([decode_envelope(wire).envelope_id for wire in wires]) == set()
 
 
+@pytest.mark.parametrize("batches_between", [0, 1, 2])
 def test_what_had_no_room_is_asked_for_again_when_older_ones_have_expired(
-    three: tuple[Node, Node, Node],
+    three: tuple[Node, Node, Node], batches_between: int
 ) -> None:
+    """Whatever came meanwhile: sabotage found that a batch in which nothing was refused could make us forget it."""
     alpha, bravo, _ = three
     first, second = published(alpha, 1), published(alpha, 1, now=NOW + DAY)
     room_for(bravo, 1, second)
@@ -162,6 +164,8 @@ def test_what_had_no_room_is_asked_for_again_when_older_ones_have_expired(
     assert commit(first, NOW) == [(PutVerdict.HELD, "")]
     assert commit(second, NOW + DAY) == [(PutVerdict.REFUSED, "quota")]
     assert not exchange.sweep(NOW + DAY).makes_room
+    for _ in range(batches_between):
+        assert commit(first, NOW + DAY) == [(PutVerdict.ALREADY_HELD, "")]
     assert exchange.sweep(late).makes_room
     assert not exchange.sweep(late).makes_room  # told once
     assert commit(second, late) == [(PutVerdict.HELD, "")]

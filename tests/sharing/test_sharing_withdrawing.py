@@ -194,6 +194,27 @@ def test_each_hears_of_it_as_strictly_as_of_the_object_and_direct_where_it_was(t
         assert kept.tlp is tlp
 
 
+@pytest.mark.parametrize(
+    "sent", [(Tlp.CLEAR, Tlp.AMBER), (Tlp.AMBER, Tlp.GREEN), (Tlp.RED, Tlp.GREEN, Tlp.RED)]
+)
+def test_who_was_sent_it_under_several_markings_hears_of_it_under_the_strictest(
+    three: Three, sent: Sequence[Tlp]
+) -> None:
+    """Found by sabotage: whoever got one version alone is told under its marking by the loosest, too."""
+    alpha, *_ = three
+    for number, tlp in enumerate(sent):
+        send(alpha, [SHARED], to=["bravo"], tlp=tlp, now=NOW + number)
+    send(alpha, [SHARED], to=["charlie"], tlp=Tlp.CLEAR, now=NOW + len(sent))
+    report = taken_back(alpha, SHARED)
+    assert report.markings == {max(sent), Tlp.CLEAR}
+    modes = {
+        frozenset(names): entry.mode
+        for names, one in zip(recipients(alpha, report), report.envelopes, strict=True)
+        if (entry := alpha.store.log.entry(one)) is not None
+    }
+    assert modes[frozenset({"bravo"})] == (Mode.DIRECT if max(sent) is Tlp.RED else Mode.RELAY)
+
+
 def test_it_is_carried_as_long_as_the_longest_version(three: Three) -> None:
     alpha, *_ = three
     send(alpha, [SHARED], to=["bravo"], ttl_class=6)
