@@ -21,5 +21,5 @@ class ReportExercise(Query[ExerciseReported], frozen=True, tag="exercise-report"
     """Tell the exercise as it stands here. Until it has ended, a player's has nothing of what was expected."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> ExerciseReported:
-        here = ExerciseHere(node)
+        here = ExerciseHere(node, now)
         return ExerciseReported(record_of(here.state, here.names, now, has_insight=here.has_insight))
