@@ -74,8 +74,13 @@ def game(shared_company: Company, eventually: Callable[..., Any]) -> Game:
     alpha.cli("incident", "join", incident, "--exercise", exercise)
     for text in PLAYED[:3]:
         bravo.cli("incident", "note", incident, f"we saw {text}", "--exercise", exercise)
+    said = bravo.publish("".join(f"{value}\n" for value in PLAYED[:2]), "--exercise", exercise)
+    assert said["published"] == 2 and said["recipients"] == ["alpha"] and len(said["envelopes"]) == 1
     alpha.publish(f"{REAL}\n", "--tlp", "green")
-    eventually(lambda: held(alpha, exercise) == held(bravo, exercise) == 8, "alpha has all", LONG)
+    eventually(lambda: held(alpha, exercise) == held(bravo, exercise) == 10, "alpha has all", LONG)
+    assert alpha.cli_json("sight", PLAYED[1], "--exercise", exercise, "--json")["recipients"] == ["bravo"]
+    assert bravo.cli("withdraw", PLAYED[0], "--reason", "mistake", "--exercise", exercise, "--yes").code == 0
+    eventually(lambda: held(alpha, exercise) == held(bravo, exercise) == 12, "both have all", LONG)
     for one in (bravo, charlie):
         one.wait_for(REAL)
         eventually(lambda one=one: one.cli_json("space", "list", "--json"), "the real space is there", LONG)

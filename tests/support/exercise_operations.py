@@ -47,8 +47,5 @@ class JoinExercise(Request[SpaceWritten], frozen=True, tag="test-exercise-join")
 
 
 def register() -> None:
-    from p2pshare.spaces.registry import SPACE_KINDS
-
-    SPACE_KINDS.setdefault("exercise", "p2pshare.spaces.notebook:KIND")  # type: ignore[attr-defined]
     OPERATIONS["test-exercise-make"] = Operation(MakeExercise, writes_spaces=True)
     OPERATIONS["test-exercise-join"] = Operation(JoinExercise, writes_spaces=True, in_exercise=True)

@@ -21,10 +21,6 @@ from p2pshare.spaces.space_store import SpaceReading
 
 GREEN = 1
 
-from p2pshare.spaces.registry import SPACE_KINDS  # noqa: E402 until the kind is there
-
-SPACE_KINDS.setdefault("exercise", "p2pshare.spaces.notebook:KIND")  # type: ignore[attr-defined]
-
 
 class Players:
     """Nodes of one test with one clock; all are partners of each other, with links."""

@@ -25,8 +25,8 @@ from p2pshare.sharing.publishing import PreparedPublication as PreparedParts
 from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.spool import (
     OPEN_SECONDS_MAX,
-    PREPARED_SECONDS_MAX,
     PREPARED_MAX,
+    PREPARED_SECONDS_MAX,
     Spooling,
     begin_spooling,
     drop,

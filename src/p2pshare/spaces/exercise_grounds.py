@@ -36,6 +36,7 @@ from p2pshare.node.exercise_file import (
 from p2pshare.node.ground import Ground
 from p2pshare.node.node import Node
 from p2pshare.spaces.acts import Inviting, Opening, decode_act
+from p2pshare.spaces.exercise import ExerciseFold
 from p2pshare.spaces.exercise_outlet import ExerciseOutlet
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
@@ -281,14 +282,10 @@ def note_stop(node: Node, played: Node, now: int) -> None:
     state = None if exercise is None else spaces_of(played).newest(exercise)
     if exercise is None or state is None:
         return
-    has_stopped = getattr(state.kind, "real_event", _nothing)() is not None
+    has_stopped = isinstance(state.kind, ExerciseFold) and state.kind.real_event() is not None
     store = SpaceStore(node.store.database)
     if has_stopped != any(one == exercise for one, _ in store.stopped()):
         store.put_stopped(exercise, now if has_stopped else None)
-
-
-def _nothing() -> None:
-    return None
 
 
 # --- removing --------------------------------------------------------------------------------------

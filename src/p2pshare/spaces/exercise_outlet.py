@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from p2pshare.envelope.payload import inflate_frame
@@ -109,7 +110,7 @@ class ExerciseOutlet:
                 reason="bad-argument",
             )
         type_, value = self._value(what)
-        if (type_, value) not in self._fold().values():
+        if not self._is_said((type_, value)):
             raise _unknown_value()
         to, told = self._named(names, now)
         body = ExerciseSighting(type_, value, max(count, 1), int(is_false_positive), to)
@@ -117,7 +118,7 @@ class ExerciseOutlet:
 
     def withdraw(self, what: str, reason: str, *, is_dry_run: bool, now: int) -> Played:
         value = self._value(what)
-        if value not in self._fold().values():
+        if not self._is_said(value):
             raise _unknown_value()
         if value not in self._own_values():
             raise RefusedError(
@@ -175,6 +176,25 @@ class ExerciseOutlet:
             )
         observable = detect(what)
         return observable.type, observable.value
+
+    def _is_said(self, value: tuple[str, str]) -> bool:
+        """Returns whether somebody said a value in the exercise: in an object that stands, in what an inject says, or in its payload."""
+        fold, text = self._fold(), value[1].casefold()
+        if value in fold.values():
+            return True
+        for held in fold.injects():
+            if held.fits and text in held.said.jcs.decode("utf-8", "replace").casefold():
+                return True
+            if held.fits and held.said.payload_sha256 and text in self._payload(held.said.payload_sha256):
+                return True
+        return False
+
+    def _payload(self, digest: bytes) -> str:
+        with suppress(NotFoundError):
+            return (
+                exchange_of(self._node).whole(self._exercise(), digest).decode("utf-8", "replace").casefold()
+            )
+        return ""  # parts of it are not here yet
 
     def _own_values(self) -> set[tuple[str, str]]:
         """Returns the values that we published in the exercise and did not take back since."""
