@@ -24,6 +24,7 @@ PAGES = {
     "framework": ("frameworks.md", "## Kinds of entry"),
     "incident": ("incidents.md", "## Kinds of entry"),
     "lab": ("labs.md", "## Kinds of entry"),
+    "exercise": ("exercises.md", "## Kinds of entry"),
 }
 """Where the table of each kind stands."""
 
