@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from drawn_spaces import orders
+from exercise_stories import EXERCISE_STORIES
 from framework_stories import FRAMEWORK_STORIES
 from incident_stories import INCIDENT_STORIES
 from kind_stories import KindCheck, KindStory
@@ -20,7 +21,12 @@ from p2pshare.spaces.canonical import canonical
 from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.vertex import SpaceEntry
 
-KINDS = {"framework": FRAMEWORK_STORIES, "incident": INCIDENT_STORIES, "lab": LAB_STORIES}
+KINDS = {
+    "exercise": EXERCISE_STORIES,
+    "framework": FRAMEWORK_STORIES,
+    "incident": INCIDENT_STORIES,
+    "lab": LAB_STORIES,
+}
 CASES = [
     pytest.param(story, number, id=f"{kind}: {story.name} [{number + 1}]")
     for kind, stories in KINDS.items()

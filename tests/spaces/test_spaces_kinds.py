@@ -41,18 +41,31 @@ def drill(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("drill")
 def test_only_who_has_the_role_takes_over_and_votes() -> None:
-    told = Teller("LWABC", kind="drill", roles={"L": "white", "W": "white", "A": "blue"})
+    told = Teller("LWVABC", kind="drill", roles={"L": "white", "W": "white", "V": "white", "A": "blue"})
     player = told.take_over("A", 1, 1)
     rival = told.take_over("W", 1, 1)
-    votes = [told.ack(name, rival) for name in "ABC"]
+    votes = [told.ack(name, rival) for name in "LABC"]
     space = SpaceFold()
     for entry in sorted(told.entries.values(), key=lambda entry: entry.header.depth):
         space.add(entry)
     assert space.state().lead == partner("L")
-    assert [space.effect_of(one) for one in (player, *votes)] == ["not-member"] * 4
+    assert [space.effect_of(one) for one in (player, *votes)] == ["not-member"] * 5, (
+        "the lead has no vote either"
+    )
     assert space.effect_of(rival) == ""
-    told.ack("L", rival)
+    told.ack("V", rival)
     assert state_of(told).lead == partner("W")
+
+
+@pytest.mark.usefixtures("drill")
+@pytest.mark.parametrize(("others", "is_replaced"), [("", False), ("W", True), ("WV", False)])
+def test_a_lead_that_is_lost_is_replaced_by_the_others_with_its_role(others: str, is_replaced: bool) -> None:
+    """One other does, for there is nobody else; of two both must agree; with none it stays."""
+    told = Teller("L" + others + "AB", kind="drill", roles=dict.fromkeys("L" + others, "white"))
+    told.take_over((others or "A")[0], 1, 1)
+    assert (state_of(told).lead != partner("L")) is is_replaced
+    told.ack("B", told.take_over("A", 1, 2))
+    assert (state_of(told).lead != partner("L")) is is_replaced, "players decide nothing"
 
 
 @pytest.mark.usefixtures("drill")
@@ -60,7 +73,7 @@ def test_the_role_is_that_of_the_invitation_that_stands() -> None:
     told = Teller("LWA", kind="drill", roles={"L": "white", "W": "white"})
     told.invite("L", "A", {"A": "white"})
     told.ack("W", told.take_over("A", 1, 1))
-    assert state_of(told).lead == partner("A"), "two of three who are white"
+    assert state_of(told).lead == partner("A"), "both who are white besides the lead"
 
 
 def test_a_space_of_an_unknown_kind_has_members_and_a_time_line_and_no_state() -> None:

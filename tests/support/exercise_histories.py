@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from drawn_spaces import NAMES, Drawn
 from space_histories import NOW, Teller, partner
 
 from p2pshare.identifiers import EntryId
@@ -106,6 +108,10 @@ class ExerciseTeller(Teller):
     ) -> None:
         roles = {name: ROLES.get(name, "") for name in members}
         Teller.__init__(self, members, kind="exercise", roles=roles, title="a drill", **how)
+        self.plan(*injects, duration=duration)
+
+    def plan(self, *injects: PackInject, duration: int = 14_400) -> None:
+        """Play these injects."""
         self.injects = list(injects)
         self.played = pack_of(injects, duration=duration)
         self.payloads = {one.payload: f"payload {one.number}".encode() for one in injects if one.payload}
@@ -128,8 +134,10 @@ class ExerciseTeller(Teller):
     def start(self, author: str = "L", factor: int = 60, **how: Any) -> EntryId:
         return self.say(author, "start", ExerciseStart(factor), **{"at": 0, **how})
 
-    def begin(self, factor: int = 60) -> None:
-        """Commit to the pack and start."""
+    def begin(self, *injects: PackInject, duration: int = 14_400, factor: int = 60) -> None:
+        """Plan, commit to the pack and start; without injects those that are planned."""
+        if injects:
+            self.plan(*injects, duration=duration)
         self.commit()
         self.start(factor=factor)
 
@@ -143,11 +151,11 @@ class ExerciseTeller(Teller):
         return self.plain(author, "end", **how)
 
     def release(
-        self, number: int, author: str = "L", *, inject: PackInject | None = None, **how: Any
+        self, which: int, author: str = "L", *, inject: PackInject | None = None, **how: Any
     ) -> EntryId:
-        told = inject or self.injects[number - 1]
-        body = released_inject(told, salt_of(number), self.payloads.get(told.payload, b""))
-        return self.say(author, "inject", body._replace(number=number), **how)
+        told = inject or self.injects[which - 1]
+        body = released_inject(told, salt_of(which), self.payloads.get(told.payload, b""))
+        return self.say(author, "inject", body._replace(number=which), **how)
 
     def stamp(
         self, author: str = "L", *names: EntryId, attested: Iterable[AttestedAct] = (), **how: Any

@@ -211,6 +211,8 @@ AUTHORITY = frozenset(DECIDING) - {"merge"}
 
 NOTE_DECIDING = {"close": _nothing, "reopen": _nothing}
 NOTE_LEAD_ONLY = frozenset({"close"})
+LEAD_ROLES = {"exercise": "white"}
+"""Space kinds in which only a role may lead."""
 
 
 def _kept(rule: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -484,7 +486,7 @@ class NaiveFold:
             return self.void(t)
         q, m = self.past[t], self.author(t)
         epoch, round_ = self.said[t]
-        if m not in self.named(q) or m not in self.joined(q):
+        if m not in self.named(q) or m not in self.joined(q) or not self.may_lead(m, q):
             return "not-member"
         if m == self.lead(q):
             return "is-lead"
@@ -503,7 +505,23 @@ class NaiveFold:
 
     @_kept
     def voters(self, t: bytes) -> P:
-        return self.named(self.past[t]) - self.forked(self.past[t])
+        q = self.past[t]
+        found = self.named(q) - self.forked(q)
+        if self.space_kind not in LEAD_ROLES:
+            return found
+        leads = {self.author(term) for term in self.top(q)}
+        return frozenset(m for m in found - leads if self.may_lead(m, q))
+
+    def may_lead(self, m: bytes, q: P) -> bool:
+        wanted = LEAD_ROLES.get(self.space_kind)
+        return wanted is None or self.role(m, q) == wanted
+
+    def role(self, m: bytes, q: P) -> str:
+        """Returns the role of a named member."""
+        standing = [i for i in self.invites(m, q) if self.past[i].issuperset(self.ends(m, q))]
+        last = self.by_depth(standing)[-1]
+        rows = self.said[last][2] if last == self.opening else self.said[last]
+        return str(dict(map(tuple, rows))[m])
 
     def voted_for(self, v: bytes) -> bytes | None:
         """Returns the t for which v could be a vote: itself, or what it acknowledges in its past."""
@@ -578,7 +596,7 @@ class NaiveFold:
             or ("unconfirmed" if is_content and self.unconfirmed(x, p) else "")
             or (
                 "bad-body"
-                if self.space_kind == "note" and entry.kind == "note" and self.note_bad(x, p)
+                if self.space_kind in ("note", *LEAD_ROLES) and entry.kind == "note" and self.note_bad(x, p)
                 else ""
             )
         )

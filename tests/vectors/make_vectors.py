@@ -1503,6 +1503,14 @@ def lab_vectors() -> Json:
     return _kind_vectors(about, LAB_STORIES)
 
 
+def exercise_vectors() -> Json:
+    """Every story of exercises (exercise_stories.py), as those of incidents."""
+    from exercise_stories import EXERCISE_STORIES
+
+    about = "exercise: docs/exercises.md; entries in an order in which parents come first, their content without the random bytes"
+    return _kind_vectors(about, EXERCISE_STORIES)
+
+
 def _kind_vectors(about: str, stories: Iterable[Any]) -> Json:
     from p2pshare.spaces.canonical import canonical
     from p2pshare.spaces.fold import fold
@@ -1545,6 +1553,7 @@ def main(wanted: list[str]) -> None:
         "incident.json": incident_vectors,
         "framework.json": framework_vectors,
         "lab.json": lab_vectors,
+        "exercise.json": exercise_vectors,
         "space-file.json": space_file_vectors,
         "travel.json": travel_vectors,
     }

@@ -498,24 +498,21 @@ class ExerciseFold:
         """Returns what members did: here by the numbers of their authors, then elsewhere in the order in which it was attested."""
         return [act for act, _ in self._all_acts()]
 
-    def has_acked(self, held: HeldInject, member: PartnerId) -> bool:
+    def has_acked(self, number: int, member: PartnerId) -> bool:
         """Returns whether a member has acknowledged an inject, stamped or not."""
         return any(
-            vertex.author == member and self._bodies.said(vertex, InjectAck).inject == held.number
+            vertex.author == member and self._bodies.said(vertex, InjectAck).inject == number
             for vertex in self.by_kind["inject-ack"]
         )
 
-    def has_answered(self, held: HeldInject, member: PartnerId) -> bool:
+    def has_answered(self, number: int, member: PartnerId) -> bool:
         """Returns whether a member has answered an inject, stamped or not."""
-        return any(
-            vertex.author == member and self._bodies.said(vertex, InjectAnswer).inject == held.number
-            for vertex in self.by_kind["answer"]
-        )
+        return any(vertex.author == member for vertex, _ in self.answers(number))
 
-    def answers(self, held: HeldInject) -> list[tuple[Vertex, InjectAnswer]]:
+    def answers(self, number: int) -> list[tuple[Vertex, InjectAnswer]]:
         """Returns the answers to an inject, by (depth, id)."""
         said = [(vertex, self._bodies.said(vertex, InjectAnswer)) for vertex in self.by_kind["answer"]]
-        return [(vertex, answer) for vertex, answer in said if answer.inject == held.number]
+        return [(vertex, answer) for vertex, answer in said if answer.inject == number]
 
     def values(self) -> dict[tuple[str, str], list[Vertex]]:
         """Returns what was published here, (STIX type, canonical value) -> the objects that say it, without what its author withdrew later."""
@@ -698,14 +695,17 @@ class ExerciseFold:
             "unstamped": [vertex.entry_id.text for vertex in self.unstamped()],
         }
 
+    def note(self, vertex: Vertex) -> str | None:
+        """Returns the text of a note; None for one that is redacted, sealed or not held."""
+        is_hidden = self._view.is_redacted(vertex) or bool(vertex.header.audience)
+        return None if is_hidden or vertex.content is None else read_text(vertex.content)
+
     def _note(self, vertex: Vertex) -> Json:
-        is_redacted, is_sealed = self._view.is_redacted(vertex), bool(vertex.header.audience)
-        is_shown = not is_redacted and not is_sealed and vertex.content is not None
         return {
             "id": vertex.entry_id.text,
-            "redacted": is_redacted,
-            "sealed": is_sealed,
-            "text": read_text(vertex.content) if is_shown and vertex.content is not None else None,
+            "redacted": self._view.is_redacted(vertex),
+            "sealed": bool(vertex.header.audience),
+            "text": self.note(vertex),
         }
 
 
