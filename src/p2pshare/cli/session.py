@@ -193,7 +193,7 @@ def read_or_ask(
     except StoreError:
         if not is_running(home):
             raise
-    return ask(home, query, progress, exercise="")
+    return ask(home, query, progress, exercise=exercise)
 
 
 def is_running(home: Path) -> bool:

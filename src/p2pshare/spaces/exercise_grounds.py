@@ -33,7 +33,7 @@ from p2pshare.node.exercise_file import (
     open_exercise_node,
     realms_held,
 )
-from p2pshare.node.ground import Ground
+from p2pshare.node.ground import NodeGround
 from p2pshare.node.node import Node
 from p2pshare.spaces.acts import Inviting, Opening, decode_act
 from p2pshare.spaces.exercise import ExerciseFold
@@ -198,7 +198,7 @@ def note_exercise(node: Node) -> EntryId | None:
     if node.ground.exercise is None and not node.ground.is_real:
         for row in SpaceReading(node.store.database).all():
             if row.kind == EXERCISE_KIND:
-                node.ground = Ground(node.ground.realm, row.space)
+                node.ground = NodeGround(node.ground.realm, row.space)
     return node.ground.exercise
 
 
