@@ -38,6 +38,7 @@ COMPLAINT_CHARACTERS_MAX = (
 COMPLAINT_END_CHARACTERS = 500  # which say what is wrong
 EXERCISE_MARK = "EXERCISE"
 _EXERCISE = "p2pshare.exercise"  # in the context of a command, and of those inside it
+_IS_MARKED = "p2pshare.exercise-marked"
 CLEAR_LINE = "\r\x1b[K"
 UNWRITABLE_HINTS = {
     errno.EACCES: "write as a user who may, or choose another file",
@@ -79,9 +80,21 @@ def chosen_exercise() -> str:
     return "" if context is None else str(context.meta.get(_EXERCISE, ""))
 
 
+def mark_exercises(*, is_marked: bool = True) -> None:
+    """Have every line of the command that runs say that it is of an exercise, though it is for none in particular: a list, a pack."""
+    click.get_current_context().meta[_IS_MARKED] = is_marked
+
+
+def _is_marked() -> bool:
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return False
+    return bool(context.meta.get(_EXERCISE) or context.meta.get(_IS_MARKED))
+
+
 def _marked(text: str) -> str:
     """Returns text whose lines each say that they are of an exercise, where they are (rule 6)."""
-    if not chosen_exercise():
+    if not _is_marked():
         return text
     return "\n".join(f"{EXERCISE_MARK} {line}".rstrip() for line in text.split("\n"))
 
@@ -99,7 +112,7 @@ def _put(text: str) -> None:
 def print_json(value: Any) -> None:
     """Print the result as JSON, on stdout: indented for a person, one line for a pipe."""
     is_read = sys.stdout.isatty()
-    if is_read and chosen_exercise():
+    if is_read and _is_marked():
         _put(EXERCISE_MARK)
     _put(json_text(value, indent=2 if is_read else None))
 

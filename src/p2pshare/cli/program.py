@@ -72,6 +72,10 @@ COMMANDS = {
         "p2pshare.cli.lab:lab",
         "make rules and remedies with partners: write, test, review, promote",
     ),
+    "exercise": (
+        "p2pshare.cli.exercise:exercise",
+        "practise with partners, behind walls: packs, injects, clock, score, report",
+    ),
     "playbook": (
         "p2pshare.cli.playbook:playbook",
         "check, compare, share and approve playbooks (CACAO 2.0)",

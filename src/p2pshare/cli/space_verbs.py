@@ -143,9 +143,9 @@ def _worn(context: click.Context) -> SpaceGroup:
 # --- what verbs share --------------------------------------------------------------------------------
 
 
-def only_one_open(word: str, found: Sequence[tuple[str, str]]) -> str:
+def only_one_open(word: str, found: Sequence[tuple[str, str]], opens: str = "open") -> str:
     """Returns the id of the only one of its kind that is open here and in which we may write; `found` are ids and titles, and of several a person says
-    which. Raises NotFoundError, AmbiguousId with the candidates."""
+    which. `opens`: the verb that opens one. Raises NotFoundError, AmbiguousId with the candidates."""
     from p2pshare.operations.spaces import AmbiguousId
 
     told = [f"{space[:10]} {console.shown(title)}" for space, title in found]
@@ -155,7 +155,7 @@ def only_one_open(word: str, found: Sequence[tuple[str, str]]) -> str:
     if not found:
         raise NotFoundError(
             f"no {word} is open here",
-            hint=f"`p2pshare {word} open` opens one; `{word} list` has the invitations, `{word} join ID` accepts one",
+            hint=f"`p2pshare {word} {opens}` opens one; `{word} list` has the invitations, `{word} join ID` accepts one",
         )
     if console.can_ask():
         for (space, _), title in zip(found, told, strict=True):

@@ -36,6 +36,7 @@ from p2pshare.config import Config, load_config
 from p2pshare.daemon.control import ControlServer, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
+from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
@@ -262,6 +263,7 @@ class Running:
         self._entries = asyncio.Lock()
         """Held by who writes entries in spaces, before `_chain`: those of one request stand directly behind each other."""
         self._spaces = SpaceRounds(node, writer, self._driver, self._chain)
+        self._exercises = ExerciseRounds(node, writer, self._spaces, self._entries)
         self._log_lock = asyncio.Lock()
 
     async def start(self, life: AsyncExitStack) -> None:
@@ -295,6 +297,7 @@ class Running:
                     self._renew_card(),
                     self._spaces.run(),
                     self._follow_incidents(),
+                    self._exercises.run(),
                     self._log_alarms(),
                     self._try_rules(),
                 )

@@ -83,6 +83,11 @@ class SpaceRounds:
                 async with asyncio.timeout(min(seconds, WAIT_SECONDS)):
                     await self._has_read.wait()
 
+    async def may_write(self, node: Node) -> bool:
+        """Returns whether entries may be written on a node's ground now (`wait_for_heads`), without waiting for it."""
+        exchange = await self._begun(node)
+        return await self._writer(exchange.seconds_before_writing, self._now()) <= 0
+
     async def _round(self) -> float:
         """Do a piece of the real spaces, and one of an exercise where any is due; returns the seconds until the next is."""
         seconds = await self._piece(self._node)

@@ -28,6 +28,7 @@ from p2pshare.intel.exercise_pack import (
 )
 from p2pshare.intel.incident_words import DETERMINATIONS, OWN_STATUSES, is_word
 from p2pshare.intel.json_text import find_half_surrogate, is_shallow, parse_object, without_bom
+from p2pshare.intel.observable import InvalidValue, recognise, refang
 from p2pshare.limits import MIB
 
 MANIFEST_BYTES_MAX = 2 * MIB  # a thousand injects of two KiB: tomllib reads it in some two seconds
@@ -268,12 +269,10 @@ class _Members:
         found = self._of_type(name, str, what, default)
         if found is None:
             return None
-        match = _DURATION.fullmatch(found)
-        if match is None:
+        length = duration_seconds(found)
+        if length is None:
             self.bad("format", name, f"{clip(found)!r} is no length of time", f"write {what}")
             return None
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        length = days * 86_400 + hours * 3_600 + minutes * 60 + seconds
         if not least <= length <= pack_words.SECONDS_MAX:
             most = pack_words.SECONDS_MAX // 86_400
             self.bad("format", name, f"{found} is too short or too long", f"at most {most} days")
@@ -449,6 +448,15 @@ def _read_inject(members: _Members, position: int, problems: Problems) -> PackIn
     return inject
 
 
+def duration_seconds(text: str) -> int | None:
+    """Returns the seconds of a length of time as ISO 8601 has it in days, hours, minutes and seconds; None for what is none."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return days * 86_400 + hours * 3_600 + minutes * 60 + seconds
+
+
 def wrong_path(path: str) -> str:
     """Returns why a path does not name a file inside the folder, in words; "" where it does, as far as the path tells."""
     parts = path.split("/")
@@ -508,7 +516,8 @@ def _match_value(members: _Members, name: str) -> MatchValue | None:
             members.bad(rule, name, f"it is {_kind_of(value)}", "write a list of texts")
             return None
         most = 32 if name == "to" else pack_words.VALUE_CHARACTERS_MAX
-        return members.texts(name, pack_words.VALUES_MAX, most, rule=rule) or None
+        texts = members.texts(name, pack_words.VALUES_MAX, most, rule=rule)
+        return (tuple(map(_canonical, texts)) if name == "values" else texts) or None
     if name == "false_positive":
         if not isinstance(value, bool):
             members.bad(rule, name, f"it is {_kind_of(value)}", "write true or false")
@@ -537,6 +546,14 @@ def _match_value(members: _Members, name: str) -> MatchValue | None:
     return str(value)
 
 
+def _canonical(value: str) -> str:
+    """Returns a value as acts state it, so that both can be compared; what nobody recognises stays as it is."""
+    try:
+        return recognise(refang(value.strip())).observable.value
+    except InvalidValue:
+        return value
+
+
 _NUMBER = pack_words.NUMBER_MAX
 _MATCH_WORDS: Mapping[str, tuple[str, ...]] = {
     "tlp_max": pack_words.TLP_WORDS,
@@ -559,6 +576,14 @@ def _check_whole(pack: ExercisePack, problems: Problems) -> None:
         problems.add("format", "player", "no place has the role white", "somebody must lead the exercise")
     if pack.places and not any(place.role in ("blue", "red") for place in pack.places):
         problems.add("format", "player", "no place has the role blue or red", "somebody must play")
+    expected = sum(_looks(one) for inject in pack.injects for one in inject.expect)
+    if expected > pack_words.EXPECTED_MAX:
+        problems.add(
+            "too-many",
+            "inject",
+            f"there are {expected} expectations, each counted with its values and words",
+            f"have at most {pack_words.EXPECTED_MAX}",
+        )
     before = 0
     seen: set[str] = set()
     for inject in pack.injects:
@@ -600,6 +625,13 @@ def _check_whole(pack: ExercisePack, problems: Problems) -> None:
             to = one.match.get("to")
             if isinstance(to, tuple):
                 _check_places(to, places, f"{place}: match", problems)
+
+
+def _looks(one: PackExpectation) -> int:
+    """Returns how much an expectation costs who scores it."""
+    return 1 + sum(
+        len(value) for name in ("values", "words") if isinstance(value := one.match.get(name), tuple)
+    )
 
 
 def _check_places(

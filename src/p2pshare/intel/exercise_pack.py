@@ -28,6 +28,7 @@ PLACES_MAX = 64  # of a pack; any number of partners may share one
 OBJECTIVES_MAX = 64
 EXPECTATIONS_MAX = 32  # of one inject
 VALUES_MAX = 64  # of one match, and places that one inject or expectation names
+EXPECTED_MAX = 4_096  # of one exercise, each expectation counted with its values and words: every node scores each of them
 INJECT_BYTES_MAX = 128 * KIB  # of an inject's JCS: an entry has 256 KiB
 NAME_CHARACTERS_MAX = 256  # what stands in a line of a list: names, titles, senders
 TEXT_CHARACTERS_MAX = 16_384  # of an inject's text: six pages

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SUCCESS, PARTIAL, FAILED, PENDING, SPREAD = "success", "partial", "failed", "pending", "spread"
 RATING_WORDS = {
@@ -62,6 +62,8 @@ class RecordedExpectation(NamedTuple):
     acknowledged: int | None = None
     open_injects: int = 0
     """Other injects of this player that were released before and waited for something at the time."""
+    attempted: int | None = None
+    """Seconds to the first act of this kind behind the inject that does not fulfil it; None without one."""
 
 
 class RecordedPlayer(NamedTuple):
@@ -87,7 +89,8 @@ class RecordedAct(NamedTuple):
 
 
 class RecordedObservation(NamedTuple):
-    """What an evaluator says. `about`: a player's name or ""; `rating` P, S, M or U, or ""."""
+    """What an evaluator says. `about`: a player's name or ""; `rating` P, S, M or U, or "". `item`: what is to be done about it, by `owner` until `due`
+    (unix seconds, 0: not said)."""
 
     evaluator: str
     about: str
@@ -95,6 +98,9 @@ class RecordedObservation(NamedTuple):
     expectation: str
     rating: str
     text: str
+    item: str = ""
+    owner: str = ""
+    due: int = 0
 
 
 class RecordedEvent(NamedTuple):
@@ -143,6 +149,60 @@ class ImprovementItem(NamedTuple):
     owner: str
     objective: str
     text: str
+    due: int = 0
+
+
+def score_json(record: ExerciseRecord) -> dict[str, Any]:
+    """Returns the score as `exercise score --json` prints it."""
+    return {
+        "players": [
+            {
+                "name": player.name,
+                "place": player.place,
+                "points": _number(player.points),
+                "of": _number(player.of),
+                "score": player.score,
+                "expectations": [
+                    {
+                        "inject": one.inject,
+                        "id": one.id,
+                        "kind": one.kind,
+                        "within": one.within,
+                        "result": one.result,
+                        "after_seconds": one.after,
+                        "weight": one.weight,
+                    }
+                    for one in player.expectations
+                ],
+            }
+            for player in record.players
+        ],
+        "objectives": [
+            {
+                "id": one.id,
+                "text": one.text,
+                "points": _number(one.points),
+                "of": _number(one.of),
+                "score": one.score,
+            }
+            for one in record.objectives
+        ],
+    }
+
+
+def _number(text: str) -> int | float:
+    """Returns decimal text as JSON writes it: halves are the finest there is."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def percent_of_all(record: ExerciseRecord) -> int:
+    """Returns the points of all players together in percent, rounded down; 0 where nothing is scored."""
+    points, of = (
+        sum(2 * float(one) for one in those)
+        for those in ([player.points for player in record.players], [player.of for player in record.players])
+    )
+    return int(points * 100 // of) if of else 0
 
 
 def span(seconds: int) -> str:
@@ -183,10 +243,17 @@ def why_slow(one: RecordedExpectation) -> str:
         else ""
     )
     heard = one.acknowledged
+    if one.after is None and one.attempted is not None:
+        return (
+            f"something of the kind was done after {span(one.attempted)}, and it is not what was expected"
+            + busy
+        )
     if one.after is None:
         if heard is None:
             return "the inject was never acknowledged, so nobody may have read it" + busy
         return f"it was acknowledged after {span(heard)}, and then nothing that counts was done" + busy
+    if one.action == "acknowledge":
+        return f"it was read after {span(one.after)}" + busy
     if heard is None or heard > one.after:
         return (
             f"done after {span(one.after)}; when it was read is not known: it was not acknowledged before"
@@ -239,15 +306,11 @@ def improvement_items(record: ExerciseRecord) -> list[ImprovementItem]:
         for player, one in those:
             if one.result not in (FAILED, PARTIAL):
                 continue
-            what = (
-                "was not done"
-                if one.result == FAILED and one.after is None
-                else "was done too late"
-                if (one.after is not None and one.after > one.within)
-                else "was done in part"
-                if one.result == PARTIAL
-                else "did not do"
-            )
+            if one.result == PARTIAL:
+                is_late = one.after is not None and one.after > one.within
+                what = "was done too late" if is_late else "was done in part"
+            else:
+                what = "was not done" if one.attempted is None else "was done otherwise"
             items.append(
                 ImprovementItem(
                     f"{identity}.{called[id(player)]}",

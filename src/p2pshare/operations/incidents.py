@@ -42,6 +42,7 @@ from p2pshare.operations.spaces import (
     space_called,
     written,
 )
+from p2pshare.spaces.exercise_lead import white_members
 from p2pshare.spaces.fold import SpaceFold, SpaceState
 from p2pshare.spaces.incident import IncidentFold
 from p2pshare.spaces.incident_entries import READERS, TYPES_MAX, IncidentDetermination, encode_incident
@@ -106,7 +107,7 @@ class OpenIncident(Request[IncidentOpened], frozen=True, tag="incident-open"):
     invite: Invited = ()
 
     def run(self, node: Node, now: int, progress: Progress) -> IncidentOpened:
-        invited = {partner_called(node.store, name) for name in self.invite}
+        invited = {partner_called(node.store, name) for name in self.invite} | _watching(node)
         content = checked_content(
             "determination",
             encode_incident(IncidentDetermination("suspected", (), tuple(sorted(set(self.types))), "")),
@@ -262,6 +263,14 @@ class AskFirstWord(Query[FirstWord], frozen=True, tag="incident-first-word"):
             if status in ("joined", "invited", "forked") and member != own
         ]
         return FirstWord(is_first=True, members=readers, tlp=tlp)
+
+
+def _watching(node: Node) -> set[PartnerId]:
+    """Returns who is invited into every incident of an exercise, so that what is done in it counts: its white members, but for us."""
+    exercise = node.ground.exercise
+    if node.ground.is_real or exercise is None:
+        return set()
+    return white_members(spaces_of(node).state(exercise)) - {node.identity.partner_id}
 
 
 def checked_content(kind: str, content: bytes) -> bytes:

@@ -44,7 +44,8 @@ def summary(record: ExerciseRecord) -> Iterator[tuple[str, str]]:
     yield "State", STATES.get(record.state, record.state)
     yield (
         "Exercise time",
-        f"{span(record.clock)} of {span(record.duration)}, {record.time_factor} times real time",
+        f"{span(record.clock)} of {span(record.duration)}, "
+        + ("in real time" if record.time_factor == 1 else f"{record.time_factor} times real time"),
     )
     for event in record.events:
         text = f": {event.text}" if event.text else ""

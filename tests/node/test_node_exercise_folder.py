@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pshare.cli.exercise_folder import LoadedPack, load_pack, shipped_packs
+from p2pshare.node.exercise_folder import LoadedPack, load_pack, shipped_packs
 from p2pshare.errors import AuthorError, OperatorError
 from p2pshare.intel.bundle import read_stix
 from p2pshare.intel.exercise_manifest import MANIFEST_BYTES_MAX, PROBLEMS_MAX
@@ -138,6 +138,12 @@ def test_a_good_pack_is_read_from_toml_and_json_alike(tmp_path: Path) -> None:
     assert from_toml.manifest_sha256 != from_json.manifest_sha256
     first = from_toml.checked().injects[0].expect[0]
     assert (first.by, first.within, first.late_within, first.weight) == (("team",), 600, 1_200, 1)
+
+
+def test_values_of_a_match_are_compared_in_their_canonical_form(tmp_path: Path) -> None:
+    manifest = GOOD.replace('["login.example.org"]', '["hxxps://LOGIN[.]example[.]org", "192.0.2.1"]')
+    match = load_pack(str(_folder(tmp_path, manifest))).checked().injects[0].expect[0].match
+    assert match == {"values": ("https://login.example.org/", "192.0.2.1")}
 
 
 # (rule, place, what is replaced in GOOD, by what)

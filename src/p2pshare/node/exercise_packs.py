@@ -1,0 +1,73 @@
+"""Packs of exercises that were imported here: one archive a pack in the home's folder `exercise-packs`, which nothing that sends ever opens.
+
+An archive holds the salts of its leaves, so that what `exercise import` shows as the commitment is what the exercise will commit to. They
+serve one exercise: `exercise new` draws others into the file once it has used them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from p2pshare.errors import OperatorError, PeerError
+from p2pshare.intel.exercise_pack import PACK_BYTES_MAX, PackArchive, archive_pack, read_archive
+
+FOLDER = "exercise-packs"
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+SUFFIX = ".pack"
+_ID = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def keep_pack(home: Path, archive: PackArchive) -> Path:
+    """Keep a pack; an older one of the same id is replaced. Returns its file. Raises OperatorError, AuthorError `oversized`."""
+    folder = home / FOLDER
+    target = folder / f"{archive.pack.id}{SUFFIX}"
+    raw = archive_pack(archive.pack, archive.payloads, archive.salts)
+    unfinished = folder / f".{secrets.token_hex(8)}.part"
+    try:
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(raw)
+            unfinished.replace(target)
+        finally:
+            with suppress(FileNotFoundError):
+                unfinished.unlink()
+    except OSError as error:
+        raise OperatorError(
+            f"cannot keep the pack in {folder}: {(error.strerror or 'unknown').lower()}",
+            hint="run as the daemon's user",
+            reason="output",
+        ) from None
+    return target
+
+
+def kept_pack(home: Path, pack_id: str) -> PackArchive | None:
+    """Returns the pack of that id that was imported here, or None. Raises OperatorError `bad-pack` for a file that is none."""
+    if not _ID.fullmatch(pack_id):
+        return None
+    path = home / FOLDER / f"{pack_id}{SUFFIX}"
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(PACK_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OperatorError(
+            f"cannot read {path}: {(error.strerror or 'unknown').lower()}",
+            hint="run as the daemon's user",
+            reason="input",
+        ) from None
+    try:
+        return read_archive(raw)
+    except PeerError as error:
+        raise OperatorError(
+            f"{path} is no pack any more: {error.message}",
+            hint="`p2pshare exercise import` it again from its folder",
+            reason="bad-pack",
+        ) from None
