@@ -89,7 +89,7 @@ def test_what_cannot_be_played_is_refused_with_its_reason(tmp_path: Path) -> Non
     for words, code, reason in (
         (("communication-check", "--actions", good), 2, "usage"),
         (("communication-check", "--solo"), 2, "usage"),
-        (("no-such-pack", "--solo", "--actions", good), 3, "not-found"),
+        (("no-such-pack", "--solo", "--actions", good), 1, "not-found"),
         ((str(bad), "--solo", "--actions", good), None, "bad-pack"),
         (("communication-check", "--solo", "--actions", str(tmp_path / "absent")), None, "input"),
         (("communication-check", "--solo", "--actions", str(early)), None, "bad-script"),
@@ -110,6 +110,7 @@ def test_on_a_terminal_what_is_typed_is_done_by_the_clock(tmp_path: Path) -> Non
         "help",
         "hack the planet",
         "ack 9",
+        "ack 3",
         "ack 1",
         "inbox",
         "inbox 1",
@@ -142,7 +143,8 @@ def test_on_a_terminal_what_is_typed_is_done_by_the_clock(tmp_path: Path) -> Non
         pass
     assert process.wait() == 0, seen
     text = seen.decode()
-    assert "inject 3 to partner from Exercise control" in text and "inject 9 has not come" in text
+    assert "inject 3 to partner from Exercise control" in text and "inject 3 has not come yet" in text
+    assert "inject: the pack has 3" in text and "file of actions" not in text
     assert "not understood: hack the planet" in text and "places are partner" in text
     told = json.loads(result.read_text())
     assert [one["action"] for one in told["actions"]] == ["acknowledge", "sight", "answer"]

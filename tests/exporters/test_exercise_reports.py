@@ -94,7 +94,9 @@ def test_slowness_is_told_by_when_the_inject_was_read() -> None:
         ("Hospital A", "isolated"),
     ]
     fast, slow = record.players
-    assert "read late" in why_slow(slow.expectations[0])
+    assert why_slow(slow.expectations[0]) == "it was read after 0:18:20"
+    assert "read late" in why_slow(fast.expectations[1]._replace(acknowledged=400))
+    assert "is not what was expected" in why_slow(slow.expectations[2]._replace(attempted=60))
     assert "2 other injects waited" in why_slow(slow.expectations[1])
     assert "0:06:40 went by until it was done" in why_slow(fast.expectations[1])
     assert "was not acknowledged before" in why_slow(fast.expectations[1]._replace(acknowledged=None))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from p2pshare.node.exercise_folder import LoadedPack, load_pack, shipped_packs
 from p2pshare.errors import AuthorError, OperatorError
 from p2pshare.intel.bundle import read_stix
 from p2pshare.intel.exercise_manifest import MANIFEST_BYTES_MAX, PROBLEMS_MAX
 from p2pshare.intel.exercise_pack import MATCH_FIELDS, PAYLOAD_BYTES_MAX, inject_jcs, pack_leaves, read_inject
+from p2pshare.node.exercise_folder import LoadedPack, load_pack, shipped_packs
 
 GOOD = """
 format = "p2pshare-exercise/1"

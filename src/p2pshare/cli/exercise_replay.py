@@ -23,9 +23,9 @@ from p2pshare.cli.output import open_output, write_output
 from p2pshare.errors import AuthorError
 
 if TYPE_CHECKING:
-    from p2pshare.node.exercise_folder import LoadedPack
     from p2pshare.intel.exercise_pack import ExercisePack, PackInject
     from p2pshare.intel.exercise_script import ExerciseScript, ScriptAct, ScriptRating
+    from p2pshare.node.exercise_folder import LoadedPack
     from p2pshare.spaces.exercise_solo import SoloExercise
 
 SPEED_MAX = 3_600  # exercise seconds in a real one (`intel.exercise_pack.TIME_FACTOR_MAX`, which a command that only shows its help need not load)
@@ -95,8 +95,8 @@ def replay(
     On a terminal injects come by the clock, and what is typed is done; `help` tells the verbs. With --actions it is played from FILE without
     waiting, and the same file gives the same score each time.
     """
-    from p2pshare.node.exercise_folder import load_pack
     from p2pshare.intel.exercise_script import SCRIPT_BYTES_MAX, read_script
+    from p2pshare.node.exercise_folder import load_pack
 
     if not solo:
         raise UsageProblem("a pack is replayed alone: say so", hint="add --solo")
@@ -230,9 +230,9 @@ class _Play:
         try:
             while self._clock() < self._pack.duration_seconds:
                 self._show(self._solo.advance(self._clock()))
-                line = self._next_line()
-                if line is not None:
-                    self._do(line)
+                typed = self._next_line()
+                if typed is not None:
+                    self._do(typed)
             ended = self._pack.duration_seconds
         except _Ended:
             ended = min(self._clock(), self._pack.duration_seconds)
@@ -270,6 +270,8 @@ class _Play:
         return line.decode("utf-8", "replace").strip()
 
     def _do(self, line: str) -> None:
+        from p2pshare.intel.exercise_script import CANNOT_BE_USED
+
         try:
             words = shlex.split(line)
         except ValueError as error:
@@ -280,9 +282,10 @@ class _Play:
         try:
             self._follow(words)
         except (AuthorError, UsageProblem) as error:
-            console.say(
-                console.shown(error.message) + (f" ({console.shown(error.hint)})" if error.hint else "")
-            )
+            message = error.message.removeprefix(CANNOT_BE_USED)
+            is_typed = message != error.message
+            message = message.removeprefix(_TYPED)
+            console.say(console.shown(message if is_typed or not error.hint else f"{message} ({error.hint})"))
 
     def _follow(self, words: Sequence[str]) -> None:
         verb, rest = words[0], list(words[1:])
@@ -327,7 +330,7 @@ class _Play:
         from p2pshare.intel.exercise_script import checked_act
         from p2pshare.intel.observable import InvalidValue
 
-        checked = checked_act(act, "you", self._pack, self._places, self._pack.duration_seconds)
+        checked = checked_act(act, _TYPED.rstrip("/"), self._pack, self._places, self._pack.duration_seconds)
         try:
             self._solo.act(checked)
         except InvalidValue as invalid:
@@ -375,7 +378,8 @@ def _at(seconds: int) -> str:
     return span(seconds)
 
 
-_INCIDENT_VERBS = {"open", "join", "close"}
+_TYPED = "typed/"
+"""The place of what is typed, in errors of scripts."""
 _OPTIONS = ("--choice", "--to", "--tlp", "--type", "--count")
 
 
@@ -457,6 +461,6 @@ def _taken_apart(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]],
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) and len(text) <= 9):
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0 and len(text) <= 9):
         raise UsageProblem(f"{console.shown(text[:40])} is no number")
     return int(text)

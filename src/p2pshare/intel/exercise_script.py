@@ -43,6 +43,7 @@ ACT_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """Action -> what it says. The first is needed, but of incidents and tasks, whose type may be left out; of an answer any other than `inject`."""
 _OPTIONAL_FIRST = ("incident-open", "incident-join", "incident-close", "task-done")
+CANNOT_BE_USED = "the file of actions cannot be used: "
 _HINT = 'docs/exercise-packs.md, "Alone", says what the file has'
 _DUTY = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}(?::[a-z0-9][a-z0-9.-]{0,31})?", re.ASCII)
 
@@ -232,4 +233,4 @@ def _seconds(value: int | str, where: str) -> int:
 
 
 def _bad(what: str) -> AuthorError:
-    return AuthorError(f"the file of actions cannot be used: {what}", hint=_HINT, reason="bad-script")
+    return AuthorError(CANNOT_BE_USED + what, hint=_HINT, reason="bad-script")

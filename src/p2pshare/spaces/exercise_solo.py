@@ -22,7 +22,7 @@ from p2pshare.intel.exercise_pack import (
 from p2pshare.intel.exercise_record import ExerciseRecord
 from p2pshare.intel.exercise_script import ExerciseScript, ScriptAct, ScriptRating, player_of
 from p2pshare.intel.marking import Tlp
-from p2pshare.intel.observable import InvalidValue, Observable, recognise, refang
+from p2pshare.intel.observable import Observable, recognise, refang
 from p2pshare.spaces.acts import PLAIN, RULES, Inviting, Opening
 from p2pshare.spaces.exercise_entries import (
     DETAIL_BYTES_MAX,

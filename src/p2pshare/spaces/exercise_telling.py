@@ -83,7 +83,9 @@ class _Telling:
         self._places = {one.number: place for place, one in enumerate(fitting)}
         """Number of an inject -> its place in the order of release, against which an act's `upto` is held."""
         self._acts = fold.acts()
-        self._answered = {vertex.entry_id: one.number for one in fitting for vertex, _ in fold.answers(one.number)}
+        self._answered = {
+            vertex.entry_id: one.number for one in fitting for vertex, _ in fold.answers(one.number)
+        }
         self._objectives = {
             asked.id: one.inject.objective
             for one in fitting
