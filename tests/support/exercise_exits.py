@@ -139,7 +139,23 @@ def _answered(player: Player, asked: str, *arguments: str) -> bytes:
 
 
 SEARCHED = frozenset(
-    ["allow", "doctor", "explain", "export", "incident", "lab", "lookup", "partner", "playbook", "recall", "risk", "search", "space", "status", "warninglist"]
+    [
+        "allow",
+        "doctor",
+        "explain",
+        "export",
+        "incident",
+        "lab",
+        "lookup",
+        "partner",
+        "playbook",
+        "recall",
+        "risk",
+        "search",
+        "space",
+        "status",
+        "warninglist",
+    ]
 )
 """Commands whose answers are searched above."""
 NOT_SEARCHED = {
