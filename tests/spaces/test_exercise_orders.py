@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from drawn_spaces import folded_in_order
-from exercise_histories import DrawnExercise, drawn_exercise
+from exercise_histories import AttackedExercise, DrawnExercise, drawn_exercise, honest_exercise
 from exercise_stories import EXERCISE_STORIES
 from naive_exercise import NaiveExercise
+from naive_fold import NaiveFold
+from space_campaign import plain_of
 from space_histories import Teller
 
 from p2pshare.spaces.canonical import canonical
+from p2pshare.spaces.exercise_entries import READERS
 from p2pshare.spaces.fold import SpaceFold, fold, parents_first
 
 SEEDS = 24
@@ -83,6 +86,37 @@ def test_the_naive_fold_tells_each_story_alike(story: Any) -> None:
     for entry in parents_first(story.teller.entries[one] for one in story.checks[-1].known):
         space.add(entry)
     compare(story.teller, space)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_players_change_nothing_of_the_course_or_of_anothers_score_afterwards(seed: int) -> None:
+    """Two of the players write 30 entries from any past: packs, releases, stamps, takeovers, real events, acts with any clock."""
+    honest = honest_exercise()
+    attack = AttackedExercise(honest, random.Random(seed), "BC")
+    attack.go_on(30)
+    before, after = (json.loads(canonical(fold(told.entries.values()))) for told in (honest, attack))
+    assert (after["lead"], after["term"]) == (before["lead"], before["term"])
+    assert [one["id"] for one in after["members"]] == [one["id"] for one in before["members"]]
+    for key in ("pack", "injects", "turns", "clock", "phase", "time_factor", "real_event", "places"):
+        assert after["state"][key] == before["state"][key], key
+    assert after["state"]["observations"] == before["state"]["observations"]
+    assert after["state"]["players"][0] == before["state"]["players"][0], "A's line"
+    results = [row["result"] for row in before["state"]["players"][0]["expectations"]]
+    assert {"success", "partial", "failed"} <= set(results)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_who_leads_an_exercise_is_what_the_naive_fold_of_spaces_says(seed: int) -> None:
+    """Takeovers among those with a role, of which the lead is no voter: both folds give each entry the same effect."""
+    told = drawn_exercise(seed)
+    space = folded_in_order(told, random.Random(seed))
+    plain = [plain_of(entry) for entry in told.entries.values()]
+    naive = NaiveFold(plain)
+    own = {one for kind in READERS if kind != "note" for one in naive.of_kind[kind]}
+    effects = {one: naive.effect(one, naive.all) for one in naive.all - own}
+    assert effects == {bytes(one): space.effect_of(one) for one in told.entries if bytes(one) not in own}
+    lead = space.state().lead
+    assert naive.lead(naive.all) == (None if lead is None else bytes(lead))
 
 
 def test_the_drawn_exercises_have_what_they_are_for(drawn: dict[int, DrawnExercise]) -> None:

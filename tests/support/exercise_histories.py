@@ -323,6 +323,46 @@ class DrawnExercise(ExerciseTeller, Drawn):
         return self.stamp(lead, *named, attested=unique.values(), **how)
 
 
+class AttackedExercise(DrawnExercise):
+    """What a few players of an honest exercise write afterwards, from any past, of any kind, under their own names. None of them leaves: who leaves
+    changes whom others had to reach."""
+
+    def __init__(self, honest: ExerciseTeller, draw: random.Random, hands: str) -> None:
+        self.__dict__.update(honest.__dict__)
+        self.entries = dict(honest.entries)
+        self.draw, self.wildness, self.hands = draw, 0.9, hands
+        self.members = self.everybody = "LWABCO"
+        self.time = 0
+
+    def write(self, author: str, kind: str, content: bytes | None, **how: Any) -> EntryId:
+        hand = author if author in self.hands else self.draw.choice(self.hands)
+        how.pop("number", None)
+        return super().write(hand, "note" if kind in ("leave", "decline") else kind, content, **how)
+
+
+def honest_exercise() -> ExerciseTeller:
+    """An exercise that went as it should: A did some things in time, some late, some not; it has ended."""
+    told = ExerciseTeller(injects=DRAWN_INJECTS)
+    told.begin()
+    told.release(1, at=5)
+    told.stamp("L", told.ack_inject("A", 1, at=8), told.sight("A", "a.example", at=30), at=31)
+    told.release(2, at=40)
+    told.stamp(
+        "L",
+        told.publish("A", "a.example", to="B", at=50),
+        told.ack_inject("B", 1, at=51),
+        attested=[told.elsewhere("A", "incident-open", "malware", 20)],
+        at=52,
+    )
+    told.observe("O", "calm", "S", "A")
+    told.pause(at=60)
+    told.resume(at=90)
+    told.release(3, at=95)
+    told.stamp("L", told.withdraw("A", *VALUES, at=110), at=111)
+    told.end(at=190)
+    return told
+
+
 def drawn_exercise(seed: int, entries: int = 80) -> DrawnExercise:
     """Returns a drawn exercise; one seed, one history."""
     draw = random.Random(seed)

@@ -52,7 +52,8 @@ from p2pshare.spaces.interface import EntryKind, FoldView, Json, SpaceKind
 from p2pshare.spaces.notebook import read_text
 from p2pshare.spaces.vertex import Vertex, by_order
 
-STEP_ENTRIES = 128  # folded between two yields: some 5 ms
+STEP_ENTRIES = 128  # folded between two yields: some 3 ms
+WEIGHT_BYTES = 128  # of what a deciding entry says: as much work as an entry
 EXPECTED_MAX = 4_096  # expectations that one exercise scores, each counted with its values and words
 
 WHITE, OBSERVER = "white", "observer"
@@ -344,10 +345,13 @@ class ExerciseFold:
 
     def whole(self, vertices: Sequence[Vertex]) -> Iterator[None]:
         self._begin()
-        for start in range(0, len(vertices), STEP_ENTRIES):
-            for vertex in vertices[start : start + STEP_ENTRIES]:
-                self._place(vertex)
-            yield
+        weight = 0
+        for vertex in vertices:
+            self._place(vertex)
+            weight += 1 + vertex.header.body_bytes // WEIGHT_BYTES
+            if weight >= STEP_ENTRIES:
+                weight = 0
+                yield
 
     def add(self, vertex: Vertex) -> bool:
         self._place(vertex)
@@ -365,7 +369,7 @@ class ExerciseFold:
             if self._is_real_event(vertex):
                 self._real_events[vertex.entry_id] = vertex
             self._course = self._places = None
-        elif kind in ACTION_BY_KIND:
+        if kind != "note":
             self._bodies.read(vertex)
         self._placed += 1
 
