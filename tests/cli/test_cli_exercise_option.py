@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 import pytest
 from command_line import found_pair
+from exercise_exits import NOT_SEARCHED, SEARCHED
 
 from p2pshare.cli import console
 from p2pshare.cli.incident import incident
 from p2pshare.cli.lab import lab
 from p2pshare.cli.options import EXERCISE_OPTION
+from p2pshare.cli.program import COMMANDS
 from p2pshare.cli.publish import publish
 from p2pshare.cli.sight import sight
 from p2pshare.cli.space import space
@@ -100,3 +102,11 @@ def test_what_is_unknown_refused_or_needs_the_daemon(
     )
     assert said.code == 4 and "exercises are written by the daemon" in said.err
     assert not (tmp_path / "alpha" / "exercises").exists()
+
+
+def test_every_command_is_searched_for_what_was_played_or_says_why_not() -> None:
+    """A new one that shows content joins the list (tests/support/exercise_exits.py)."""
+    assert not set(COMMANDS) - SEARCHED - NOT_SEARCHED.keys(), (
+        "search it, or say why it shows nothing of the kind"
+    )
+    assert not SEARCHED & NOT_SEARCHED.keys() and set(COMMANDS) >= SEARCHED

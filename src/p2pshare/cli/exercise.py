@@ -276,7 +276,7 @@ def _span(seconds: int) -> str:
 
 
 @exercise.command("new")
-@click.argument("pack", metavar="PACK", shell_complete=complete_file)
+@click.argument("pack", metavar="PACK|DIR", shell_complete=complete_file)
 @_as_option
 @click.option(
     "--title", metavar="TITLE", default="", help="what all members read above it; else the pack's name"
