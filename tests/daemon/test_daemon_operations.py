@@ -61,7 +61,9 @@ async def test_no_query_waits_for_the_writer(asked: tuple[Ask, dict[str, Request
     samples.pop("recall-status")  # nothing was withdrawn
     of_exercises = {name for name in OPERATIONS if name.startswith("exercise-")}  # which the writer finds
     queries = [
-        request for name, request in samples.items() if isinstance(request, Query) and name not in of_exercises
+        request
+        for name, request in samples.items()
+        if isinstance(request, Query) and name not in of_exercises
     ]
     real = [operation for name, operation in OPERATIONS.items() if name not in of_exercises]
     assert len(queries) == sum(operation.reads_only for operation in real) - 1
