@@ -44,6 +44,7 @@ SHARED_FILE_NAMES = {
     "incident.py": "kind of space, command",
     "lab.py": "kind of space, command",
     "training.py": "operation, command",
+    "exercise.py": "kind of space, command",
 }
 
 
