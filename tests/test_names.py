@@ -13,7 +13,6 @@ import pytest
 # Files that a column of rooms shares, each the same part of its own room: a command, its operation, its service.
 SHARED_FILE_NAMES = {
     "interface.py": "what a room promises",
-    "exercise.py": "fold, command",
     "assessing.py": "object, service, operation",
     "withdrawing.py": "object, service, operation",
     "publishing.py": "service, operation",

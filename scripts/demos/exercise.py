@@ -37,8 +37,12 @@ def entries(name: str, kind: str) -> int:
     count = 0
     for path in (stage.HOMES / name / FOLDER).glob("*.sqlite"):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            in_header = b"\x08" + bytes([0xA0 | len(kind)]) + kind.encode()  # field 8 of a header (docs/spaces.md)
-            count += db.execute("SELECT count(*) FROM space_entry WHERE instr(header, ?)", (in_header,)).fetchone()[0]
+            in_header = (
+                b"\x08" + bytes([0xA0 | len(kind)]) + kind.encode()
+            )  # field 8 of a header (docs/spaces.md)
+            count += db.execute(
+                "SELECT count(*) FROM space_entry WHERE instr(header, ?)", (in_header,)
+            ).fetchone()[0]
     return count
 
 
@@ -76,7 +80,9 @@ def found() -> None:
 def tell_preparing(told: Told) -> None:
     stage.title("a pack is looked at before anything starts")
     stage.run(CERT, "exercise", "lint", PACK)
-    stage.title("the CERT makes an exercise of it: who plays where, and what will happen is committed to, unseen")
+    stage.title(
+        "the CERT makes an exercise of it: who plays where, and what will happen is committed to, unseen"
+    )
     places = ("--as", f"partner={CLINIC}", "--as", f"partner={PORT}")
     told.id = stage.run_json(CERT, "exercise", "new", PACK, *places, "--tlp", "green")["exercise"]
     print(f"$ p2pshare exercise new {PACK} {' '.join(places)} --tlp green\n{told.id}")
@@ -105,7 +111,17 @@ def tell_playing(told: Told) -> None:
     stage.run(PORT, "exercise", "answer", told.id[:10], "3", "--choice", "deputy")
     stage.title("the same value in the port's real store: nobody has heard of it")
     stage.run(PORT, "lookup", VALUE, expect=3)
-    stage.run(CERT, "exercise", "rate", told.id[:10], "S", "--of", PORT, "-m", "The roster has no number for the night.")
+    stage.run(
+        CERT,
+        "exercise",
+        "rate",
+        told.id[:10],
+        "S",
+        "--of",
+        PORT,
+        "-m",
+        "The roster has no number for the night.",
+    )
     stage.wait_until(lambda: entries(PORT, "end") > 0, "it ends by itself")
 
 
@@ -127,7 +143,7 @@ def result(name: str, told: Told) -> list[object]:
     if done.returncode:
         return [name]
     players = json.loads(done.stdout)["players"]
-    return sorted((json.dumps(one | {"name": ""}, sort_keys=True) for one in players))
+    return sorted(json.dumps(one | {"name": ""}, sort_keys=True) for one in players)
 
 
 def tell_what_is_left(told: Told) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import click
 
 from p2pshare.cli import console, exercise_replay, exercise_report, space_verbs
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import UsageProblem, json_option, owner_output_option
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, owner_output_option
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import ask, connect, read_or_ask
 from p2pshare.cli.space_verbs import (
@@ -275,7 +276,7 @@ def _span(seconds: int) -> str:
 
 
 @exercise.command("new")
-@click.argument("pack", metavar="PACK", shell_complete=complete_file)
+@click.argument("pack", metavar="PACK|DIR", shell_complete=complete_file)
 @_as_option
 @click.option(
     "--title", metavar="TITLE", default="", help="what all members read above it; else the pack's name"
@@ -511,6 +512,8 @@ def inbox(home: Path, exercise_id: str, number: int | None, file: str, as_json: 
     from p2pshare.operations.exercises import FetchPayload, ReadInbox
 
     if number is not None:
+        if file == STANDARD_STREAM and sys.stdout.isatty():
+            raise UsageProblem("what others wrote is not written to a terminal", hint="say -o FILE")
         found = read_or_ask(home, FetchPayload(number))
         with open_output(file, mode=OWN_MODE) as stream:
             stream.write(found.payload)

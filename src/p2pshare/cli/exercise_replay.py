@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from p2pshare.node.exercise_folder import LoadedPack
     from p2pshare.spaces.exercise_solo import SoloExercise
 
-SPEED_MAX = 3_600  # exercise seconds in a real one (`intel.exercise_pack.TIME_FACTOR_MAX`, which a command that only shows its help need not load)
+SPEED_MAX = 3_600  # `exercise_pack.TIME_FACTOR_MAX`, which help does not load
 RESULT_FORMAT = "p2pshare-exercise-result/1"
 LINE_BYTES_MAX = 16_384  # typed at once
 SOLO = "solo"  # in place of an exercise's id: every line says EXERCISE
