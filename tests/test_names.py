@@ -43,6 +43,7 @@ SHARED_FILE_NAMES = {
     "fetching.py": "rows, bodies",
     "incident.py": "kind of space, command",
     "lab.py": "kind of space, command",
+    "exercise.py": "kind of space, command",
 }
 
 

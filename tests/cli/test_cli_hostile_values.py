@@ -55,6 +55,7 @@ ELSEWHERE = {
     "incident": "test_cli_incident.py",
     "framework": "test_cli_framework.py",
     "lab": "test_cli_lab.py",
+    "exercise": "test_cli_exercise.py",
     "playbook": "test_cli_playbook.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one

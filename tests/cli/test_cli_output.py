@@ -663,5 +663,13 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
         if "write_output" in path.read_text() or "open_output" in path.read_text()
     }
     of_one_node = {"output", "export", "card", "partner", "envelope", "doctor", "rejects", "show"}
-    of_spaces = {"exercise", "exercise_replay", "exercise_report", "incident", "lab", "playbook", "space_verbs"}
+    of_spaces = {
+        "exercise",
+        "exercise_replay",
+        "exercise_report",
+        "incident",
+        "lab",
+        "playbook",
+        "space_verbs",
+    }
     assert callers == of_one_node | of_spaces | {"board_report", "listing"}

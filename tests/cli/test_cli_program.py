@@ -305,6 +305,7 @@ def test_every_group_is_seen_here() -> None:
         "config",
         "recall",
         "incident",
+        "exercise",
         "lab",
         "space",
         "framework",

@@ -7,6 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from exercise_exits import EXITS, search
+
+from p2pshare.cli.session import connect
+from p2pshare.errors import ShareError
+from p2pshare.operations.looking import LookUp
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -208,6 +213,59 @@ def test_a_real_event_stops_it_everywhere_with_a_real_alarm_on_each(game: Game, 
         )
     charlie.cli("exercise", "end", game.lost, "--yes")
     soon(lambda: show(bravo, game.lost)["phase"] == "ended", "all hear that it has ended")
+
+
+PLAYED = ["wards-are-dark.example", "198.51.100.77", "the-lift-stands-still", "played-title-zx"]
+REAL = "seen-for-real.example"
+
+
+def test_nothing_that_was_played_is_seen_anywhere_else(game: Game, soon: Soon) -> None:
+    """Every exit of all three is searched (tests/support/exercise_exits.py), after all that was done before, and with the ordinary verbs."""
+    alpha, bravo, charlie = game.alpha, game.bravo, game.charlie
+    there = ("--exercise", game.check)
+    said = bravo.publish("".join(f"{value}\n" for value in PLAYED[:2]), *there)
+    assert (said["published"], said["recipients"], len(said["envelopes"])) == (2, ["alpha", "charlie"], 1)
+    named = ("--title", PLAYED[3], "--type", "ransomware", "--tlp", "green", "--invite", "alpha")
+    incident = bravo.cli_json("incident", "open", *named, *there, "--yes", "--json")["incident"]
+    soon(lambda: alpha.cli("incident", "join", incident, *there, codes=(0, 3)).code == 0, "alpha joins")
+    bravo.cli("incident", "note", incident, f"{PLAYED[2]}: {PLAYED[0]}", *there)
+    soon(lambda: PLAYED[2] in alpha.cli("incident", "show", incident, *there).out, "alpha reads it")
+    soon(lambda: alpha.cli("sight", PLAYED[1], *there, codes=(0, 3)).code == 0, "alpha knows the value")
+    assert bravo.cli("withdraw", PLAYED[0], "--reason", "mistake", *there, "--yes").code == 0
+    shown = alpha.cli("incident", "show", incident, *there)
+    lines = [line for line in (shown.out + shown.err).splitlines() if line]
+    assert lines and all(line.startswith("EXERCISE") for line in lines)
+    assert alpha.cli_json("incident", "list", "--json") == []
+    invited = ("--invite", "bravo", "--invite", "charlie", "--yes")
+    alpha.cli("space", "open", "--title", "what is real", "--tlp", "green", *invited)
+    alpha.publish(f"{REAL}\n", "--tlp", "green")
+    for one in (alpha, bravo, charlie):
+        one.wait_for(REAL)
+        soon(lambda one=one: one.cli_json("space", "list", "--json"), "the real space is there")
+        found = search(one, [*PLAYED, FOUND, REAL])
+        real = [place for place, seen in found.leaks.items() if seen == [REAL]]
+        assert real and len(real) == len(found.leaks), f"{one.name}: {found.leaks}"
+        assert found.looked_at == {each.name for each in EXITS}, "all of it was there to be looked at"
+        assert {place.partition(":")[0] for place in real} >= {
+            "tables and views",
+            "exports",
+            "files of the home",
+        }
+
+
+def test_what_is_of_real_things_alone_is_refused_in_an_exercise(game: Game) -> None:
+    for arguments in (
+        ("incident", "watch", "list"),
+        ("incident", "fetch", "0" * 64, "0" * 64, "-o", "-"),
+        ("incident", "export", "0" * 64, "--format", "stix"),
+    ):
+        said = game.bravo.cli(*arguments, "--exercise", game.check, code=5)
+        assert "nothing of an exercise is in it" in said.err
+    said = game.bravo.cli("incident", "list", "--exercise", "0" * 64, code=3)
+    assert "no such exercise" in said.err
+    with connect(game.alpha.home, game.check) as session, pytest.raises(ShareError) as refused:
+        session.run(LookUp((REAL,)))
+    assert refused.value.reason == "not-in-exercise"
 
 
 def test_what_is_removed_is_gone_and_does_not_come_back(game: Game) -> None:

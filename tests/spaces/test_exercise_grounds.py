@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,17 @@ from players import Players, ids_held, send_frames
 from whole_nodes import World
 
 from p2pshare.envelope.encoding import pack
-from p2pshare.envelope.entry import NO_SPACE, EntryDraft, sign_entry
+from p2pshare.envelope.entry import (
+    NO_SPACE,
+    DecodedEntry,
+    EntryDraft,
+    VerifiedEntry,
+    sign_entry,
+    verify_entry,
+)
+from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.envelope.payload import compress_frame
-from p2pshare.errors import NotFoundError, RefusedError
+from p2pshare.errors import NotFoundError, RefusedError, StoreError
 from p2pshare.identifiers import CircleId, Realm
 from p2pshare.node.exercise_file import exercise_path, open_exercise_node, realms_held
 from p2pshare.node.node import Node
@@ -28,7 +36,7 @@ from p2pshare.spaces.exercise_grounds import (
     remove_exercise,
     removed_mark,
 )
-from p2pshare.spaces.space_exchange import spaces_of
+from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 from p2pshare.spaces.writing import SpaceStatement
 
@@ -197,6 +205,53 @@ def test_what_is_played_in_the_payload_of_what_is_real_is_refused_and_counted(
     send_frames(players, "alpha", "bravo", [frame, b"no zstd"], circle)
     assert players.refused("bravo") - before == {"wrong-realm": 1, "bad-frame": 1}
     assert ids_held(players["bravo"]) == set()
+
+
+def test_a_frame_of_an_unknown_realm_costs_a_few_signatures_at_most(
+    players: Players, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a thousand openings in it would be two signatures to verify, and the writer is everybody's."""
+    realm, asked = Realm(bytes([11]) * 16), list[object]()
+    monkeypatch.setattr(exercise_grounds, "verify_entry", _counting(asked))
+    names = tuple(sorted([(players.id("charlie"), ""), (players.id("alpha"), "")]))
+    act = Opening(1, "exercise", "trap", names).encode()
+    key = players["alpha"].identity.operational.sign
+    draft = EntryDraft(realm, NO_SPACE, players.id("alpha"), 1, (), 1, players.now, "open", 1)
+    wire = sign_entry(draft, act, key).wire
+    spoilt = [wire[:-1] + bytes([wire[-1] ^ 1])] * 300
+    before = players.refused("charlie")
+    send_frames(
+        players, "alpha", "charlie", [encode_exercise_entries(realm, [], spoilt)], CircleId.of_realm(realm)
+    )
+    assert players.refused("charlie") - before == {"unknown-realm": 1}
+    assert len(asked) == exercise_grounds.LOOKED_AT_MAX
+
+
+def _counting(asked: list[object]) -> Callable[[DecodedEntry, VerifyKey], VerifiedEntry]:
+    def verify(decoded: DecodedEntry, key: VerifyKey) -> VerifiedEntry:
+        asked.append(decoded)
+        return verify_entry(decoded, key)
+
+    return verify
+
+
+def test_what_the_real_store_did_not_keep_is_read_again_and_does_no_harm(
+    players: Players, made: Node
+) -> None:
+    """Two files, two transactions: the exercise's is kept before the store's; where that one is undone the envelope is read anew."""
+    exercise = made.ground.exercise
+    assert exercise is not None
+    theirs, bravo = players.played("bravo", exercise), players["bravo"]
+    note(made, "kept twice", players.now)
+    reading = SpaceReading(made.store.database)
+    newest = list(reading.entries(reading.all()[0]))[-1]
+    with pytest.raises(StoreError), bravo.store.transaction():
+        exchange_of(theirs).entries_came(players.id("alpha"), [newest.wire], {}, players.now)
+        raise StoreError("the disk failed")
+    assert newest.entry_id in ids_held(theirs)
+    before = players.refused("bravo")
+    players.run(3)
+    assert players.refused("bravo") == before and ids_held(theirs) == ids_held(made)
 
 
 def test_one_partner_cannot_fill_a_node_with_exercises(

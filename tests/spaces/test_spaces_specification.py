@@ -16,7 +16,8 @@ from p2pshare.spaces.fold import fold
 from p2pshare.spaces.registry import SPACE_KINDS, load_space_kind
 
 CODE = re.compile(r'"([a-z]+(?:-[a-z]+)+|cut|forked|disowned|unconfirmed|voted|settled|held|later)"')
-NO_CODES = {"p2pshare", "utf-8", "already-held"}  # the last is what became of it, no code
+NO_CODES = {"p2pshare", "utf-8", "already-held", "bad-argument"}
+"""`already-held` is what became of something, `bad-argument` what a command says of its own words."""
 
 
 PAGES = {
@@ -24,6 +25,7 @@ PAGES = {
     "framework": ("frameworks.md", "## Kinds of entry"),
     "incident": ("incidents.md", "## Kinds of entry"),
     "lab": ("labs.md", "## Kinds of entry"),
+    "exercise": ("exercises.md", "## Kinds of entry"),
 }
 """Where the table of each kind stands."""
 

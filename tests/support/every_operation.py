@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import shared_spaces
+from exercise_games import salted
 from msgspec import NODEFAULT, Struct, inspect
+from players import Players
 from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import create_identity
 from p2pshare.identifiers import EntryId
+from p2pshare.intel.exercise_pack import archive_pack
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.node.shipped_playbooks import shipped_frameworks, shipped_playbooks
@@ -21,6 +24,27 @@ from p2pshare.operations.already_held import FindOwnStatements, FindShared, Note
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.exercise_leading import (
+    EndExercise,
+    PauseExercise,
+    ReleaseInject,
+    ResumeExercise,
+    StartExercise,
+)
+from p2pshare.operations.exercise_playing import AckInject, AnswerInject, RateExercise, StopExercise
+from p2pshare.operations.exercise_reporting import ReportExercise
+from p2pshare.operations.exercises import (
+    FetchPayload,
+    InviteToExercise,
+    JoinExercise,
+    ListExercises,
+    ListItems,
+    NewExercise,
+    ReadInbox,
+    RemoveExercise,
+    ScoreExercise,
+    ShowExercise,
+)
 from p2pshare.operations.explaining import Explain
 from p2pshare.operations.exposing import TellExposure, ToldExposure
 from p2pshare.operations.framework_reacting import React
@@ -102,6 +126,7 @@ from p2pshare.operations.withdrawing import ShowRecall, Withdraw
 from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.publishing import new_publication
+from p2pshare.spaces.exercise_grounds import open_exercises
 from p2pshare.spaces.incident_entries import IncidentClosing, IncidentObject, encode_incident
 from p2pshare.spaces.lab_entries import LabReview, RuleVersion, encode_lab
 from p2pshare.spaces.space_exchange import spaces_of
@@ -130,6 +155,7 @@ def told_node(world: World) -> Node:
         said.run(bravo, NOW, quiet)
     hand_over(bravo, alpha)
     _spaces_of_two(alpha, bravo)
+    _exercises_of_two(alpha, bravo)
     return alpha
 
 
@@ -172,8 +198,56 @@ def _spaces_of_two(alpha: Node, bravo: Node) -> None:
     )
 
 
+def _exercises_of_two(alpha: Node, bravo: Node) -> None:
+    """An exercise that alpha leads, one in which it plays, one into which it is invited, and one to be removed, by their titles."""
+    archive = salted()
+    raw = archive_pack(archive.pack, archive.payloads, archive.salts)
+    for title in ("led", "removed"):
+        NewExercise(raw, (), Tlp.GREEN, title).run(alpha, NOW, quiet)
+    players = Players.of({"alpha": alpha, "bravo": bravo}, NOW)
+    for title in ("played", "offered"):
+        NewExercise(raw, (("partner", "alpha"),), Tlp.GREEN, title).run(bravo, NOW, quiet)
+    players.run(3)
+    JoinExercise().run(exercise_titled(alpha, "played"), NOW, quiet)
+    players.run(3)
+    led = exercise_titled(bravo, "played")
+    StartExercise(60).run(led, NOW, quiet)
+    ReleaseInject(1).run(led, NOW, quiet)
+    players.run(3)
+
+
+def exercise_titled(node: Node, title: str) -> Node:
+    """The node of the exercise of that title."""
+    return next(
+        one
+        for one in open_exercises(node)
+        for row in SpaceReading(one.store.database).all()
+        if (row.kind, row.title) == ("exercise", title)
+    )
+
+
+_GROUNDS = {
+    "exercise-join": "offered",
+    "exercise-ack": "played",
+    "exercise-answer": "played",
+    "exercise-stop": "played",
+}
+_HELD_BY_THE_REAL_NODE = ("exercise-new", "exercise-list", "exercise-remove")
+
+
+def ground_of(node: Node, name: str) -> Node:
+    """The node of which an operation is asked: the real one, or that of the exercise on whose ground it is done."""
+    if not name.startswith("exercise-") or name in _HELD_BY_THE_REAL_NODE:
+        return node
+    return exercise_titled(node, _GROUNDS.get(name, "led"))
+
+
 def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     """One of each operation by name, for `told_node` and another that it does not know yet, in an order in which all succeed."""
+    archive = salted()
+    raw = archive_pack(archive.pack, archive.payloads, archive.salts)
+    removed = exercise_titled(node, "removed").ground.exercise
+    assert removed is not None
     [claim] = look_up(node.store, [OWN], NOW)[0].claims
     part = draft(node, ["new.example"])
     card = newcomer.identity.card
@@ -221,6 +295,26 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         SayInLab(space["lab"], "review", encode_lab(LabReview(rule.digest, "agree", "seen here"))),
         ListLabs(),
         ShowLab(space["lab"]),
+        NewExercise(raw, (), Tlp.GREEN, "another"),
+        ListExercises(),
+        RemoveExercise(removed.text),
+        InviteToExercise((("partner", "bravo"),)),
+        StartExercise(60),
+        PauseExercise(),
+        ResumeExercise(),
+        ReleaseInject(2),
+        ReadInbox(),
+        FetchPayload(2),
+        ShowExercise(),
+        RateExercise("P"),
+        ScoreExercise(),
+        ListItems(),
+        ReportExercise(),
+        EndExercise(),
+        JoinExercise(),
+        AckInject(1),
+        AnswerInject(1, "read"),
+        StopExercise(),
         JoinSpace(space["asked"]),
         DeclineSpace(space["declined"]),
         LeaveSpace(space["left"]),

@@ -138,6 +138,47 @@ def _answered(player: Player, asked: str, *arguments: str) -> bytes:
     return said.replace(asked, "", 1).encode() if said.count(asked) <= 1 else said.encode()
 
 
+SEARCHED = frozenset(
+    [
+        "allow",
+        "doctor",
+        "explain",
+        "export",
+        "incident",
+        "lab",
+        "lookup",
+        "partner",
+        "playbook",
+        "recall",
+        "risk",
+        "search",
+        "space",
+        "status",
+        "warninglist",
+    ]
+)
+"""Commands whose answers are searched above."""
+NOT_SEARCHED = {
+    "asset": "reads the inventory alone (tests/end_to_end/test_risk_stays_here.py)",
+    "card": "reads cards",
+    "config": "reads the configuration, which is among the files",
+    "envelope": "writes sealed envelopes as they were received",
+    "exercise": "is the door to exercises themselves",
+    "framework": "shows playbooks, which are searched by `playbook`",
+    "init": "makes a home",
+    "opinion": "says something, and shows nothing",
+    "passphrase": "reads the key file",
+    "propose": "says something, and shows nothing",
+    "publish": "says something, and shows nothing of what is held",
+    "run": "is the daemon, whose log is searched",
+    "show": "shows what `search` has found, which is nothing",
+    "sight": "says something, and shows nothing",
+    "training": "keeps courses and results, and holds nothing of an exercise with others",
+    "verify": "reads a file that it is given",
+    "withdraw": "says something, and shows nothing",
+}
+"""Commands that are not, and why."""
+
 EXITS: tuple[Exit, ...] = (
     Exit("files of the home", _files),
     Exit("tables and views", _tables),

@@ -35,6 +35,14 @@ class Players:
                 if one is not other:
                     befriend(one, other)
 
+    @classmethod
+    def of(cls, nodes: dict[str, Node], now: int) -> Players:
+        """Nodes that are partners already; what they have sealed until now has reached everybody."""
+        players = cls.__new__(cls)
+        players.now, players.nodes = now, nodes
+        players._told = {name: node.store.log.last_lsn() for name, node in nodes.items()}
+        return players
+
     def __getitem__(self, name: str) -> Node:
         return self.nodes[name]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import click
 
 from p2pshare.cli import console, exercise_replay, exercise_report, space_verbs
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import UsageProblem, json_option, owner_output_option
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, owner_output_option
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import ask, connect, read_or_ask
 from p2pshare.cli.space_verbs import (
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
     from p2pshare.operations.exercises import InboxItem
 
 EXIT_BAD = 1
+REAL = ""  # in place of an exercise: what is asked of the node that holds them
+PLAYED_SHOWN_MAX = 5
+WORDS_MAX = 4_096  # of a text that is adopted: it has as many bytes
+SPEED_MAX = 3_600  # exercise seconds in a real one
+NUMBER_MAX = 1_000  # of an inject
 _ID = re.compile(r"[0-9a-fA-F]{6,64}")
 _IDS = ("exercise_id", "space_id")
 OPEN_PHASES = ("made", "running", "paused")
@@ -80,7 +86,7 @@ exercise = ExerciseGroup(
     "exercise",
     "exercise",
     {"exercise": _print_state},
-    "practise with partners, behind walls: packs, injects, clock, score, report",
+    "practise with partners, behind walls: packs, injects, clock, score",
 )
 
 
@@ -89,7 +95,7 @@ def _only(home: Path, verb: str) -> str:
     where there is none for what looks back the only one that is here."""
     from p2pshare.operations.exercises import ListExercises
 
-    listed = [one for one in ask(home, ListExercises(), exercise="").each if one.exercise]
+    listed = [one for one in ask(home, ListExercises(), exercise=REAL).each if one.exercise]
     if verb in ("join", "decline"):
         found = [one for one in listed if one.role == "invited"]
     else:
@@ -270,7 +276,7 @@ def _span(seconds: int) -> str:
 
 
 @exercise.command("new")
-@click.argument("pack", metavar="PACK", shell_complete=complete_file)
+@click.argument("pack", metavar="PACK|DIR", shell_complete=complete_file)
 @_as_option
 @click.option(
     "--title", metavar="TITLE", default="", help="what all members read above it; else the pack's name"
@@ -341,7 +347,7 @@ def list_(home: Path, as_json: bool) -> None:
     """list the exercises that are held here, and invitations"""
     from p2pshare.operations.exercises import ListExercises
 
-    listed = ask(home, ListExercises(), exercise="").each
+    listed = ask(home, ListExercises(), exercise=REAL).each
     if as_json:
         console.print_json(listed)
         return
@@ -428,7 +434,7 @@ def remove(home: Path, exercise_id: str, yes: bool, as_json: bool) -> None:
     confirm(
         "all that was played leaves this node for good, and nothing of it is taken in again: remove?", yes=yes
     )
-    with connect(home, exercise="") as session:
+    with connect(home, exercise=REAL) as session:
         gone = session.run(RemoveExercise(exercise_id))
     if as_json:
         console.print_json(asdict(gone))
@@ -492,7 +498,11 @@ def show(home: Path, exercise_id: str, as_json: bool) -> None:
 @exercise.command("inbox")
 @_id
 @click.option(
-    "--payload", "number", type=click.IntRange(1, 1_000), metavar="N", help="write the payload of inject N"
+    "--payload",
+    "number",
+    type=click.IntRange(1, NUMBER_MAX),
+    metavar="N",
+    help="write the payload of inject N",
 )
 @owner_output_option
 @json_option
@@ -502,6 +512,8 @@ def inbox(home: Path, exercise_id: str, number: int | None, file: str, as_json: 
     from p2pshare.operations.exercises import FetchPayload, ReadInbox
 
     if number is not None:
+        if file == STANDARD_STREAM and sys.stdout.isatty():
+            raise UsageProblem("what others wrote is not written to a terminal", hint="say -o FILE")
         found = read_or_ask(home, FetchPayload(number))
         with open_output(file, mode=OWN_MODE) as stream:
             stream.write(found.payload)
@@ -589,7 +601,7 @@ def score(home: Path, exercise_id: str, as_json: bool) -> None:
 @_id
 @click.option(
     "--speed",
-    type=click.IntRange(1, 3_600),
+    type=click.IntRange(1, SPEED_MAX),
     metavar="N",
     help="exercise seconds in a real one; else as the pack says",
 )
@@ -648,7 +660,7 @@ def end(home: Path, exercise_id: str, yes: bool, as_json: bool) -> None:
 
 @exercise.command("inject")
 @_id
-@click.argument("number", metavar="N", type=click.IntRange(1, 1_000))
+@click.argument("number", metavar="N", type=click.IntRange(1, NUMBER_MAX))
 @json_option
 @click.pass_obj
 def inject(home: Path, exercise_id: str, number: int, as_json: bool) -> None:
@@ -687,7 +699,7 @@ def stop(home: Path, exercise_id: str, real_event: bool, as_json: bool) -> None:
 
 @exercise.command("ack")
 @_id
-@click.argument("number", metavar="N", type=click.IntRange(1, 1_000))
+@click.argument("number", metavar="N", type=click.IntRange(1, NUMBER_MAX))
 @json_option
 @click.pass_obj
 def ack(home: Path, exercise_id: str, number: int, as_json: bool) -> None:
@@ -700,7 +712,7 @@ def ack(home: Path, exercise_id: str, number: int, as_json: bool) -> None:
 
 @exercise.command("answer")
 @_id
-@click.argument("number", metavar="N", type=click.IntRange(1, 1_000))
+@click.argument("number", metavar="N", type=click.IntRange(1, NUMBER_MAX))
 @click.argument("text", required=False, default="")
 @click.option("--choice", metavar="X", default="", help="one of the choices that the inject offers")
 @json_option
@@ -832,9 +844,10 @@ def adopt(
         )
     if bool(incident_id) == bool(title):
         raise UsageProblem("where is the task written?", hint="--incident ID, or --open TITLE")
-    if found.played:
+    played = [*found.played, *_reserved_in(text or found.text)]
+    if played:
         raise RefusedError(
-            f"the text names what was played: {', '.join(found.played[:5])}",
+            f"the text names what was played: {', '.join(dict.fromkeys(played[:PLAYED_SHOWN_MAX]))}",
             hint="say it with --text in words that are true outside the exercise",
             reason="played-value",
         )
@@ -856,7 +869,7 @@ def adopt(
             + (f" (due {due})" if due else "")
         ),
     )
-    console.begin_exercise("")
+    console.begin_exercise(REAL)
     console.mark_exercises(is_marked=False)
     content = encode_incident(IncidentTask(task_title, "" if task_title == words else words, at, ()))
     if title:
@@ -867,6 +880,24 @@ def adopt(
     else:
         console.print_result(f"{written.entry}  a real task in {written.space[:10]}")
 
+
+def _reserved_in(text: str) -> list[str]:
+    """Returns what in a text is of the ranges that packs may use: nobody has it but in an exercise."""
+    from p2pshare.importers.exercise_lint import is_reserved
+    from p2pshare.intel.observable import InvalidValue, detect
+
+    found = []
+    for word in re.split(r"[\s,;()<>\"']+", text)[:WORDS_MAX]:
+        try:
+            observable = detect(word.strip(".:!?"))
+        except InvalidValue:
+            continue
+        if observable.type in _OF_A_NETWORK and is_reserved(observable.type, observable.value):
+            found.append(observable.value)
+    return found
+
+
+_OF_A_NETWORK = frozenset({"ipv4", "ipv6", "ipv4-net", "ipv6-net", "domain", "email", "url"})
 
 exercise_report.register(exercise)
 exercise_replay.register(exercise)

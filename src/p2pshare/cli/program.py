@@ -74,7 +74,7 @@ COMMANDS = {
     ),
     "exercise": (
         "p2pshare.cli.exercise:exercise",
-        "practise with partners, behind walls: packs, injects, clock, score, report",
+        "practise with partners, behind walls: packs, injects, clock, score",
     ),
     "playbook": (
         "p2pshare.cli.playbook:playbook",

@@ -87,8 +87,13 @@ class LocalSession:
 
     def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
         from p2pshare.operations.crossing import checked, fields_of
+        from p2pshare.operations.interface import Query
         from p2pshare.operations.table import node_for
 
+        if self._exercise and not isinstance(request, Query):  # it asks members first what they hold
+            raise DaemonUnreachable(
+                "exercises are written by the daemon", hint="start it with `p2pshare run`"
+            )
         _require_text(fields_of(request) | {"exercise": self._exercise})
         node = node_for(self._node, checked(request), self._exercise)
         return request.run(node, int(time.time()), progress)
@@ -193,7 +198,7 @@ def read_or_ask(
     except StoreError:
         if not is_running(home):
             raise
-    return ask(home, query, progress, exercise="")
+    return ask(home, query, progress, exercise=exercise)
 
 
 def is_running(home: Path) -> bool:

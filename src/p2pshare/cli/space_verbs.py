@@ -752,6 +752,8 @@ def verify(context: click.Context, file: str, as_json: bool) -> int:
     with open_input(file) as stream, console.ProgressLine() as line:
         report = examine(stream, lambda done, of: line.show("entries checked", done, of))
     told = _described(report)
+    if report.realm is not None and any(report.realm):
+        console.begin_exercise(report.realm.text)
     only = _worn(context).only
     if only and told.get("kind") not in (None, only):
         console.warn(f"it is of the kind {told['kind']}")
@@ -774,6 +776,7 @@ def _described(report: SpaceFileReport) -> dict[str, Any]:
     names = {member.text: name for member, name in report.names.items()}
     told: dict[str, Any] = {
         "space": None if report.space is None else report.space.text,
+        "realm": None if report.realm is None else report.realm.text,
         "verdict": report.verdict,
         "fault": report.fault,
         "cards": len(report.names),

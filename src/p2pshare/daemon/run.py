@@ -65,6 +65,7 @@ from p2pshare.sharing import spool, staging
 from p2pshare.sharing.own_card import needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
+from p2pshare.spaces.exercise_grounds import exercises_of
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,8 @@ async def _run(home: Path, readers: Readers) -> None:
         writer = WriterThread(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
         node = await writer(open_node, home, read_operational_keys_apart)
         life.push_async_callback(writer, close_node, node)
+        for damaged in (await writer(exercises_of, node)).damaged:
+            log.error("the file of the exercise in %s is left alone: %s", damaged.realm.short, damaged.reason)
         await writer(spool.empty, home)  # what a crash left
         await writer(staging.tidy, node)
         life.push_async_callback(writer, spool.empty, home)

@@ -27,7 +27,7 @@ from p2pshare.identifiers import Realm
 from p2pshare.knowledge.knowledge import Knowledge
 from p2pshare.limits import MIB
 from p2pshare.log.envelope_log import EnvelopeLog
-from p2pshare.node.ground import Ground
+from p2pshare.node.ground import NodeGround
 from p2pshare.node.home import EXERCISES_NAME
 from p2pshare.node.node import Live, Node
 from p2pshare.node.store import Store
@@ -50,7 +50,7 @@ class ExerciseNode(Node):
         self.store = store
         self.preparing: dict[str, Any] = {}
         self.spaces = self.space_exchange = self.outlet = self.exercises = None
-        self.ground = Ground(realm)
+        self.ground = NodeGround(realm)
 
     @property
     def identity(self) -> Identity:

@@ -11,7 +11,7 @@ from p2pshare.envelope.entry import REAL
 from p2pshare.identifiers import EntryId, Realm
 
 
-class Ground(NamedTuple):
+class NodeGround(NamedTuple):
     """A realm, and the exercise that is played in it: its opening's id, None on real ground and as long as the opening is not here."""
 
     realm: Realm
@@ -22,4 +22,4 @@ class Ground(NamedTuple):
         return self.realm == REAL
 
 
-REAL_GROUND = Ground(REAL)
+REAL_GROUND = NodeGround(REAL)

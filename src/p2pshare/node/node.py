@@ -15,7 +15,7 @@ from p2pshare.envelope.card import Card
 from p2pshare.envelope.keys import Identity
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import MIB
-from p2pshare.node.ground import REAL_GROUND, Ground
+from p2pshare.node.ground import REAL_GROUND, NodeGround
 from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME, KEY_FILE_NAME, STORE_NAME, WARNING_INDEX_NAME
 from p2pshare.node.keyfile import KeyMaterial, identity_of, read_all_keys
 from p2pshare.node.store import Store, StoreReading, open_store
@@ -109,7 +109,7 @@ class Node:
     spaces: Any = None
     """Our spaces with their folds, and how their entries travel: `spaces.space_exchange` keeps them from the first use on."""
     space_exchange: Any = None
-    ground: Ground = REAL_GROUND
+    ground: NodeGround = REAL_GROUND
     """The realm in which this node works; it is the one object that carries it."""
     carrier: Node | None = None
     """Of an exercise's node: the real one, which seals and carries for it."""

@@ -18,8 +18,8 @@ from p2pshare.spaces.exercise import ENDED, EVALUATING_ROLES
 from p2pshare.spaces.exercise_entries import ExerciseObservation, ExercisePause, InjectAck, InjectAnswer
 
 InjectNumber = Annotated[int, Meta(ge=1, le=INJECTS_MAX)]
-Words = Annotated[str, Meta(max_length=DECIDING_TEXT_BYTES_MAX)]
-Short = Annotated[str, Meta(max_length=256)]
+SaidText = Annotated[str, Meta(max_length=DECIDING_TEXT_BYTES_MAX)]
+SaidLine = Annotated[str, Meta(max_length=256)]
 
 
 class AckInject(Request[SpaceWritten], frozen=True, tag="exercise-ack"):
@@ -37,8 +37,8 @@ class AnswerInject(Request[SpaceWritten], frozen=True, tag="exercise-answer"):
     """Answer an inject: with words, a choice, or both. The first answer counts."""
 
     number: InjectNumber
-    text: Words = ""
-    choice: Short = ""
+    text: SaidText = ""
+    choice: SaidLine = ""
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
         if not self.text and not self.choice:
@@ -61,12 +61,12 @@ class RateExercise(Request[SpaceWritten], frozen=True, tag="exercise-rate"):
     """Say what an evaluator saw: a rating and words, about an objective or expectation, of a player or of all; and what is to be done about it."""
 
     rating: Literal["", "P", "S", "M", "U"]
-    text: Words = ""
+    text: SaidText = ""
     about: Called = ""
     """A player's alias, or the beginning of its id."""
-    objective: Short = ""
-    expectation: Short = ""
-    item: Words = ""
+    objective: SaidLine = ""
+    expectation: SaidLine = ""
+    item: SaidText = ""
     owner: Called = ""
     """Who is to do it: a member, as `about` is."""
     due: Annotated[int, Meta(ge=0, le=TIME_MAX)] = 0

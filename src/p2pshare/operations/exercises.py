@@ -383,7 +383,7 @@ class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[ItemListed]:
         here = ExerciseHere(node, now)
         here.require_insight("what to do better")
-        values = sorted({value.lower() for _, value in here.fold.values()})
+        values = sorted(here.played_values())
         return Several(
             [
                 ItemListed(
@@ -508,6 +508,17 @@ class ExerciseHere:
             self.fold.has_answered(held.number, self.own),
             inject.expected if self.has_insight else None,
         )
+
+    def played_values(self) -> set[str]:
+        """Returns the values that were played, in small letters: in objects, sightings and withdrawals, and in what injects expect."""
+        found = {value.lower() for _, value in self.fold.values()}
+        found |= {act.detail.lower() for act in self.fold.acts() if act.action in ("sight", "withdraw")}
+        for held in self.fold.injects():
+            for one in () if held.inject is None else held.inject.expect:
+                values = one.match.get("values", ())
+                assert isinstance(values, tuple)
+                found |= {value.lower() for value in values}
+        return found
 
     def numbers(self) -> dict[str, int]:
         """Returns the greatest number of each author, for `space-shown`."""

@@ -1,5 +1,5 @@
 """What members did in the incidents of a realm, as the lead's stamp attests it: no entry of an incident follows an inject, so somebody has to say what
-was done after it (docs/exercises.md, "Stamps").
+was done after it (docs/exercises.md, "Acts").
 
 Pure: from the fold of one incident to acts. What is sealed for a few is attested without its words, for all members read a stamp.
 """

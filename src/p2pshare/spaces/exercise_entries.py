@@ -78,7 +78,7 @@ RATINGS = ("P", "S", "M", "U")
 
 StatedValues = tuple[tuple[str, str], ...]
 """(STIX type, canonical value), ascending."""
-Named = tuple[PartnerId, ...]
+NamedPartners = tuple[PartnerId, ...]
 
 
 class StatedPack(NamedTuple):
@@ -142,7 +142,7 @@ class AttestedAct(NamedTuple):
     author: PartnerId
     action: str
     detail: str
-    to: Named
+    to: NamedPartners
     created: int
 
 
@@ -171,7 +171,7 @@ class ExerciseObject(NamedTuple):
     """`object`: what is published in play. `to` nobody: all. `digest`, `size`: of the STIX, which travels as `part` before it."""
 
     values: StatedValues
-    to: Named
+    to: NamedPartners
     tlp: int
     digest: bytes
     size: int
@@ -184,7 +184,7 @@ class ExerciseSighting(NamedTuple):
     value: str
     times: int
     is_false_positive: int
-    to: Named
+    to: NamedPartners
 
 
 class ExerciseWithdrawal(NamedTuple):
@@ -203,11 +203,11 @@ class ExerciseObservation(NamedTuple):
     inject: int
     expectation: str
     objective: str
-    about: Named
+    about: NamedPartners
     rating: str
     text: str
     item: str
-    owner: Named
+    owner: NamedPartners
     due: int
 
 

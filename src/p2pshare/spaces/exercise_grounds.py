@@ -17,10 +17,11 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from p2pshare.envelope.card_format import decode_versions
 from p2pshare.envelope.entry import DecodedEntry, VerifiedEntry, decode_entry, verify_entry
-from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError, StoreError
+from p2pshare.errors import AuthorError, NotFoundError, OperatorError, PeerError, RefusedError, StoreError
 from p2pshare.identifiers import CircleId, EntryId, PartnerId, Realm
 from p2pshare.limits import (
     EXERCISES_HELD_MAX,
@@ -33,7 +34,7 @@ from p2pshare.node.exercise_file import (
     open_exercise_node,
     realms_held,
 )
-from p2pshare.node.ground import Ground
+from p2pshare.node.ground import NodeGround
 from p2pshare.node.node import Node
 from p2pshare.spaces.acts import Inviting, Opening, decode_act
 from p2pshare.spaces.exercise import ExerciseFold
@@ -43,6 +44,9 @@ from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 from p2pshare.spaces.spaces import EXERCISE_KIND
 from p2pshare.spaces.taking_in import key_for
 
+LOOKED_AT_MAX = (
+    16  # entries of a frame of an unknown realm: an opening stands first, and each may cost two signatures
+)
 _DIGITS = re.compile("[0-9a-f]{6,64}")
 
 
@@ -128,7 +132,7 @@ class Exercises:
             raise PeerError("an entry is of an exercise that was removed here", reason="not-a-member")
         if any(one.realm == realm for one in self.damaged):
             raise PeerError("the file of this exercise is damaged here", reason="later")
-        if not any(self._invites_us(realm, wire) for wire in wires):
+        if not any(self._invites_us(realm, wire) for wire in islice(wires, LOOKED_AT_MAX)):
             raise PeerError("an entry is of no exercise that we know", reason="unknown-realm")
         from_it = sum(introduced_by(node) == handed_by for node in self._nodes.values())
         if from_it >= EXERCISES_PER_PARTNER_MAX:
@@ -166,12 +170,19 @@ class Exercises:
     # --- life --------------------------------------------------------------------------------------
 
     def dropped(self, realm: Realm) -> None:
-        """Close the file of an exercise, and forget it."""
-        node = self._nodes.pop(realm, None)
-        self._follow()
-        if node is not None:
-            node.spaces = node.space_exchange = None  # whoever holds what was of it stops
+        """Close the file of an exercise, and forget it. Raises OperatorError `exercise-busy` while somebody reads it."""
+        node = self._nodes.get(realm)
+        if node is None:
+            return
+        try:
             node.store.close()
+        except Exception:  # noqa: BLE001 another thread reads it in this moment: SQLite's own word for that is not for this room
+            raise OperatorError(
+                "the exercise is being read", hint="try again", reason="exercise-busy"
+            ) from None
+        del self._nodes[realm]
+        self._follow()
+        node.spaces = node.space_exchange = None  # whoever holds what was of it stops
 
     def close(self) -> None:
         """Close all files."""
@@ -198,7 +209,7 @@ def note_exercise(node: Node) -> EntryId | None:
     if node.ground.exercise is None and not node.ground.is_real:
         for row in SpaceReading(node.store.database).all():
             if row.kind == EXERCISE_KIND:
-                node.ground = Ground(node.ground.realm, row.space)
+                node.ground = NodeGround(node.ground.realm, row.space)
     return node.ground.exercise
 
 
@@ -299,16 +310,18 @@ def removed_mark(realm: Realm) -> EntryId:
 def remove_exercise(node: Node, played: Node, now: int) -> ExerciseRemoval:
     """Remove an exercise from this node: its file, and what SQLite keeps beside it. Nothing of its realm is taken in any more.
 
-    Its sealed envelopes stay in the log as ciphertext until they expire, at most 7 days. Raises StoreError where anything of the file is left.
+    Its sealed envelopes stay in the log as ciphertext until they expire, at most 7 days. Raises StoreError where anything of the file is left, OperatorError
+    `exercise-busy` while somebody reads it: ask again.
     """
     realm, exercise = played.ground.realm, note_exercise(played)
     reading = SpaceReading(played.store.database)
     entries = sum(reading.entry_count(row) for row in reading.all())
     exercises, store = exercises_of(node), SpaceStore(node.store.database)
     store.note_purged(removed_mark(realm), now)
+    exercises.dropped(realm)
     if exercise is not None:
         store.put_stopped(exercise, None)
-    exercises.dropped(realm)
+        node.store.database.cut_log()  # its id is in no older page of the store's log either
     deleted = delete_exercise_file(node.home, realm)
     return ExerciseRemoval(exercise, realm, tuple(deleted), tuple(files_of(node.home, realm)), entries)
 

@@ -1,4 +1,4 @@
-"""What the lead of an exercise does by itself, as a function of what holds in it and of the time (docs/exercises.md, "Facilitator").
+"""What the lead of an exercise does by itself, as a function of what holds in it and of the time (docs/exercises.md, "The course").
 
 Rules:
 
