@@ -15,6 +15,7 @@ from p2pshare.importers import exercise_lint
 from p2pshare.intel.bundle import read_stix
 from p2pshare.intel.exercise_manifest import MANIFEST_BYTES_MAX, PROBLEMS_MAX
 from p2pshare.intel.exercise_pack import MATCH_FIELDS, PAYLOAD_BYTES_MAX, inject_jcs, pack_leaves, read_inject
+from p2pshare.node import exercise_folder
 from p2pshare.node.exercise_folder import LoadedPack, load_pack, shipped_packs
 
 GOOD = """
@@ -519,14 +520,17 @@ def test_a_folder_that_is_none_is_an_error_and_names_the_packs_that_are_here(tmp
         assert "communication-check" in raised.value.hint
 
 
-def test_the_payloads_of_all_injects_together_are_bounded(tmp_path: Path) -> None:
+def test_the_payloads_of_all_injects_together_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exercise_folder, "PACK_BYTES_MAX", 64_000)
     injects = "".join(
         f'[[inject]]\nnumber={number}\nat="PT0S"\nto=["team"]\nfrom="x"\nchannel="feed"\npayload="{number}.txt"\n'
         for number in range(1, 19)
     )
     folder = _folder(tmp_path, GOOD[: GOOD.index("[[inject]]")] + injects)
     for number in range(1, 19):
-        (folder / f"{number}.txt").write_bytes(b"x" + b" " * (PAYLOAD_BYTES_MAX - 1))
+        (folder / f"{number}.txt").write_bytes(b"x" * 4_096)
     assert ("too-many", "pack") in _told(load_pack(str(folder)))
 
 
