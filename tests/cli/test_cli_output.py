@@ -666,7 +666,7 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
         if "write_output" in path.read_text() or "open_output" in path.read_text()
     }
     of_one_node = {"output", "export", "card", "partner", "envelope", "doctor", "rejects", "show"}
-    assert callers == of_one_node | {"incident", "lab", "playbook", "space_verbs"} | {
+    assert callers == of_one_node | {"incident", "lab", "playbook", "space_verbs", "training"} | {
         "board_report",
         "listing",
     }
