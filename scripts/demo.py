@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 STORIES = {
+    "exercise": "demos.exercise",
     "framework": "demos.framework",
     "incident": "demos.incident",
     "lab": "demos.lab",

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from exercise_scripts import perfect_script
 
-from p2pshare.cli.exercise_replay import typed_act
+from p2pshare.cli.exercise_replay import SPEED_MAX, typed_act
 from p2pshare.cli.options import UsageProblem
+from p2pshare.intel.exercise_pack import TIME_FACTOR_MAX
 from p2pshare.node.exercise_folder import load_pack, shipped_packs
 
 PROGRAM = [sys.executable, "-m", "p2pshare", "exercise", "replay"]
@@ -151,6 +152,10 @@ def test_on_a_terminal_what_is_typed_is_done_by_the_clock(tmp_path: Path) -> Non
     assert told["score"] == 100
     again = _run("communication-check", "--solo", "--actions", str(result), "--json")
     assert json.loads(again.stdout)["result"] == told["result"]
+
+
+def test_the_greatest_speed_is_that_of_packs() -> None:
+    assert SPEED_MAX == TIME_FACTOR_MAX
 
 
 def test_every_verb_that_is_typed_is_an_act() -> None:

@@ -13,7 +13,7 @@ from drawn_spaces import orders
 from exercise_stories import EXERCISE_STORIES
 from framework_stories import FRAMEWORK_STORIES
 from incident_stories import INCIDENT_STORIES
-from kind_stories import KindCheck, KindStory
+from kind_stories import KindCheck, KindStory, at
 from lab_stories import LAB_STORIES
 
 from p2pshare.envelope.entry import decode_header, encode_header, entry_id_of
@@ -44,16 +44,6 @@ WRITTEN = [
     for kind, vectors in VECTORS.items()
     for story in vectors["stories"]
 ]
-
-
-def at(state: Any, place: str) -> Any:
-    """Returns the value at a place like `rules.0.status`; None beyond the end of a list."""
-    for key in place.split("."):
-        if isinstance(state, list):
-            state = state[int(key)] if int(key) < len(state) else None
-        else:
-            state = state[key]
-    return state
 
 
 def told_in_order(story: KindStory, check: KindCheck, draw: random.Random) -> SpaceFold:

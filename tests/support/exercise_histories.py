@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from drawn_spaces import NAMES, Drawn
+from drawn_spaces import Drawn
 from space_histories import NOW, Teller, partner
 
 from p2pshare.identifiers import EntryId
@@ -163,11 +163,11 @@ class ExerciseTeller(Teller):
         body = ExerciseStamp(tuple(sorted(set(names))), tuple(sorted(attested, key=lambda one: one.entry)))
         return self.say(author, "stamp", body, **how)
 
-    def ack_inject(self, author: str, number: int, **how: Any) -> EntryId:
-        return self.say(author, "inject-ack", InjectAck(number), **how)
+    def ack_inject(self, author: str, which: int, **how: Any) -> EntryId:
+        return self.say(author, "inject-ack", InjectAck(which), **how)
 
-    def answer(self, author: str, number: int, text: str = "", choice: str = "", **how: Any) -> EntryId:
-        return self.say(author, "answer", InjectAnswer(number, choice, text), **how)
+    def answer(self, author: str, which: int, text: str = "", choice: str = "", **how: Any) -> EntryId:
+        return self.say(author, "answer", InjectAnswer(which, choice, text), **how)
 
     def publish(self, author: str, *values: str, to: str = "", tlp: int = 1, **how: Any) -> EntryId:
         listed = tuple(sorted(("domain-name", value) for value in values))
@@ -198,3 +198,182 @@ class ExerciseTeller(Teller):
         entry = EntryId(hashlib.sha256(f"{author} {action} {detail} {at} {name}".encode()).digest())
         named = tuple(sorted(partner(one) for one in to))
         return AttestedAct(entry, partner(author), action, detail, named, BEGUN + at)
+
+
+VALUES = ("a.example", "b.example")
+DRAWN_INJECTS = (
+    inject_of(
+        1,
+        expecting("read", "acknowledge", within=600, late=1_800),
+        expecting("seen", "sight", {"values": VALUES}, late=3_600, weight=3),
+        expecting("opened", "incident-open", {"incident_type": "malware"}, by=("clinic",)),
+    ),
+    inject_of(
+        2,
+        expecting("told", "publish", {"values": VALUES[:1], "to": ("ward",), "tlp_max": "green"}, late=4_000),
+        expecting("said", "answer", {"choice": "yes"}, by=("ward",)),
+        expecting("calm", "rated", weight=2),
+        objective="O2",
+    ),
+    inject_of(
+        3,
+        expecting("gone", "withdraw", {"values": VALUES}),
+        expecting("noted", "note", {"words": ("Lesson",), "to": ("ward",)}),
+        expecting("good", "sight", {"values": VALUES[1:], "false_positive": True}, within=300),
+        objective="",
+    ),
+    inject_of(4, expecting("often", "sight", {"count_min": 2}, by=("clinic", "watch"))),
+)
+EXERCISE_KINDS = {
+    "ack_inject": 9, "answer": 8, "publish": 10, "sight": 16, "withdraw": 8, "observe": 8, "stamp": 22, "release": 12, "pause": 3, "resume": 4,
+    "real": 2, "end": 1, "note": 2, "commit": 1, "start": 2, "spoilt": 1, "member": 2,
+}  # fmt: skip
+
+
+class DrawnExercise(ExerciseTeller, Drawn):
+    """An exercise in which much counts and much is wrong: who leads and who is a member is drawn as in `drawn_spaces`."""
+
+    def __init__(self, draw: random.Random, members: str, *, wildness: float) -> None:
+        duration = draw.choice([3_600, 7_200, 86_400])
+        ExerciseTeller.__init__(self, members, injects=DRAWN_INJECTS, duration=duration)
+        self.draw = draw
+        self.wildness = wildness
+        self.members = members
+        self.everybody = members + "X"
+        self.time = 0
+
+    def go_on(self, entries: int) -> None:
+        for _ in range(entries):
+            if self.draw.random() < 0.06:  # membership and the lead
+                Drawn.next(self, self.draw.choice(["invite", "remove", "takeover", "takeover", "ack", "join", "handover", "accept", "leave"]), self.drawn_past())  # fmt: skip
+            else:
+                self.play(self.draw.choices(list(EXERCISE_KINDS), weights=list(EXERCISE_KINDS.values()))[0])
+
+    def play(self, kind: str) -> EntryId:
+        """Write an entry, mostly by who may, now; sometimes by anybody, from any past, with any clock."""
+        draw = self.draw
+        self.time += draw.choice([0, 1, 1, 2, 5])
+        how: dict[str, Any] = {"after": self.drawn_past(), "at": self.time}
+        if draw.random() < 0.1:
+            how["at"] = draw.choice([-500, 0, self.time - 10, self.time + 30])
+        who, lead = draw.choice(self.members), "L" if draw.random() < 0.85 else draw.choice("LWA")
+        value = draw.choice(VALUES)
+        match kind:
+            case "ack_inject":
+                return self.ack_inject(who, draw.randint(1, 4), **how)
+            case "answer":
+                return self.answer(who, 2, "it is so", draw.choice(["yes", "yes", "no"]), **how)
+            case "publish":
+                return self.publish(
+                    who, *draw.sample(VALUES, draw.randint(1, 2)), to=draw.choice(["", "B", "BC", "A"]), tlp=draw.randint(1, 3), **how
+                )  # fmt: skip
+            case "sight":
+                return self.sight(who, value, draw.randint(1, 3), false=draw.random() < 0.2, **how)
+            case "withdraw":
+                return self.withdraw(who, *draw.sample(VALUES, draw.randint(1, 2)), **how)
+            case "observe":
+                rater = draw.choice("OOW" + self.members)
+                about = draw.choice(["", "A", "B"])
+                return self.observe(
+                    rater, draw.choice(["calm", "calm", "other"]), draw.choice("PPSMU"), about, **how
+                )
+            case "stamp":
+                return self.draw_stamp(lead, how)
+            case "release":
+                which = draw.randint(1, 4)
+                other = DRAWN_INJECTS[draw.randint(0, 3)] if draw.random() < 0.1 else None
+                return self.release(which, lead, inject=other, **how)
+            case "real":
+                return self.pause(draw.choice(self.members), real=True, **how)
+            case "spoilt":
+                how["created"] = BEGUN + how.pop("at")
+                return self.write(who, draw.choice(["inject", "stamp", "answer", "pack"]), b"\xc1", **how)
+            case "note":
+                how["created"] = BEGUN + how.pop("at")
+                return self.note(who, **how)
+            case "commit":
+                return self.commit(lead, **how)
+            case "end" if draw.random() < 0.6:
+                return self.pause(lead, **how)
+            case "member":
+                invited = draw.choice("ABC")
+                role = draw.choice(["clinic", "ward", "white", "nowhere"])
+                how["created"] = BEGUN + how.pop("at")
+                return self.invite(lead, invited, {invited: role}, **how)
+            case _:
+                write: Any = getattr(self, kind)
+                return EntryId(write(lead, **how))
+
+    def draw_stamp(self, lead: str, how: dict[str, Any]) -> EntryId:
+        """Mostly all that is in its past; with acts elsewhere, old and new."""
+        draw = self.draw
+        kinds = ("inject-ack", "answer", "object", "sighting", "withdrawal", "pause")
+        past = sorted(one for one in self.past(how["after"]) if self.entries[one].header.kind in kinds)
+        named = past if draw.random() < 0.7 else draw.sample(past, min(len(past), 2))
+        attested = [
+            self.elsewhere(
+                draw.choice(self.members), draw.choice(["incident-open", "note"]), draw.choice(["malware", "a lesson", ""]),
+                self.time - draw.choice([0, 1, 5, 60]), to=draw.choice(["", "B", "BC", "A"]),
+            )
+            for _ in range(draw.randint(0, 2))
+        ]  # fmt: skip
+        unique = {one.entry: one for one in attested}
+        if not named and not unique:
+            named = [self.opening]
+        return self.stamp(lead, *named, attested=unique.values(), **how)
+
+
+class AttackedExercise(DrawnExercise):
+    """What a few players of an honest exercise write afterwards, from any past, of any kind, under their own names. None of them leaves: who leaves
+    changes whom others had to reach."""
+
+    def __init__(self, honest: ExerciseTeller, draw: random.Random, hands: str) -> None:
+        self.__dict__.update(honest.__dict__)
+        self.entries = dict(honest.entries)
+        self.draw, self.wildness, self.hands = draw, 0.9, hands
+        self.members = self.everybody = "LWABCO"
+        self.time = 0
+
+    def write(self, author: str, kind: str, content: bytes | None, **how: Any) -> EntryId:
+        hand = author if author in self.hands else self.draw.choice(self.hands)
+        how.pop("number", None)
+        return super().write(hand, "note" if kind in ("leave", "decline") else kind, content, **how)
+
+
+def honest_exercise() -> ExerciseTeller:
+    """An exercise that went as it should: A did some things in time, some late, some not; it has ended."""
+    told = ExerciseTeller(injects=DRAWN_INJECTS)
+    told.begin()
+    told.release(1, at=5)
+    told.stamp("L", told.ack_inject("A", 1, at=8), told.sight("A", "a.example", at=30), at=31)
+    told.release(2, at=40)
+    told.stamp(
+        "L",
+        told.publish("A", "a.example", to="B", at=50),
+        told.ack_inject("B", 1, at=51),
+        attested=[told.elsewhere("A", "incident-open", "malware", 20)],
+        at=52,
+    )
+    told.observe("O", "calm", "S", "A")
+    told.pause(at=60)
+    told.resume(at=90)
+    told.release(3, at=95)
+    told.stamp("L", told.withdraw("A", *VALUES, at=110), at=111)
+    told.end(at=190)
+    return told
+
+
+def drawn_exercise(seed: int, entries: int = 80) -> DrawnExercise:
+    """Returns a drawn exercise; one seed, one history."""
+    draw = random.Random(seed)
+    told = DrawnExercise(draw, "LWABCO", wildness=draw.choice([0, 0, 0.03, 0.1, 0.3]))
+    if draw.random() < 0.95:
+        told.commit()
+    if draw.random() < 0.95:
+        told.start(factor=draw.choice([1, 60, 60, 600]))
+    if draw.random() < 0.8:
+        told.release(1, at=0)
+    told.go_on(draw.randint(entries // 3, entries))
+    if draw.random() < 0.3:
+        told.end(at=told.time + 1)
+    return told

@@ -16,7 +16,7 @@ from space_histories import partner
 
 from p2pshare.spaces.exercise_entries import encode_exercise, released_inject
 
-A, B, C, L, W, O = (partner(name).text for name in "ABCLWO")
+A, B, C = (partner(name).text for name in "ABC")
 
 
 EXERCISE_STORIES: list[KindStory] = []

@@ -25,6 +25,16 @@ class KindStory:
     checks: list[KindCheck]
 
 
+def at(state: Any, place: str) -> Any:
+    """Returns the value at a place like `rules.0.status`; None beyond the end of a list."""
+    for key in place.split("."):
+        if isinstance(state, list):
+            state = state[int(key)] if int(key) < len(state) else None
+        else:
+            state = state[key]
+    return state
+
+
 class Expecting:
     """What a teller is besides: it notes what must hold at points of its story."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pshare.cli import console, exercise_replay, space_verbs
+from p2pshare.cli import console, exercise_replay, exercise_report, space_verbs
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import UsageProblem, json_option, owner_output_option
 from p2pshare.cli.output import OWN_MODE, open_output
@@ -868,4 +868,5 @@ def adopt(
         console.print_result(f"{written.entry}  a real task in {written.space[:10]}")
 
 
+exercise_report.register(exercise)
 exercise_replay.register(exercise)

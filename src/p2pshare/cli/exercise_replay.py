@@ -21,7 +21,6 @@ from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import UsageProblem, json_option, read_input
 from p2pshare.cli.output import open_output, write_output
 from p2pshare.errors import AuthorError
-from p2pshare.intel.exercise_pack import TIME_FACTOR_MAX
 
 if TYPE_CHECKING:
     from p2pshare.intel.exercise_pack import ExercisePack, PackInject
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from p2pshare.node.exercise_folder import LoadedPack
     from p2pshare.spaces.exercise_solo import SoloExercise
 
+SPEED_MAX = 3_600  # `exercise_pack.TIME_FACTOR_MAX`, which help does not load
 RESULT_FORMAT = "p2pshare-exercise-result/1"
 LINE_BYTES_MAX = 16_384  # typed at once
 SOLO = "solo"  # in place of an exercise's id: every line says EXERCISE
@@ -51,7 +51,7 @@ def register(group: click.Group) -> None:
 @click.option("--solo", is_flag=True, help="alone: no daemon, no home, no partner")
 @click.option(
     "--speed",
-    type=click.IntRange(1, TIME_FACTOR_MAX),
+    type=click.IntRange(1, SPEED_MAX),
     default=None,
     metavar="N",
     help="exercise seconds in one real second; else the pack's",

@@ -48,10 +48,8 @@ from p2pshare.spaces.exercise_lead import (
     too_short,
 )
 from p2pshare.spaces.fold import SpaceState
-from p2pshare.spaces.notebook import read_text
 from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
-from p2pshare.spaces.vertex import Vertex
 
 log = logging.getLogger(__name__)
 
@@ -229,11 +227,6 @@ def _led(
     )
 
 
-def _text_of(note: Vertex) -> str | None:
-    """Returns what a note says that all members may read; None where it is sealed, redacted or not held."""
-    return None if note.header.audience or note.content is None else read_text(note.content)
-
-
 class LeadRounds:
     """What this node does by itself in one exercise: it joins incidents of the realm where it is white, and leads where it leads. One for the life of
     a daemon; it remembers the pack, and what it looked at last."""
@@ -302,7 +295,7 @@ class LeadRounds:
         """Returns what members did in incidents of the realm, and their notes in the exercise, stamped or not."""
         spaces, fold = spaces_of(self._node), state.kind
         assert isinstance(fold, ExerciseFold)
-        found = [noted(vertex, _text_of(vertex)) for vertex in fold.by_kind["note"]]
+        found = [noted(vertex, fold.note(vertex)) for vertex in fold.by_kind["note"]]
         for row in SpaceReading(self._node.store.database).all():
             if row.kind != INCIDENT or not spaces.caught_up(row.space, now):
                 continue

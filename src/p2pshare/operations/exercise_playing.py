@@ -47,7 +47,7 @@ class AnswerInject(Request[SpaceWritten], frozen=True, tag="exercise-answer"):
             )
         here = ExerciseHere(node, now)
         held = here.inject_called(self.number)
-        if here.fold.has_answered(held, here.own):
+        if here.fold.has_answered(held.number, here.own):
             raise RefusedError(
                 f"inject {self.number} has our answer already, and the first one counts",
                 hint="say what is to be added by telephone",

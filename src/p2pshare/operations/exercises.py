@@ -504,8 +504,8 @@ class ExerciseHere:
             held.said.payload_size,
             list(inject.to),
             self.place_of(self.own) in inject.to,
-            self.fold.has_acked(held, self.own),
-            self.fold.has_answered(held, self.own),
+            self.fold.has_acked(held.number, self.own),
+            self.fold.has_answered(held.number, self.own),
             inject.expected if self.has_insight else None,
         )
 

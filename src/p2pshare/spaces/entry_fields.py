@@ -129,11 +129,16 @@ class EntryBodies:
         self._readers = readers
         self._read: dict[Vertex, object] = {}
 
-    def said(self, vertex: Vertex, body: type[M]) -> M:
-        """Returns what an entry says, which must be a `body`."""
+    def read(self, vertex: Vertex) -> object:
+        """Returns what an entry says."""
         said = self._read.get(vertex)
         if said is None:
             assert vertex.content is not None
             said = self._read[vertex] = self._readers[vertex.kind](vertex.content)
+        return said
+
+    def said(self, vertex: Vertex, body: type[M]) -> M:
+        """Returns what an entry says, which must be a `body`."""
+        said = self.read(vertex)
         assert isinstance(said, body)
         return said

@@ -38,6 +38,7 @@ from p2pshare.spaces.exercise_entries import (
     StatedValues,
 )
 from p2pshare.spaces.exercise_scoring import (
+    NO_SCORE,
     ExerciseScore,
     PlayerScore,
     ScoredAct,
@@ -45,12 +46,14 @@ from p2pshare.spaces.exercise_scoring import (
     ScoredInject,
     ScoredRating,
     score_exercise,
+    wanted_values,
 )
 from p2pshare.spaces.interface import EntryKind, FoldView, Json, SpaceKind
 from p2pshare.spaces.notebook import read_text
 from p2pshare.spaces.vertex import Vertex, by_order
 
-STEP_ENTRIES = 512  # folded between two yields: some 3 ms
+STEP_ENTRIES = 128  # folded between two yields: some 3 ms
+WEIGHT_BYTES = 128  # of what a deciding entry says: as much work as an entry
 EXPECTED_MAX = 4_096  # expectations that one exercise scores, each counted with its values and words
 
 WHITE, OBSERVER = "white", "observer"
@@ -333,17 +336,22 @@ class ExerciseFold:
         self._opened: dict[tuple[Vertex, bytes], PackInject | None] = {}
         self._course: ExerciseCourse | None = None
         self._places: dict[PartnerId, str] | None = None
-        self._acts: list[tuple[ExerciseAct, ScoredAct]] | None = None
-        self._scores: dict[int | None, ExerciseScore] = {}
+        self._placed = 0
+        """How many entries with an effect there are: what was found with fewer is found anew when it is asked for, and only then let go."""
+        self._acts: tuple[int, list[tuple[ExerciseAct, ScoredAct]]] = (-1, [])
+        self._score: tuple[int, int | None, ExerciseScore] = (-1, None, NO_SCORE)
 
     # --- from entries ------------------------------------------------------------------------------
 
     def whole(self, vertices: Sequence[Vertex]) -> Iterator[None]:
         self._begin()
-        for start in range(0, len(vertices), STEP_ENTRIES):
-            for vertex in vertices[start : start + STEP_ENTRIES]:
-                self._place(vertex)
-            yield
+        weight = 0
+        for vertex in vertices:
+            self._place(vertex)
+            weight += 1 + vertex.header.body_bytes // WEIGHT_BYTES
+            if weight >= STEP_ENTRIES:
+                weight = 0
+                yield
 
     def add(self, vertex: Vertex) -> bool:
         self._place(vertex)
@@ -361,8 +369,9 @@ class ExerciseFold:
             if self._is_real_event(vertex):
                 self._real_events[vertex.entry_id] = vertex
             self._course = self._places = None
-        self._acts = None
-        self._scores.clear()
+        if kind != "note":
+            self._bodies.read(vertex)
+        self._placed += 1
 
     def _is_real_event(self, vertex: Vertex) -> bool:
         """Returns whether a member that does not lead states a real event."""
@@ -537,18 +546,23 @@ class ExerciseFold:
         ]
 
     def _all_acts(self) -> list[tuple[ExerciseAct, ScoredAct]]:
-        if self._acts is None:
-            self._acts = [*self._own_acts(), *self._acts_elsewhere()]
-        return self._acts
+        if self._acts[0] != self._placed:
+            self._acts = self._placed, [*self._own_acts(), *self._acts_elsewhere()]
+        return self._acts[1]
 
     def _own_acts(self) -> Iterator[tuple[ExerciseAct, ScoredAct]]:
         course, reach = self.course, self._reach()
+        wanted = frozenset(wanted_values(held.inject for held in course.effective if held.inject is not None))
+        last = course.clock.last_instant
         own = (vertex for kind in ACTION_BY_KIND for vertex in self.by_kind[kind])
         for vertex in sorted(own, key=_by_number):
             mark, created = course.stamped.get(vertex.entry_id), vertex.header.created
-            moment = None if mark is None else self._in_time(min(created, mark.instant))
+            moment = None
+            if mark is not None:
+                moment = min(created, mark.instant)
+                moment = None if last is not None and moment > last else moment
             upto = reach.get(vertex, 0)
-            detail, scored = self._read(vertex, upto, moment)
+            detail, scored = self._read(vertex, upto, moment, wanted)
             yield (
                 ExerciseAct(vertex.entry_id, vertex.author, scored.action, detail, created, moment, upto),
                 scored,
@@ -559,17 +573,17 @@ class ExerciseFold:
         releases = [held.released for held in course.effective]
         for act, mark in course.attested.values():
             upto = min(bisect_left(course.places, mark.place), bisect_right(releases, act.created))
-            moment = self._in_time(min(act.created, mark.instant))
+            moment: int | None = min(act.created, mark.instant)
+            if moment is not None and course.clock.is_over(moment):
+                moment = None
             yield (
                 ExerciseAct(act.entry, act.author, act.action, act.detail, act.created, moment, upto),
                 ScoredAct(act.action, upto, moment, (), text=act.detail, to=act.to),
             )
 
-    def _in_time(self, moment: int) -> int | None:
-        """Returns a moment, or None where the exercise had ended by then."""
-        return None if self.course.clock.is_over(moment) else moment
-
-    def _read(self, vertex: Vertex, upto: int, moment: int | None) -> tuple[str, ScoredAct]:
+    def _read(
+        self, vertex: Vertex, upto: int, moment: int | None, wanted: frozenset[str]
+    ) -> tuple[str, ScoredAct]:
         """Returns what an act in this space says in a line, and as scoring reads it."""
         action = ACTION_BY_KIND[vertex.kind]
         match vertex.kind:
@@ -585,7 +599,7 @@ class ExerciseFold:
             case "object":
                 made = self._bodies.said(vertex, ExerciseObject)
                 return _listed(made.values), ScoredAct(
-                    action, upto, moment, _folded(made.values), tlp=made.tlp, to=made.to
+                    action, upto, moment, _keys(made.values, wanted), tlp=made.tlp, to=made.to
                 )
             case "sighting":
                 seen = self._bodies.said(vertex, ExerciseSighting)
@@ -594,12 +608,12 @@ class ExerciseFold:
                     upto,
                     moment,
                     (seen.value.casefold(),),
-                    count=seen.count,
+                    times=seen.times,
                     is_false_positive=bool(seen.is_false_positive),
                     to=seen.to,
                 )
         values = self._bodies.said(vertex, ExerciseWithdrawal).values
-        return _listed(values), ScoredAct(action, upto, moment, _folded(values))
+        return _listed(values), ScoredAct(action, upto, moment, _keys(values, wanted))
 
     def _reach(self) -> dict[Vertex, int]:
         """Returns for each act in this space how many of the injects that count, in their order from the first, are in its past."""
@@ -621,13 +635,11 @@ class ExerciseFold:
 
     def score(self, now: int | None = None) -> ExerciseScore:
         """Returns the score; without `now` (unix seconds) as far as the lead's entries have come, the same on every node that holds the same."""
-        found = self._scores.get(now)
-        if found is None:
-            self._scores.clear()  # one is kept
-            found = self._scores[now] = self._score(now)
-        return found
+        if self._score[:2] != (self._placed, now):
+            self._score = self._placed, now, self._scored_at(now)
+        return self._score[2]
 
-    def _score(self, now: int | None) -> ExerciseScore:
+    def _scored_at(self, now: int | None) -> ExerciseScore:
         course = self.course
         instant = course.instant if now is None else max(now, course.instant)
         players = [member for member in self.places() if self.role(member) in PLAYING_ROLES]
@@ -713,8 +725,9 @@ def _by_number(vertex: Vertex) -> tuple[PartnerId, int, EntryId]:
     return vertex.author, vertex.number, vertex.entry_id
 
 
-def _folded(values: StatedValues) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value.casefold() for _, value in values))
+def _keys(values: StatedValues, wanted: frozenset[str]) -> tuple[str, ...]:
+    """Returns those values, in folded case, that are looked for."""
+    return tuple({value.casefold() for _, value in values} & wanted)
 
 
 def _listed(values: StatedValues) -> str:

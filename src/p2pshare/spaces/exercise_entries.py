@@ -54,7 +54,7 @@ ID_BYTES_MAX = 64  # of a pack, an expectation
 LINE_BYTES_MAX = 256  # what stands in a line of a list: names, titles, versions
 OBJECTIVE_BYTES_MAX = 1_024  # of an objective's text; the whole is in the archive
 CHOICE_BYTES_MAX = 1_024  # a choice of 256 characters, as packs have it
-STATED_VALUES_MAX = 64  # in one object or withdrawal: as many as one expectation names
+STATED_VALUES_MAX = 16  # in one object or withdrawal: ten thousand such entries are read in two seconds; more values take more entries
 SIGHTINGS_MAX = 1_000_000  # that one sighting tells of
 STAMPED_MAX = 1_024  # entries in one stamp: 35 KB
 ATTESTED_MAX = 128  # acts in one stamp, each with up to a page of text
@@ -178,11 +178,11 @@ class ExerciseObject(NamedTuple):
 
 
 class ExerciseSighting(NamedTuple):
-    """`sighting`: a value was seen so often, or (`is_false_positive` 1) is nothing bad. `to` nobody: all."""
+    """`sighting`: a value was seen so many times, or (`is_false_positive` 1) is nothing bad. `to` nobody: all."""
 
     type: str
     value: str
-    count: int
+    times: int
     is_false_positive: int
     to: Named
 

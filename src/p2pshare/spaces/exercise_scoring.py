@@ -29,7 +29,7 @@ _ANY = ""
 class ScoredAct(NamedTuple):
     """What a player did. `upto`: it can be for the first so many injects; `moment` (unix seconds) is None while no stamp names it.
 
-    `keys`: what it is looked for by, values or the number of an inject. `tlp` of what was published, `to` whom it went to (nobody: all).
+    `keys`: what it is looked for by, those of its values that any inject expects (`wanted_values`) or the number of an inject. `tlp` of what was published, `to` whom it went to (nobody: all).
     """
 
     action: str
@@ -38,7 +38,7 @@ class ScoredAct(NamedTuple):
     keys: tuple[str, ...]
     text: str = ""
     choice: str = ""
-    count: int = 1
+    times: int = 1
     is_false_positive: bool = False
     tlp: int = 0
     to: tuple[PartnerId, ...] = ()
@@ -120,6 +120,19 @@ class ExerciseScore(NamedTuple):
     objectives: tuple[ObjectiveScore, ...]
 
 
+NO_SCORE = ExerciseScore((), ())
+
+
+def wanted_values(injects: Iterable[PackInject]) -> Iterator[str]:
+    """Yields the values that any of these injects expects, in folded case: what acts are looked for by."""
+    for inject in injects:
+        for expectation in inject.expect:
+            values = expectation.match.get("values", ())
+            assert isinstance(values, tuple)
+            for value in values:
+                yield value.casefold()
+
+
 def percent(half_points: int, half_of: int) -> int | None:
     """Returns points of points in percent, rounded down; None of nothing."""
     return half_points * 100 // half_of if half_of else None
@@ -151,16 +164,15 @@ class _Earliest:
 class _Deeds:
     """What one player did, found by action and key."""
 
-    def __init__(self, player: PartnerId, wanted: frozenset[str]) -> None:
+    def __init__(self, player: PartnerId) -> None:
         self.player = player
-        self._wanted = wanted
         self._by_key: defaultdict[tuple[str, str], list[ScoredAct]] = defaultdict(list)
         self._tables: dict[tuple[object, ...], _Earliest] = {}
         self._first_answers: dict[int, ScoredAct | None] = {}
 
     def add(self, act: ScoredAct) -> None:
         """Note an act; those of one author come in the order of their numbers."""
-        for key in (*self._wanted.intersection(act.keys), _ANY):
+        for key in (*act.keys, _ANY):
             listed = self._by_key[act.action, key]
             if len(listed) < ACTS_PER_KEY_MAX or act.action == "answer":
                 listed.append(act)
@@ -296,7 +308,7 @@ class _Scoring:
         what = (action, least, is_false_positive, strictest, to)
 
         def fits(act: ScoredAct) -> bool:
-            return act.count >= least and act.is_false_positive == is_false_positive
+            return act.times >= least and act.is_false_positive == is_false_positive
 
         def is_whole(act: ScoredAct) -> bool:
             return fits(act) and act.tlp <= strictest and (not act.to or required.issubset(act.to))
@@ -394,8 +406,7 @@ def score_exercise(
     """Returns the score. The acts of one author come in the order of their numbers."""
     scoring = _Scoring(course, ratings)
     rows = scoring.rows()
-    wanted = frozenset(_wanted_keys(course.injects))
-    deeds = {player: _Deeds(player, wanted) for player in rows}
+    deeds = {player: _Deeds(player) for player in rows}
     for author, act in acts:
         if author in deeds:
             deeds[author].add(act)
@@ -443,17 +454,6 @@ def score_exercise(
         points, of = by_objective[objective]
         objectives.append(ObjectiveScore(objective, points, of, percent(points, of)))
     return ExerciseScore(tuple(players), tuple(objectives))
-
-
-def _wanted_keys(injects: Iterable[ScoredInject]) -> Iterator[str]:
-    """Yields what acts are looked for by: the numbers of injects and, in folded case, the values that are expected."""
-    for inject, _ in injects:
-        yield str(inject.number)
-        for expectation in inject.expect:
-            values = expectation.match.get("values", ())
-            assert isinstance(values, tuple)
-            for value in values:
-                yield value.casefold()
 
 
 def _acknowledged(course: ScoredCourse, deeds: _Deeds) -> dict[int, int]:

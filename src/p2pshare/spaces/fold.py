@@ -358,7 +358,7 @@ class SpaceFold:
                 vertex = graph.vertices[self._judged]
                 authority.judge(vertex)
                 self._judged += 1
-                weight += _weight(vertex, authority)
+                weight += _weight(vertex, authority, self._entry_kinds)
             yield
         effects = Effects(graph, authority, self._entry_kinds, count)
         yield from effects.whole()
@@ -475,9 +475,10 @@ class SpaceFold:
                 found[member] = _STATUS_BY_END[last.kind]
 
 
-def _weight(vertex: Vertex, authority: Authority) -> int:
+def _weight(vertex: Vertex, authority: Authority, entry_kinds: Mapping[str, EntryKind]) -> int:
     """Returns to how many entries of content the judging of one comes."""
-    if vertex.act is None:
+    row = entry_kinds.get(vertex.kind)
+    if vertex.act is None and (row is None or not row.is_deciding):
         return 1
     voters = len(authority.members) // WEIGHT_VOTERS if vertex.kind == "takeover" else 0
     return 1 + vertex.header.body_bytes // WEIGHT_BYTES + voters

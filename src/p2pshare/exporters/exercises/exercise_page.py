@@ -19,7 +19,8 @@ body { font: 10.5pt/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 62r
 h1 { font-size: 1.5rem; margin-bottom: .5rem; } h2 { font-size: 1.15rem; margin: 1.5rem 0 .4rem; break-after: avoid; }
 p { margin: .3rem 0; } .about { color: #444; break-after: avoid; } .marking { font-weight: bold; letter-spacing: .08em; }
 table { border-collapse: collapse; width: 100%; } tr { break-inside: avoid; }
-th, td { border: 1px solid #999; padding: .2rem .45rem; text-align: left; vertical-align: top; overflow-wrap: break-word; min-width: 4.4rem; }
+th, td { border: 1px solid #999; padding: .2rem .45rem; text-align: left; vertical-align: top; }
+td { overflow-wrap: anywhere; min-width: 3.4rem; } td:first-child { min-width: 5rem; }
 th { background: #eee; } thead { display: table-header-group; } .facts th { width: 9rem; }
 .success { background: #e3f3e6; } .partial { background: #fdf1d8; } .failed { background: #fbe0e0; font-weight: bold; }
 svg { width: 100%; height: auto; break-inside: avoid; } svg text { font: 11px system-ui, sans-serif; fill: #111; }
