@@ -675,4 +675,4 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
         "playbook",
         "space_verbs",
     }
-    assert callers == of_one_node | of_spaces | {"board_report", "listing"}
+    assert callers == of_one_node | of_spaces | {"board_report", "listing", "training"}

@@ -263,6 +263,28 @@ def test_the_result_of_another_exercise_counts_for_nothing(alpha: Home, place: P
     assert json_of(alpha("training", "report", "--json")) == []
 
 
+def test_what_a_real_replay_wrote_completes_our_course(alpha: Home, place: Path) -> None:
+    assert alpha("training", "publish", "first-warning", "--tlp", "green", "--yes").code == 0
+    quiz = answers(place, b"worth = 2\namber = 2\nprivate = 2\nwrong = 1\nseen = [3, 1]\n")
+    assert alpha("training", "take", "first-warning", "--as", NAME, "--answers", quiz).code == 5
+    done = [
+        {"at": 60, "by": "partner", "action": "acknowledge", "inject": 1},
+        {"at": 300, "by": "partner", "action": "sight", "values": ["192.0.2.200"]},
+    ]
+    in_time = {"at": 1_000, "by": "partner", "action": "answer", "inject": 3, "choice": "reached"}
+    for actions, score, code in ((done, 57, 5), ([*done, in_time], 78, 0)):
+        (place / "actions.json").write_text(json.dumps({"ended": 1_200, "actions": actions}))
+        words = ("--solo", "--actions", str(place / "actions.json"), "-o", str(place / "result.json"))
+        assert alpha("exercise", "replay", "communication-check", *words).code == 0
+        result = str(place / "result.json")
+        said = alpha("training", "take", "first-warning", "--as", NAME, "--exercise-result", result, "--json")
+        assert (said.code, said.json["exercise"]["score"], bool(said.json["completed"])) == (
+            code,
+            score,
+            not code,
+        )
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
