@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -87,25 +88,23 @@ def mark_exercises(*, is_marked: bool = True) -> None:
     _note_mark()
 
 
-_marks_errors = False
+_marks_errors = ContextVar("marks_errors", default=False)
 """Whether the command of now was of an exercise when it failed: its error is told when its context is gone."""
 
 
 def forget_exercises() -> None:
     """End a command in this process: nothing of it marks the lines of another."""
-    global _marks_errors
-    _marks_errors = False
+    _marks_errors.set(False)
 
 
 def _note_mark() -> None:
-    global _marks_errors
-    _marks_errors = _is_marked()
+    _marks_errors.set(_is_marked())
 
 
 def _is_marked() -> bool:
     context = click.get_current_context(silent=True)
     if context is None:
-        return _marks_errors
+        return _marks_errors.get()
     return bool(context.meta.get(_EXERCISE) or context.meta.get(_IS_MARKED))
 
 
