@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from p2pshare.errors import AuthorError, OperatorError
+from p2pshare.importers import exercise_lint
 from p2pshare.intel.bundle import read_stix
 from p2pshare.intel.exercise_manifest import MANIFEST_BYTES_MAX, PROBLEMS_MAX
 from p2pshare.intel.exercise_pack import MATCH_FIELDS, PAYLOAD_BYTES_MAX, inject_jcs, pack_leaves, read_inject
+from p2pshare.node import exercise_folder
 from p2pshare.node.exercise_folder import LoadedPack, load_pack, shipped_packs
 
 GOOD = """
@@ -518,14 +520,41 @@ def test_a_folder_that_is_none_is_an_error_and_names_the_packs_that_are_here(tmp
         assert "communication-check" in raised.value.hint
 
 
-def test_the_payloads_of_all_injects_together_are_bounded(tmp_path: Path) -> None:
+def test_the_payloads_of_all_injects_together_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exercise_folder, "PACK_BYTES_MAX", 64_000)
     injects = "".join(
         f'[[inject]]\nnumber={number}\nat="PT0S"\nto=["team"]\nfrom="x"\nchannel="feed"\npayload="{number}.txt"\n'
         for number in range(1, 19)
     )
     folder = _folder(tmp_path, GOOD[: GOOD.index("[[inject]]")] + injects)
     for number in range(1, 19):
-        (folder / f"{number}.txt").write_bytes(b"x " * (PAYLOAD_BYTES_MAX // 2))
+        (folder / f"{number}.txt").write_bytes(b"x" * 4_096)
+    assert ("too-many", "pack") in _told(load_pack(str(folder)))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    (
+        b"".join(b"192.0.2.%d:%d " % (one % 256, one) for one in range(700)),
+        b"192.0.2.1 " * 1_300,
+        _stix(pattern=" AND ".join(f"[ipv4-addr:value = '192.0.2.{one % 256}']" for one in range(2_100))),
+    ),
+)
+def test_more_values_than_anybody_looks_for_are_not_looked_at(
+    tmp_path: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would be canonicalised: sixteen MiB of them would hold the reader for minutes."""
+    monkeypatch.setattr(exercise_lint, "WORDS_MAX", 5_000)
+    monkeypatch.setattr(exercise_lint, "DISTINCT_WORDS_MAX", 600)
+    injects = "".join(
+        f'[[inject]]\nnumber={number}\nat="PT0S"\nto=["team"]\nfrom="x"\nchannel="feed"\npayload="{number}.txt"\n'
+        for number in range(1, 5)
+    )
+    folder = _folder(tmp_path, GOOD[: GOOD.index("[[inject]]")] + injects)
+    for number in range(1, 5):
+        (folder / f"{number}.txt").write_bytes(payload)
     assert ("too-many", "pack") in _told(load_pack(str(folder)))
 
 

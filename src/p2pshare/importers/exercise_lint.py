@@ -12,7 +12,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from itertools import islice
 from typing import Any
@@ -36,6 +36,10 @@ from p2pshare.intel.json_text import find_half_surrogate, is_shallow, parse_obje
 from p2pshare.intel.observable import FILE_EXTENSIONS, InvalidValue, canonical, recognise, refang
 from p2pshare.intel.pattern import canonical_comparison, comparisons_of
 
+WORDS_MAX = 300_000  # like values, in one pack: some three seconds; ours have two hundred
+DISTINCT_WORDS_MAX = (
+    20_000  # of them: each is canonicalised, a URL in 0.3 ms. A feed of five thousand indicators has as many
+)
 TOLD_PER_PLACE_MAX = 8  # values of one text or payload that are told: who has mended them lints again
 RESERVED_NETWORKS = tuple(
     map(
@@ -73,11 +77,59 @@ _ACTIVE = re.compile(
 _ACTIVE_ENDINGS = (".html", ".htm", ".xhtml", ".svg", ".js", ".mjs", ".hta", ".vbs", ".swf", ".xml")
 
 
+class _TooManyWords(Exception):
+    """A pack has more words that are like values than are looked at."""
+
+
+class _Looker:
+    """Looks at words, each once, and at no more of them than a pack may have."""
+
+    def __init__(self) -> None:
+        self._left = WORDS_MAX
+        self._real: dict[tuple[str, str, bool], bool] = {}
+        self._values_left = DISTINCT_WORDS_MAX
+
+    def spend_value(self) -> None:
+        """Count a value that stands where a value must. Raises _TooManyWords."""
+        self._values_left -= 1
+        if self._values_left < 0:
+            raise _TooManyWords
+
+    def is_real(self, word: Word) -> bool:
+        """Returns whether a word is or holds an observable that is not reserved. Raises _TooManyWords."""
+        self._left -= 1
+        key = (word.kind, word.text, word.is_defanged)
+        found = self._real.get(key)
+        if found is None:
+            if len(self._real) >= DISTINCT_WORDS_MAX:
+                raise _TooManyWords
+            found = self._real[key] = _is_real(word)
+        if self._left < 0:
+            raise _TooManyWords
+        return found
+
+
 def lint_pack(pack: ExercisePack, payloads: Mapping[str, bytes | None]) -> list[PackProblem]:
     """Returns what is wrong with the texts and payloads of a pack. A payload that is None is not there; of one that is not in `payloads`
     somebody else has told what is wrong."""
     problems = Problems()
-    _lint_texts(pack, problems)
+    looker = _Looker()
+    try:
+        _lint_texts(pack, problems, looker)
+        _lint_payloads(pack, payloads, problems, looker)
+    except _TooManyWords:
+        problems.add(
+            "too-many",
+            "pack",
+            f"more than {WORDS_MAX} words in it, or {DISTINCT_WORDS_MAX} different ones, are like addresses, names and hashes",
+            "shorten its feeds: nobody looks for so many by hand",
+        )
+    return problems.told()
+
+
+def _lint_payloads(
+    pack: ExercisePack, payloads: Mapping[str, bytes | None], problems: Problems, looker: _Looker
+) -> None:
     whole = 0
     looked_at: set[str] = set()
     for inject in pack.injects:
@@ -96,15 +148,14 @@ def lint_pack(pack: ExercisePack, payloads: Mapping[str, bytes | None]) -> list[
                 "too-many", where, f"it is larger than {PAYLOAD_BYTES_MAX} bytes", "shorten it, or split it"
             )
         elif whole <= PACK_BYTES_MAX:
-            _lint_payload(raw, path, where, problems)
+            _lint_payload(raw, path, where, problems, looker)
     if whole > PACK_BYTES_MAX:
         problems.add(
             "too-many", "pack", f"its payloads have more than {PACK_BYTES_MAX} bytes", "make two packs of it"
         )
-    return problems.told()
 
 
-def _lint_texts(pack: ExercisePack, problems: Problems) -> None:
+def _lint_texts(pack: ExercisePack, problems: Problems, looker: _Looker) -> None:
     texts: list[tuple[str, str]] = [("name", pack.name), ("summary", pack.summary)]
     texts += [(f"objective {one.id}", one.text) for one in pack.objectives]
     texts += [(f"player {one.id}: title", one.title) for one in pack.places]
@@ -119,18 +170,18 @@ def _lint_texts(pack: ExercisePack, problems: Problems) -> None:
             place = f"{where}, expect {number}" + (f" ({one.id})" if one.id else "") + ": match"
             for field, value in one.match.items():
                 if field == "values" and isinstance(value, tuple):
-                    _tell(_real_among(value), place, problems)
+                    _tell(_real_among(value, looker), place, problems)
                 for text in value if isinstance(value, tuple) else (value,):
                     if isinstance(text, str):
                         texts.append((place, text))
     for where, text in texts:
         if text:
-            _lint_text(text, where, problems)
+            _lint_text(text, where, problems, looker)
 
 
-def _lint_text(text: str, where: str, problems: Problems) -> None:
+def _lint_text(text: str, where: str, problems: Problems, looker: _Looker) -> None:
     _look_for_active(text, where, problems)
-    _tell(real_values(text), where, problems)
+    _tell(_real_values(text, looker), where, problems)
 
 
 def _tell(found: Iterator[str], where: str, problems: Problems) -> None:
@@ -164,7 +215,7 @@ def _look_for_active(text: str, where: str, problems: Problems) -> None:
         )
 
 
-def _lint_payload(raw: bytes, path: str, where: str, problems: Problems) -> None:
+def _lint_payload(raw: bytes, path: str, where: str, problems: Problems, looker: _Looker) -> None:
     if path.lower().endswith(_ACTIVE_ENDINGS):
         problems.add(
             "active-content", where, "a file of this kind runs where it is opened", "write it as .txt or .md"
@@ -177,12 +228,12 @@ def _lint_payload(raw: bytes, path: str, where: str, problems: Problems) -> None
     if not text.strip():
         problems.add("format", where, "it is empty", "write something, or name another")
     elif text.lstrip()[:1] == b"{" or path.lower().endswith(".json"):
-        _lint_json(text, where, problems)
+        _lint_json(text, where, problems, looker)
     else:
-        _lint_text(text.decode("utf-8"), where, problems)
+        _lint_text(text.decode("utf-8"), where, problems, looker)
 
 
-def _lint_json(text: bytes, where: str, problems: Problems) -> None:
+def _lint_json(text: bytes, where: str, problems: Problems, looker: _Looker) -> None:
     if not is_shallow(text):
         problems.add("format", where, "lists and objects nest too deep", "write it as STIX or CSAF have it")
         return
@@ -194,7 +245,7 @@ def _lint_json(text: bytes, where: str, problems: Problems) -> None:
         problems.add("format", where, f"it is no JSON that can be read: {clip(why)}", "check it as JSON")
         return
     _check_form(parsed, where, problems)
-    _tell(_real_in_json(parsed), where, problems)
+    _tell(_real_in_json(parsed, looker), where, problems)
     for text_of_it in _texts_in(parsed):
         before = len(problems.told())
         _look_for_active(text_of_it, where, problems)
@@ -258,25 +309,26 @@ def _holds_key(value: Any, key: str) -> bool:
     return isinstance(value, list) and any(_holds_key(member, key) for member in value)
 
 
-def _real_in_json(value: Any) -> Iterator[str]:
+def _real_in_json(value: Any, looker: _Looker) -> Iterator[str]:
     """Yields the values that are not reserved: where STIX has one exactly, and in every text."""
     if isinstance(value, Mapping):
-        yield from _real_in_object(value)
+        yield from _real_in_object(value, looker)
         for name, member in value.items():
-            yield from real_values(name)
-            yield from _real_in_json(member)
+            yield from _real_values(name, looker)
+            yield from _real_in_json(member, looker)
     elif isinstance(value, list):
         for member in value:
-            yield from _real_in_json(member)
+            yield from _real_in_json(member, looker)
     elif isinstance(value, str):
-        yield from real_values(value)
+        yield from _real_values(value, looker)
 
 
-def _real_in_object(stix: Mapping[str, Any]) -> Iterator[str]:
+def _real_in_object(stix: Mapping[str, Any], looker: _Looker) -> Iterator[str]:
     pattern = stix.get("pattern")
     if isinstance(pattern, str) and stix.get("pattern_type", "stix") == "stix":
         pairs = comparisons_of(pattern)
         for type_, text in pairs:
+            looker.spend_value()
             try:
                 found = canonical_comparison(type_, text)
             except InvalidValue:
@@ -284,9 +336,11 @@ def _real_in_object(stix: Mapping[str, Any]) -> Iterator[str]:
             if not is_reserved(*found):
                 yield found[1]
         if not pairs:  # one that gives nothing here may be read by others
-            yield from _real_among(match[1].replace("\\", "") for match in _LITERAL.finditer(pattern))
+            yield from _real_among(
+                (match[1].replace("\\", "") for match in _LITERAL.finditer(pattern)), looker
+            )
     if stix.get("type") in _VALUED and isinstance(stix.get("value"), str):
-        yield from _real_among((stix["value"],))
+        yield from _real_among((stix["value"],), looker)
     number = stix.get("number")
     if stix.get("type") == "autonomous-system" and isinstance(number, int) and not _is_reserved_as(number):
         yield f"AS{number}"[:32]
@@ -300,14 +354,15 @@ def _real_in_object(stix: Mapping[str, Any]) -> Iterator[str]:
 _VALUED = frozenset({"domain-name", "ipv4-addr", "ipv6-addr", "url", "email-addr", "mac-addr"})
 
 
-def _real_among(values: Any) -> Iterator[str]:
+def _real_among(values: Iterable[str], looker: _Looker) -> Iterator[str]:
     """Yields those of values that stand alone, as a list has them, which are not reserved."""
     for value in values:
+        looker.spend_value()
         text = _plainly(value).strip()
         try:
             found = recognise(refang(text)).observable
         except InvalidValue:
-            yield from real_values(value)
+            yield from _real_values(value, looker)
             continue
         if not is_reserved(found.type, found.value):
             yield found.value
@@ -360,11 +415,12 @@ def _is_reserved_as(number: int) -> bool:
 # --- running text -----------------------------------------------------------------------------------------
 
 
-def real_values(text: str) -> Iterator[str]:
-    """Yields what in a running text is or may be an observable and is not reserved, as it reads there."""
-    seen: set[str] = set()
+def _real_values(text: str, looker: _Looker) -> Iterator[str]:
+    """Yields what in a running text is or may be an observable and is not reserved, as it reads there. Raises _TooManyWords."""
     for line in _plainly(text).split("\n"):
-        yield from _real_in_line(line, seen)
+        for word in words_of(undo_marks(line)):
+            if looker.is_real(word):
+                yield word.text
 
 
 def _plainly(text: str) -> str:
@@ -380,23 +436,18 @@ def _plainly(text: str) -> str:
     return text.lower()
 
 
-def _real_in_line(line: str, seen: set[str]) -> Iterator[str]:
-    for word in words_of(undo_marks(line)):
-        if word.text in seen:
-            continue
-        seen.add(word.text)
-        if word.kind == "hash":
-            if _is_hash(word.text) and word.text not in EICAR_HASHES:
-                yield word.text
-        elif word.kind != "cve" and (word.is_defanged or _may_be_real(word)):
-            yield from _real_word(word)
+def _is_real(word: Word) -> bool:
+    """Returns whether a word is or holds an observable that may be somebody's."""
+    if word.kind == "hash":
+        return _is_hash(word.text) and word.text not in EICAR_HASHES
+    return word.kind != "cve" and (word.is_defanged or _may_be_real(word)) and _is_real_value(word)
 
 
 def _is_hash(text: str) -> bool:
     return len(text) in HASH_TYPE_BY_LENGTH and is_likely_hash(text)
 
 
-def _real_word(word: Word) -> Iterator[str]:
+def _is_real_value(word: Word) -> bool:
     try:
         found = (
             canonical("url", f"http://{word.text}")
@@ -405,16 +456,16 @@ def _real_word(word: Word) -> Iterator[str]:
         )
     except InvalidValue:
         # A range, a value with something behind it: each address in it by itself.
-        for match in _IPV4.finditer(word.text):
-            try:
-                address = canonical("ipv4", match[0])
-            except InvalidValue:
-                continue
-            if not is_reserved(address.type, address.value):
-                yield match[0]
-        return
-    if not is_reserved(found.type, found.value):
-        yield word.text
+        return any(_is_real_address(match[0]) for match in _IPV4.finditer(word.text))
+    return not is_reserved(found.type, found.value)
+
+
+def _is_real_address(text: str) -> bool:
+    try:
+        address = canonical("ipv4", text)
+    except InvalidValue:
+        return False
+    return not is_reserved(address.type, address.value)
 
 
 def _may_be_real(word: Word) -> bool:
