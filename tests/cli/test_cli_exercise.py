@@ -57,7 +57,8 @@ class Commands:
     def __call__(self, name: str, *words: str) -> Said:
         """What a command says to a person: whatever it is, each line says that it is of an exercise."""
         said = self.homes[name]("exercise", *words)
-        assert all(line.startswith("EXERCISE") for line in said.out.splitlines()), said.out
+        for line in (said.out + said.err).splitlines():
+            assert line.startswith("EXERCISE"), said
         return said
 
     def json(self, name: str, *words: str) -> Any:

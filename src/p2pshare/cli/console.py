@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -72,6 +73,7 @@ def counted(number: int, noun: str) -> str:
 def begin_exercise(exercise: str) -> None:
     """Have the command that runs, and all it asks, be for the exercise whose id begins so."""
     click.get_current_context().meta[_EXERCISE] = exercise
+    _note_mark()
 
 
 def chosen_exercise() -> str:
@@ -83,12 +85,26 @@ def chosen_exercise() -> str:
 def mark_exercises(*, is_marked: bool = True) -> None:
     """Have every line of the command that runs say that it is of an exercise, though it is for none in particular: a list, a pack."""
     click.get_current_context().meta[_IS_MARKED] = is_marked
+    _note_mark()
+
+
+_marks_errors = ContextVar("marks_errors", default=False)
+"""Whether the command of now was of an exercise when it failed: its error is told when its context is gone."""
+
+
+def forget_exercises() -> None:
+    """End a command in this process: nothing of it marks the lines of another."""
+    _marks_errors.set(False)
+
+
+def _note_mark() -> None:
+    _marks_errors.set(_is_marked())
 
 
 def _is_marked() -> bool:
     context = click.get_current_context(silent=True)
     if context is None:
-        return False
+        return _marks_errors.get()
     return bool(context.meta.get(_EXERCISE) or context.meta.get(_IS_MARKED))
 
 
@@ -158,9 +174,13 @@ def _fields_of(answer: Any) -> Any:
 
 def say(text: str) -> None:
     """Write a line of talk, on stderr, behind all results before it. Talk that cannot be written fails no command."""
+    _talk(_marked(text))
+
+
+def _talk(text: str) -> None:
     flush_results()
     try:
-        sys.stderr.write(_marked(text) + "\n")
+        sys.stderr.write(text + "\n")
     except OSError:
         discard(sys.stderr)
 
@@ -173,7 +193,7 @@ def complain(error: ShareError, *, as_json: bool = False) -> None:
         discard(sys.stdout)
     if as_json:
         fields = {"message": _told(error.message), "hint": _told(error.hint)}
-        say(json_text({"error": fields | {"reason": error.reason, "exit_code": error.exit_code}}))
+        _talk(json_text({"error": fields | {"reason": error.reason, "exit_code": error.exit_code}}))
         return
     say(f"{_coloured('error:', '31')} {_told(error.message)}")
     if error.hint:

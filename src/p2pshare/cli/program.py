@@ -123,6 +123,13 @@ def program() -> None:
 
 def run_program(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Every error is translated here, once."""
+    try:
+        return _run(arguments)
+    finally:
+        console.forget_exercises()
+
+
+def _run(arguments: Sequence[str]) -> int:
     console.open_closed_streams()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGHUP, signal.SIGTERM):
