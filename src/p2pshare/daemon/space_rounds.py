@@ -127,9 +127,7 @@ class SpaceRounds:
         moment = self._driver.moment
         if not node.ground.is_real:
             note_stop(self._node, node, int(moment.now))
-        seconds: float = exchange.step(
-            moment.now, self._driver.roster, self._linked(), moment.is_doubtful
-        )
+        seconds: float = exchange.step(moment.now, self._driver.roster, self._linked(), moment.is_doubtful)
         return seconds
 
     async def _begun(self, node: Node) -> SpaceExchange:
