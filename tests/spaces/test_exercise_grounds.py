@@ -317,6 +317,7 @@ def test_a_removed_exercise_is_gone_and_does_not_come_again(tmp_path: Path) -> N
     removal = remove_exercise(bravo, theirs, players.now)
     assert removal.exercise == exercise and removal.entries == 3 and removal.left == ()
     assert removal.deleted[0] == exercise_path(bravo.home, made.ground.realm).name
+    assert list((bravo.home / "exercises").iterdir()) == [], "and nothing stands beside it"
     with pytest.raises(NotFoundError):
         exercise_named(bravo, exercise.text)
     note(made, "and darker", players.now)

@@ -259,8 +259,10 @@ class KnowledgeReading:
 class Knowledge(KnowledgeReading):
     """Knowledge with its one writer. Each method is a transaction, or a part of the one that is under way."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, has_feed: bool = True) -> None:
+        """Take part in the transactions of `database`. `has_feed` False: nobody follows its changes, as those of an exercise."""
         super().__init__(database)
+        self._has_feed = has_feed
         self._evaluated_at = 0
         self._reported_before = 0
         if self._read(state_table.unnoted_types):
@@ -270,7 +272,7 @@ class Knowledge(KnowledgeReading):
         self._vocabulary = Vocabulary(database)
         self._renewed_feed = b""
         database.join(self)
-        if self._read(feed.is_over, feed.read_mark(database.path.parent)):
+        if has_feed and self._read(feed.is_over, feed.read_mark(database.path.parent)):
             with database.transaction(frees_space=True) as writer:  # as above
                 feed.renew(writer)
             self.mark_feed()
@@ -283,6 +285,8 @@ class Knowledge(KnowledgeReading):
 
     def mark_feed(self) -> None:
         """Write down beside the store how far its feed has come: what tells at the next opening that it was put back."""
+        if not self._has_feed:
+            return
         with suppress(apsw.ConnectionClosedError):  # closed before: it was marked then
             feed.write_mark(self._database.path.parent, self._read(feed.mark_of))
 

@@ -121,7 +121,11 @@ def open_exercise_node(carrier: Node, realm: Realm) -> ExerciseNode:
     )
     try:
         store = Store(
-            database, EnvelopeLog(database), Knowledge(database), carrier.store.partners, Notices(database)
+            database,
+            EnvelopeLog(database),
+            Knowledge(database, has_feed=False),
+            carrier.store.partners,
+            Notices(database),
         )
         return ExerciseNode(carrier, store, realm)
     except BaseException:
