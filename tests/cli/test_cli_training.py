@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from p2pshare.cli.training import EXERCISE_RESULT_FORMAT
 
 NAME = "Ada Lovelace"
 HOSTILE = "=cmd|' /C calc'!A0 <script>| ![x](y)"
-EXERCISE = {"pack": "check", "version": "1.0.0", "manifest": "ab" * 32, "pass_mark": 80}
+EXERCISE = {"pack": "check", "version": "1.0.0", "pack_hash": "ab" * 32, "pass_mark": 80}
 RIGHT = b"first = 2\n"
 
 
@@ -219,6 +220,29 @@ def test_what_is_named_by_hash_alone_comes_in_another_way_and_is_compared(alpha:
     assert hashlib.sha256((out / "film.mp4").read_bytes()).digest() == hashlib.sha256(film).digest()
 
 
+def test_a_pipe_that_is_brought_is_refused_and_not_waited_for(alpha: Home, place: Path) -> None:
+    """Its bytes come once, and they are read twice."""
+    os.mkfifo(place / "pipe")
+    words = ("training", "fetch", "first-aid", "-o", str(place / "out"), "--from", str(place / "pipe"))
+    assert json_of(alpha(*words, "--json"), 1)["reason"] == "no-file"
+
+
+def test_a_result_that_cannot_be_read_is_told_and_attested_for_nobody(alpha: Home, place: Path) -> None:
+    complete(alpha, place)
+    complete(alpha, place, "Grace Hopper")
+    [first, _] = sorted((alpha.path / "training" / "results").iterdir())
+    first.write_bytes(b"")
+    said = alpha("training", "report", "--json")
+    assert len(json_of(said)) == 1 and "1 result cannot be read" in said.err and first.name in said.err
+    attested = alpha("training", "attest", "first-aid", "-o", str(place / "a.p2pt"), "--yes")
+    assert "1 result cannot be read" in attested.err and "1 person completed" in attested.err
+
+
+def test_what_is_no_folder_names_the_courses_that_come_with_the_program(alpha: Home) -> None:
+    said = alpha("training", "publish", "first-waning", "--tlp", "green", "--json")
+    assert "first-warning" in json_of(said, 1)["hint"]
+
+
 # --- taking it -------------------------------------------------------------------------------------
 
 
@@ -239,7 +263,7 @@ def test_quiz_and_exercise_complete_it_together_in_any_order(alpha: Home, place:
 
 
 def test_the_result_of_another_exercise_counts_for_nothing(alpha: Home, place: Path) -> None:
-    for change in ({"pack": "other"}, {"version": "2"}, {"manifest": "00" * 32}):
+    for change in ({"pack": "other"}, {"version": "2"}, {"pack_hash": "00" * 32}):
         file = result_file(place, **change)
         said = alpha("training", "take", "first-aid", "--as", NAME, "--exercise-result", file, "--json")
         assert json_of(said, 5)["reason"] == "other-exercise"
