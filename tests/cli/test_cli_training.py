@@ -346,6 +346,7 @@ def test_on_a_terminal_the_quiz_is_asked_until_the_answer_is_a_choice(
     monkeypatch.setattr(training.console, "can_ask", lambda: True)
     said = alpha("training", "take", "first-aid", "--json", stdin=f"{NAME}\nx\n9\n2\n".encode())
     assert said.code == 5 and said.json["quiz"]["percent"] == 100
+    assert said.err.count("a number from 1 to 2") == 2
     assert "1  Nobody" in said.err and NAME not in said.out + said.err
     stopped = alpha("training", "take", "first-aid", "--as", NAME, "--json", stdin=b"")
     assert json_of(stopped, 5)["reason"] == "not-confirmed"
@@ -415,7 +416,19 @@ def test_a_partner_verifies_it_offline_without_a_home(
         assert said.code == 0 and said.json["verdict"] == "good", said
         assert set(checks_of(said).values()) == {"passed"} and len(said.json["checks"]) == 6
     assert (said.json["completed"], said.json["title"], said.json["name"]) == (2, "First aid", "alpha")
-    assert "compare the fingerprint" in nowhere("training", "verify", str(attested), card).err
+    alone = nowhere("training", "verify", str(attested), card)
+    assert "compare the fingerprint" in alone.err and "--course compares the course" in alone.err
+    (place / "large.p2pt").write_bytes(attested.read_bytes() + bytes(256 * 1024))
+    large = nowhere("training", "verify", str(place / "large.p2pt"), card, "--json")
+    assert large.code == 1 and checks_of(large)["shape"] == "oversized"
+    swapped = nowhere("training", "verify", card, str(attested))
+    assert swapped.code == 1 and "the attestation comes first" in swapped.err
+    ours = nowhere("training", "verify", str(attested), card, "--course", "first-warning", "--json")
+    assert ours.code == 1 and checks_of(ours)["course"] == "wrong-course", (
+        "a course of ours is called by its name"
+    )
+    short = nowhere("training", "verify", str(attested), card, "--course", digest[:12], "--json")
+    assert "64 digits" in short.err
 
 
 def test_each_way_in_which_it_does_not_hold_is_told(

@@ -28,6 +28,7 @@ from p2pshare.cli.options import (
     STANDARD_STREAM,
     UsageProblem,
     json_option,
+    open_input,
     owner_output_option,
     read_input,
 )
@@ -708,6 +709,8 @@ def _asked(questions: Iterable[CourseQuestion]) -> dict[str, tuple[int, ...]]:
                 for one in words
             ):
                 given[question.id] = tuple(map(int, words))
+            else:
+                console.say(f"a number from 1 to {len(question.choices)}; several with blanks between them")
     return given
 
 
@@ -912,9 +915,10 @@ def _completed(results: Iterable[TrainingResult], called: str) -> list[TrainingR
             hint="`p2pshare training report` has who did",
             reason="nobody-completed",
         )
-    hashes = sorted({one.hash for one in found})
-    if len(hashes) > 1:
-        told = ", ".join(one[:12] for one in hashes[:5])
+    found = [one for one in found if one.hash == called.lower()] or found
+    versions = {one.hash: one.version for one in found}
+    if len(versions) > 1:
+        told = ", ".join(f"{one[:12]} ({version})" for one, version in sorted(versions.items())[:5])
         raise NotFoundError(
             "more than one course, or version, is called so",
             hint=f"give the beginning of its hash: {told}",
@@ -939,11 +943,13 @@ def verify_attestation(home: Path, file: str, card: str, course: str | None, as_
 
     Exit code 1 when a check failed; the check says why.
     """
-    from p2pshare.envelope.attestation import ATTESTATION_BYTES_MAX
+    from p2pshare.envelope.attestation import ATTESTATION_BYTES_MAX, is_attestation
     from p2pshare.envelope.card import believe_chain, check_time
     from p2pshare.envelope.card import fingerprint as fingerprint_of
 
-    raw, card_raw = read_input(file, ATTESTATION_BYTES_MAX), read_input(card, CARD_CHAIN_BYTES_MAX)
+    with open_input(file) as stream:
+        raw = stream.read(ATTESTATION_BYTES_MAX + 1)  # what is larger fails the first check
+    card_raw = read_input(card, CARD_CHAIN_BYTES_MAX)
     wanted = None if course is None else _wanted_hash(course)
     now = int(datetime.now(UTC).timestamp())
     checks = _Checks()
@@ -985,6 +991,8 @@ def verify_attestation(home: Path, file: str, card: str, course: str | None, as_
                 f"check {number:<7} {check['name']}: {check['verdict']} {check['reason']}".rstrip()
             )
         console.say(f"{verdict}: {console.shown(file)}")
+        if attestation is None and is_attestation(card_raw):
+            console.say("hint: the attestation comes first, then the card of who signed it")
         if checks.are_good:
             console.say("hint: the name is what the card says of itself; compare the fingerprint")
             if wanted is None:
@@ -1033,6 +1041,7 @@ def _wanted_hash(course: str) -> bytes:
     """Returns the hash of a course that is given as one, as the course.json that `fetch` wrote (or its folder), or as the folder of its author.
     Raises AuthorError `bad-course`."""
     from p2pshare.intel.course import COURSE_FILE, MANIFEST_BYTES_MAX, course_bytes, course_hash, read_course
+    from p2pshare.node.course_files import shipped_courses
 
     path = Path(course)
     if len(course) == 64 and not path.exists():
@@ -1044,10 +1053,10 @@ def _wanted_hash(course: str) -> bytes:
         with suppress(PeerError):
             read_course(raw)
             return course_hash(raw)
-    if not path.is_dir():
+    if not path.is_dir() and course not in shipped_courses():
         raise AuthorError(
             f"{course} is no course",
-            hint="give its folder, its course.json, or its hash",
+            hint="give its folder, its course.json, its whole hash (64 digits), or the name of one that comes with the program",
             reason="bad-course",
         )
     return course_hash(course_bytes(_built(course).course))

@@ -42,7 +42,7 @@ from p2pshare.operations.interface import Query, Request
 
 COURSES_PER_AUTHOR_MAX = 64  # the newest that came: who publishes more hides none of another's
 COURSES_WALKED_MAX = 4_096  # of all authors together, so of 64 at least: bounds what one list reads
-VERSIONS_READ_MAX = 256  # of one course, the newest: bounds what is read to find one of them
+VERSIONS_READ_MAX = 64  # of one course, the newest: bounds what is read to find one of them
 SHORTEST_HASH = 6  # digits of a course hash by which it may be called
 CANDIDATES_TOLD_MAX = 5
 DIGITS_SHOWN = 12  # of a hash, where they are enough
