@@ -191,6 +191,8 @@ def test_materials_are_written_once_and_overwrite_nothing(alpha: Home, place: Pa
     (out / "read.md").write_bytes(b"mine")
     said = alpha("training", "fetch", "first-aid", "-o", str(out), "--json")
     assert json_of(said, 1)["reason"] == "file-exists" and (out / "read.md").read_bytes() == b"mine"
+    no_folder = alpha("training", "fetch", "first-aid", "-o", str(out / "read.md"), "--json")
+    assert json_of(no_folder, 1)["reason"] == "file-exists" and "no folder" in no_folder.err
     (out / "read.md").unlink()
     (out / "read.md").symlink_to(place / "target")
     assert alpha("training", "fetch", "first-aid", "-o", str(out)).code == 1

@@ -168,18 +168,37 @@ training_files.pseudonym_of(Path(sys.argv[1]), "Ada Lovelace", may_make=True)
 """
 
 
-@pytest.mark.parametrize("moment", [1, 2])  # before the secret has its name, and while it has two
+@pytest.mark.parametrize("moment", [2, 3])  # before the secret has its name, and while it has two
 def test_a_killed_command_leaves_no_second_copy_of_the_secret_for_long(tmp_path: Path, moment: int) -> None:
     """Who removes the secret makes pseudonyms nobody's for good: not while a copy lies beside it."""
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(moment)], check=False)
     assert done.returncode == -signal.SIGKILL
     folder = tmp_path / "training"
     left = {path.name for path in folder.iterdir()}
-    assert any(name.endswith(".part") for name in left) and ("secret" in left) == (moment == 2)
-    before = (folder / "secret").read_bytes() if moment == 2 else None
+    assert any(name.endswith(".part") for name in left) and ("secret" in left) == (moment == 3)
+    before = (folder / "secret").read_bytes() if moment == 3 else None
     pseudonym_of(tmp_path, NAME, may_make=True)
     assert [path.name for path in folder.iterdir()] == ["secret"]
     assert before in (None, (folder / "secret").read_bytes())
+
+
+def test_what_is_told_as_kept_is_on_the_disk_with_the_folders_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    pseudonym_of(tmp_path, NAME, may_make=True)
+    note_result(tmp_path, RESULT, is_passed)
+    training = tmp_path / "training"
+    folders = [path.stat().st_ino for path in (tmp_path, training, training, training / "results")]
+    assert [one for one in synced if one in folders] == folders
+    assert len(synced) == 6, "the secret and the result, whole, before they have their names"
 
 
 def test_what_a_killed_command_left_among_the_results_goes_with_the_next(tmp_path: Path) -> None:

@@ -430,6 +430,10 @@ def fetch_course(home: Path, called: str, directory: str, files: tuple[str, ...]
     named = {one.sha256: one for one in travelling.course.materials}
     brought = _brought(files, named)
     folder = Path(directory)
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OperatorError(
+            f"{directory} is there and is no folder", hint="name another one", reason="file-exists"
+        )
     with _told(folder):
         folder.mkdir(exist_ok=True)
     written: list[dict[str, Any]] = []

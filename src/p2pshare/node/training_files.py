@@ -73,7 +73,7 @@ def pseudonym_of(home: Path, name: str, *, may_make: bool) -> str:
     folder = home / FOLDER
     with _told(folder), ExitStack() as held:
         if may_make:
-            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            _make_folder(folder)
         if folder.is_dir():
             held.enter_context(_locked(folder))
             _sweep(folder)
@@ -164,14 +164,25 @@ def _put(target: Path, raw: bytes, *, may_replace: bool) -> None:
         else:
             with suppress(FileExistsError):
                 os.link(unfinished, target)
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(target.parent)
     finally:
         with suppress(FileNotFoundError):
             unfinished.unlink()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder where there is none, so that a power cut does not take it with what was told as kept in it."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=FOLDER_MODE)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def note_result(
@@ -183,8 +194,8 @@ def note_result(
     folder = home / FOLDER / RESULTS
     target = folder / f"{this_try.hash}-{this_try.pseudonym}.json"
     with _told(target):
-        folder.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        _make_folder(folder.parent)
+        _make_folder(folder)
         with _locked(folder):
             _sweep(folder)
             before = _read(target)
