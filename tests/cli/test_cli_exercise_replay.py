@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pty
@@ -16,8 +15,8 @@ from exercise_scripts import perfect_script
 
 from p2pshare.cli.exercise_replay import SPEED_MAX, typed_act
 from p2pshare.cli.options import UsageProblem
-from p2pshare.intel.exercise_pack import TIME_FACTOR_MAX
-from p2pshare.node.exercise_folder import load_pack, shipped_packs
+from p2pshare.intel.exercise_pack import TIME_FACTOR_MAX, pack_hash
+from p2pshare.node.exercise_folder import load_pack
 
 PROGRAM = [sys.executable, "-m", "p2pshare", "exercise", "replay"]
 
@@ -54,10 +53,8 @@ def test_a_file_of_actions_is_scored_the_same_twice_and_so_is_what_comes_out(tmp
     assert again.stdout == done.stdout and first.read_bytes() == second.read_bytes()
     assert result["format"] == "p2pshare-exercise-result/1"
     assert (result["pack"], result["version"]) == (name, "1.0.0")
-    assert (
-        result["manifest"]
-        == hashlib.sha256((shipped_packs()[name] / "exercise.toml").read_bytes()).hexdigest()
-    )
+    loaded = load_pack(name)
+    assert result["pack_hash"] == pack_hash(loaded.checked(), loaded.payloads)
     assert isinstance(result["score"], int) and 0 < result["score"] < 100
     assert set(result) >= {"ended", "places", "actions", "ratings", "result"}
     assert set(result["result"]) == {"players", "objectives"}

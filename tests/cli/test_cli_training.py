@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from p2pshare.cli.training import EXERCISE_RESULT_FORMAT
 
 NAME = "Ada Lovelace"
 HOSTILE = "=cmd|' /C calc'!A0 <script>| ![x](y)"
-EXERCISE = {"pack": "check", "version": "1.0.0", "manifest": "ab" * 32, "pass_mark": 80}
+EXERCISE = {"pack": "check", "version": "1.0.0", "pack_hash": "ab" * 32, "pass_mark": 80}
 RIGHT = b"first = 2\n"
 
 
@@ -190,6 +191,8 @@ def test_materials_are_written_once_and_overwrite_nothing(alpha: Home, place: Pa
     (out / "read.md").write_bytes(b"mine")
     said = alpha("training", "fetch", "first-aid", "-o", str(out), "--json")
     assert json_of(said, 1)["reason"] == "file-exists" and (out / "read.md").read_bytes() == b"mine"
+    no_folder = alpha("training", "fetch", "first-aid", "-o", str(out / "read.md"), "--json")
+    assert json_of(no_folder, 1)["reason"] == "file-exists" and "no folder" in no_folder.err
     (out / "read.md").unlink()
     (out / "read.md").symlink_to(place / "target")
     assert alpha("training", "fetch", "first-aid", "-o", str(out)).code == 1
@@ -219,6 +222,29 @@ def test_what_is_named_by_hash_alone_comes_in_another_way_and_is_compared(alpha:
     assert hashlib.sha256((out / "film.mp4").read_bytes()).digest() == hashlib.sha256(film).digest()
 
 
+def test_a_pipe_that_is_brought_is_refused_and_not_waited_for(alpha: Home, place: Path) -> None:
+    """Its bytes come once, and they are read twice."""
+    os.mkfifo(place / "pipe")
+    words = ("training", "fetch", "first-aid", "-o", str(place / "out"), "--from", str(place / "pipe"))
+    assert json_of(alpha(*words, "--json"), 1)["reason"] == "no-file"
+
+
+def test_a_result_that_cannot_be_read_is_told_and_attested_for_nobody(alpha: Home, place: Path) -> None:
+    complete(alpha, place)
+    complete(alpha, place, "Grace Hopper")
+    [first, _] = sorted((alpha.path / "training" / "results").iterdir())
+    first.write_bytes(b"")
+    said = alpha("training", "report", "--json")
+    assert len(json_of(said)) == 1 and "1 result cannot be read" in said.err and first.name in said.err
+    attested = alpha("training", "attest", "first-aid", "-o", str(place / "a.p2pt"), "--yes")
+    assert "1 result cannot be read" in attested.err and "1 person completed" in attested.err
+
+
+def test_what_is_no_folder_names_the_courses_that_come_with_the_program(alpha: Home) -> None:
+    said = alpha("training", "publish", "first-waning", "--tlp", "green", "--json")
+    assert "first-warning" in json_of(said, 1)["hint"]
+
+
 # --- taking it -------------------------------------------------------------------------------------
 
 
@@ -239,7 +265,7 @@ def test_quiz_and_exercise_complete_it_together_in_any_order(alpha: Home, place:
 
 
 def test_the_result_of_another_exercise_counts_for_nothing(alpha: Home, place: Path) -> None:
-    for change in ({"pack": "other"}, {"version": "2"}, {"manifest": "00" * 32}):
+    for change in ({"pack": "other"}, {"version": "2"}, {"pack_hash": "00" * 32}):
         file = result_file(place, **change)
         said = alpha("training", "take", "first-aid", "--as", NAME, "--exercise-result", file, "--json")
         assert json_of(said, 5)["reason"] == "other-exercise"
@@ -322,6 +348,7 @@ def test_on_a_terminal_the_quiz_is_asked_until_the_answer_is_a_choice(
     monkeypatch.setattr(training.console, "can_ask", lambda: True)
     said = alpha("training", "take", "first-aid", "--json", stdin=f"{NAME}\nx\n9\n2\n".encode())
     assert said.code == 5 and said.json["quiz"]["percent"] == 100
+    assert said.err.count("a number from 1 to 2") == 2
     assert "1  Nobody" in said.err and NAME not in said.out + said.err
     stopped = alpha("training", "take", "first-aid", "--as", NAME, "--json", stdin=b"")
     assert json_of(stopped, 5)["reason"] == "not-confirmed"
@@ -391,7 +418,19 @@ def test_a_partner_verifies_it_offline_without_a_home(
         assert said.code == 0 and said.json["verdict"] == "good", said
         assert set(checks_of(said).values()) == {"passed"} and len(said.json["checks"]) == 6
     assert (said.json["completed"], said.json["title"], said.json["name"]) == (2, "First aid", "alpha")
-    assert "compare the fingerprint" in nowhere("training", "verify", str(attested), card).err
+    alone = nowhere("training", "verify", str(attested), card)
+    assert "compare the fingerprint" in alone.err and "--course compares the course" in alone.err
+    (place / "large.p2pt").write_bytes(attested.read_bytes() + bytes(256 * 1024))
+    large = nowhere("training", "verify", str(place / "large.p2pt"), card, "--json")
+    assert large.code == 1 and checks_of(large)["shape"] == "oversized"
+    swapped = nowhere("training", "verify", card, str(attested))
+    assert swapped.code == 1 and "the attestation comes first" in swapped.err
+    ours = nowhere("training", "verify", str(attested), card, "--course", "first-warning", "--json")
+    assert ours.code == 1 and checks_of(ours)["course"] == "wrong-course", (
+        "a course of ours is called by its name"
+    )
+    short = nowhere("training", "verify", str(attested), card, "--course", digest[:12], "--json")
+    assert "64 digits" in short.err
 
 
 def test_each_way_in_which_it_does_not_hold_is_told(

@@ -112,6 +112,16 @@ def test_a_later_version_takes_its_place_and_a_withdrawal_is_told(
     eventually(lambda: [one["withdrawn"] for one in courses(bravo)] == ["superseded"], "the withdrawal came")
     assert "superseded" in bravo.cli("training", "take", "first-warning", "--as", NAME, "--read", code=5).err
 
+    # what was completed was alpha's: withdrawn, until somebody else's copy of the same course stands
+    attest = ("training", "attest", "first-warning", "-o", str(tmp_path / "new.p2pt"), "--yes")
+    assert "superseded" in bravo.cli(*attest, code=5).err
+    bravo.cli("training", "publish", "first-warning", "--tlp", "green", "--yes")
+    bravo.cli(*attest)
+    bravo.cli("card", "export", str(tmp_path / "bravo.p2pcard"))
+    words = (str(tmp_path / "new.p2pt"), str(tmp_path / "bravo.p2pcard"), "--json")
+    said = json.loads(away(tmp_path, "training", "verify", *words).stdout)
+    assert said["verdict"] == "good" and said["course_author"] == bravo.partner_id
+
 
 def test_no_name_is_in_any_home_log_or_answer_of_either(
     pair: tuple[Partner, Partner], tmp_path: Path

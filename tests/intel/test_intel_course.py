@@ -159,7 +159,7 @@ def test_any_change_is_another_course() -> None:
         {"material": []},
         {"material": [{"file": "materials/read.md", "name": "other.md"}]},
         {"quiz": {"pass_mark": 50, "question": PLAIN["quiz"]["question"]}},
-        {"exercise": {"pack": "a", "version": "1.0.0", "manifest": "00" * 32, "pass_mark": 1}},
+        {"exercise": {"pack": "a", "version": "1.0.0", "pack_hash": "00" * 32, "pass_mark": 1}},
     ]
     hashes += [course_hash(course_bytes(built(with_(**one)).course)) for one in changes]
     answers = json.loads(json.dumps(PLAIN["quiz"]))
@@ -277,7 +277,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"quiz": {"question": [PLAIN["quiz"]["question"][0] | {"text": "a\u2028b"}]}}, "text"),
     ({"quiz": {"question": [PLAIN["quiz"]["question"][0]] * 2}}, "id-twice"),
     ({"quiz": {"question": [PLAIN["quiz"]["question"][0] | {"id": f"q{n}"} for n in range(101)]}}, "format"),
-    ({"exercise": {"pack": "a", "version": "1", "manifest": "zz", "pass_mark": 1}}, "format"),
+    ({"exercise": {"pack": "a", "version": "1", "pack_hash": "zz", "pass_mark": 1}}, "format"),
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 import rfc8785
@@ -259,3 +260,30 @@ def test_more_than_a_pack_may_have_and_salts_that_do_not_fit_are_refused_when_it
         archive_pack(pack, large, _salts(pack))
     with pytest.raises(ValueError, match="one salt"):
         archive_pack(pack, dict.fromkeys(large, b""), [bytes(16)])
+
+
+def test_the_hash_of_a_pack_covers_its_manifest_and_each_payload_and_no_salt() -> None:
+    """A course names its exercise by it: with a hash of the manifest alone, whoever hands the pack on could change what learners read."""
+    injects = tuple(
+        PackInject(number, 0, ("team",), "Control", "feed", "", path, "", "", ())
+        for number, path in ((1, "a.txt"), (2, "b.txt"))
+    )
+    pack = ExercisePack(
+        "p", "1", "P", "drill", "en", 600, 1, "", (), (PackPlace("team", "blue", "Team", False),), injects
+    )
+    payloads = {"a.txt": b"hello", "b.txt": b"there"}
+    said = words.pack_hash(pack, payloads)
+    others = [
+        words.pack_hash(pack, payloads | {"b.txt": b"their"}),
+        words.pack_hash(pack, {"a.txt": b"hellot", "b.txt": b"here"}),
+        words.pack_hash(pack, {"a.txt": b"there", "b.txt": b"hello"}),
+        words.pack_hash(pack._replace(version="2"), payloads),
+    ]
+    assert len({said, *others}) == 5
+    # by the page: the archive with an empty list of salts
+    raw = archive_pack(pack, payloads, [bytes(16)] * 2)
+    start = len(words.ARCHIVE_MAGIC)
+    length = int.from_bytes(raw[start : start + 4], "big")
+    header = rfc8785.dumps(json.loads(raw[start + 4 : start + 4 + length]) | {"salts": []})
+    bare = raw[:start] + len(header).to_bytes(4, "big") + header + raw[start + 4 + length :]
+    assert said == hashlib.sha384(b"p2pshare/v1/exercise-pack\0" + bare).hexdigest()[:64]

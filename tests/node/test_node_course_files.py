@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,9 @@ from courses_made import SMALL, hash_of
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.course import MANIFEST_BYTES_MAX, TRAVELLING_BYTES_MAX
+from p2pshare.intel.exercise_pack import pack_hash
 from p2pshare.node.course_files import read_course_folder, shipped_courses
+from p2pshare.node.exercise_folder import load_pack
 
 SECRET = b"the secret of another folder"
 
@@ -113,10 +113,10 @@ def test_every_course_of_ours_can_be_published(repository: Path) -> None:
         assert built is not None, problems
         exercise = built.course.exercise
         assert exercise is not None
-        raw = (repository / "config" / "exercises" / exercise.pack / "exercise.toml").read_bytes()
-        told = "write its SHA-256 into course.toml, and make the walk-through of docs/training.md anew"
-        assert exercise.manifest == hashlib.sha256(raw).hexdigest(), told
-        assert exercise.version == tomllib.loads(raw.decode())["version"]
+        loaded = load_pack(str(repository / "config" / "exercises" / exercise.pack))
+        told = "write its hash into course.toml, and make the walk-through of docs/training.md anew"
+        assert exercise.pack_hash == pack_hash(loaded.checked(), loaded.payloads), told
+        assert exercise.version == loaded.checked().version
 
 
 def test_the_page_shows_our_course_as_it_is(repository: Path) -> None:

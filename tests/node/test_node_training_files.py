@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -108,7 +111,7 @@ def test_the_better_scores_are_kept_and_a_later_failure_takes_nothing_back(tmp_p
     assert (third.quiz, third.exercise, third.completed) == (90, 85, "2026-12-03")
     fourth = note_result(tmp_path, replace(RESULT, quiz=0, exercise=0, last="2026-12-04"), is_passed)
     assert (fourth.quiz, fourth.exercise, fourth.completed, fourth.tries) == (90, 85, "2026-12-03", 4)
-    assert training_results(tmp_path) == [fourth]
+    assert training_results(tmp_path) == ([fourth], [])
 
 
 def test_commands_at_once_lose_no_try(tmp_path: Path) -> None:
@@ -116,11 +119,11 @@ def test_commands_at_once_lose_no_try(tmp_path: Path) -> None:
         names = list(pool.map(lambda _: pseudonym_of(tmp_path, NAME, may_make=True), range(8)))
         list(pool.map(lambda _: note_result(tmp_path, RESULT, is_passed), range(24)))
     assert len(set(names)) == 1, "two that make the secret at once have one"
-    [kept] = training_results(tmp_path)
+    [kept] = training_results(tmp_path).results
     assert kept.tries == 24
 
 
-def test_files_that_are_no_results_are_none(tmp_path: Path) -> None:
+def test_files_that_are_no_results_are_none_and_told(tmp_path: Path) -> None:
     kept = note_result(tmp_path, RESULT, is_passed)
     folder = tmp_path / "training" / "results"
     [good] = folder.iterdir()
@@ -129,4 +132,80 @@ def test_files_that_are_no_results_are_none(tmp_path: Path) -> None:
     (folder / f"{'33' * 32}-{'11' * 16}.json").write_bytes(b"\xff" * 10_000)
     (folder / "notes.txt").write_text("x")
     (folder / ".half.part").write_bytes(b"")
-    assert training_results(tmp_path) == [kept]
+    (folder / f"{'44' * 32}-{'11' * 16}.json").symlink_to(good)
+    os.mkfifo(folder / f"{'55' * 32}-{'11' * 16}.json")
+    (folder / f"{'66' * 32}-{'11' * 16}.json").mkdir()
+    found = training_results(tmp_path)
+    assert found.results == [kept]
+    assert [name[:2] for name in found.damaged] == ["00", "22", "33", "44", "55", "66"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"null"])
+def test_a_result_that_cannot_be_read_is_not_written_over(tmp_path: Path, raw: bytes) -> None:
+    """It may have been that of somebody who had passed all."""
+    note_result(tmp_path, RESULT, is_passed)
+    [path] = (tmp_path / "training" / "results").iterdir()
+    path.write_bytes(raw)
+    with pytest.raises(OperatorError) as refused:
+        note_result(tmp_path, RESULT, is_passed)
+    assert refused.value.reason == "damaged-result" and path.read_bytes() == raw
+    path.unlink()
+    assert note_result(tmp_path, RESULT, is_passed).tries == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from p2pshare.node import training_files
+at = {}
+def fsync(descriptor):
+    at["n"] = at.get("n", 0) + 1
+    if at["n"] == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+training_files.os = type("Os", (), {name: staticmethod(getattr(os, name)) if callable(getattr(os, name)) and not isinstance(getattr(os, name), type)
+    else getattr(os, name) for name in dir(os) if not name.startswith("__")} | {"fsync": staticmethod(fsync)})
+training_files.pseudonym_of(Path(sys.argv[1]), "Ada Lovelace", may_make=True)
+"""
+
+
+@pytest.mark.parametrize("moment", [2, 3])  # before the secret has its name, and while it has two
+def test_a_killed_command_leaves_no_second_copy_of_the_secret_for_long(tmp_path: Path, moment: int) -> None:
+    """Who removes the secret makes pseudonyms nobody's for good: not while a copy lies beside it."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(moment)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    folder = tmp_path / "training"
+    left = {path.name for path in folder.iterdir()}
+    assert any(name.endswith(".part") for name in left) and ("secret" in left) == (moment == 3)
+    before = (folder / "secret").read_bytes() if moment == 3 else None
+    pseudonym_of(tmp_path, NAME, may_make=True)
+    assert [path.name for path in folder.iterdir()] == ["secret"]
+    assert before in (None, (folder / "secret").read_bytes())
+
+
+def test_what_is_told_as_kept_is_on_the_disk_with_the_folders_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    pseudonym_of(tmp_path, NAME, may_make=True)
+    note_result(tmp_path, RESULT, is_passed)
+    training = tmp_path / "training"
+    folders = [path.stat().st_ino for path in (tmp_path, training, training, training / "results")]
+    assert [one for one in synced if one in folders] == folders
+    assert len(synced) == 6, "the secret and the result, whole, before they have their names"
+
+
+def test_what_a_killed_command_left_among_the_results_goes_with_the_next(tmp_path: Path) -> None:
+    note_result(tmp_path, RESULT, is_passed)
+    folder = tmp_path / "training" / "results"
+    (folder / f".{'ab' * 8}.part").write_bytes(b"{")
+    (folder / ".mine.part").write_bytes(b"")
+    note_result(tmp_path, RESULT, is_passed)
+    assert sorted(path.name for path in folder.iterdir())[0] == ".mine.part"
+    assert len(list(folder.iterdir())) == 2

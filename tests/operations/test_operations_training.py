@@ -12,7 +12,7 @@ from whole_nodes import NOW, World, befriend, quiet, take_in, wire_of
 
 from p2pshare.envelope.attestation import check_signer, decode_attestation, verify_signature
 from p2pshare.errors import AuthorError, NotFoundError
-from p2pshare.intel.course import course_bytes, read_course_object
+from p2pshare.intel.course import course_bytes, course_object_id, read_course_object
 from p2pshare.node.node import Node
 from p2pshare.operations import training
 from p2pshare.operations.training import AttestCourse, CoursesHeld, FindCourseVersion, ListCourses, ShowCourse
@@ -141,6 +141,91 @@ def test_two_authors_of_the_same_course_are_no_riddle(pair: tuple[Node, Node]) -
     assert ShowCourse("first-aid").run(bravo, NOW, quiet).held.author == other
 
 
+def test_the_withdrawal_of_one_copy_leaves_anothers_that_stands(pair: tuple[Node, Node]) -> None:
+    """The record says of whom it was taken; that this one withdrew his copy is no reason against the same course of another."""
+    alpha, bravo = pair
+    tell_course(alpha, small_course(), to=["bravo"])
+    tell_course(bravo, small_course(), to=["alpha"])
+    hand_over(alpha, bravo)
+    of_alpha, of_bravo = alpha.identity.partner_id.text, bravo.identity.partner_id.text
+    find = FindCourseVersion(of_alpha, "first-aid", hash_of(small_course()))
+    assert find.run(bravo, NOW, quiet).held.author_id == of_alpha
+    [held] = [one for one in listed(bravo).each if one.author_id == of_alpha]
+    Withdraw(held.object_id, "mistake").run(alpha, NOW + 1, quiet)
+    hand_over(alpha, bravo, NOW + 1)
+    shown = find.run(bravo, NOW, quiet)
+    assert (shown.held.author_id, shown.held.withdrawn) == (of_bravo, "")
+    raw = read_course_object(shown.raw, bravo.identity.partner_id).raw
+    said = decode_attestation(AttestCourse(shown.held.author_id, raw, 1).run(bravo, NOW, quiet).raw)
+    assert said.training.course_author == bravo.identity.partner_id
+    # a newer version of the other's takes the place of his copy, and it is found all the same
+    tell_course(bravo, small_course(version="2"), to=["alpha"], now=NOW + 2)
+    assert find.run(bravo, NOW, quiet).held.author_id == of_bravo
+    [held] = [one for one in listed(bravo).each if one.author_id == of_bravo]
+    Withdraw(held.object_id, "mistake").run(bravo, NOW + 3, quiet)
+    shown = find.run(bravo, NOW, quiet)
+    assert (shown.held.author_id, shown.held.withdrawn) == (of_alpha, "mistake"), "no copy stands"
+    other = FindCourseVersion(of_bravo, "first-aid", hash_of(small_course())).run(bravo, NOW, quiet)
+    assert other.held.withdrawn == "mistake", "a withdrawal takes the older versions with it"
+
+
+def test_a_course_whose_id_is_anothers_hash_does_not_stand_in_its_way(pair: tuple[Node, Node]) -> None:
+    alpha, bravo = pair
+    tell_course(bravo, small_course(), to=["alpha"])
+    digest = hash_of(small_course())
+    tell_course(alpha, small_course(id=digest), to=["bravo"])
+    hand_over(alpha, bravo)
+    for called in (digest, digest.upper(), course_object_id(bravo.identity.partner_id, "first-aid")):
+        assert ShowCourse(called).run(bravo, NOW, quiet).held.author == "bravo"
+
+
+def test_what_is_called_alike_is_told_apart_by_hash_and_author(
+    pair: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, bravo = pair
+    tell_course(bravo, small_course(), to=["alpha"])
+    tell_course(alpha, small_course(title="Other"), to=["bravo"])
+    hand_over(alpha, bravo)
+    with pytest.raises(NotFoundError) as refused:
+        ShowCourse("first-aid").run(bravo, NOW, quiet)
+    hint = refused.value.hint or ""
+    assert f"{hash_of(small_course())[:12]} from bravo" in hint
+    assert f"{hash_of(small_course(title='Other'))[:12]} from alpha" in hint
+    assert training._digits_apart(["ab" * 32, "ab" * 16 + "cd" * 16]) == 33, (
+        "two that were made to begin alike"
+    )
+
+
+def test_a_flood_of_one_partner_uses_up_nothing_of_what_all_may_have(
+    pair: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not looked at of one counts for nothing against the others: the walk stops at a number of courses that are read."""
+    monkeypatch.setattr(training, "COURSES_PER_AUTHOR_MAX", 2)
+    monkeypatch.setattr(training, "COURSES_WALKED_MAX", 5)
+    alpha, bravo = pair
+    tell_course(bravo, small_course(), to=["alpha"])
+    for number in range(8):
+        tell_course(alpha, small_course(id=f"flood-{number}"), to=["bravo"], now=NOW + 1)
+    hand_over(alpha, bravo, NOW + 1)
+    found = listed(bravo)
+    assert sorted(one.author for one in found.each) == ["alpha", "alpha", "bravo"] and found.is_cut
+    assert ShowCourse("first-aid").run(bravo, NOW, quiet).held.author == "bravo"
+
+
+def test_versions_of_a_course_by_another_hide_none_of_its_authors(
+    pair: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "VERSIONS_READ_MAX", 1)
+    alpha, bravo = pair
+    tell_course(bravo, small_course(), to=["alpha"])
+    own = bravo.identity.partner_id
+    for number in range(3):
+        forged = object_of(small_course(title=f"Forged {number}"), own, NOW + number)
+        tell_raw(alpha, forged, to=["bravo"], now=NOW + number)
+    hand_over(alpha, bravo, NOW + 3)
+    assert FindCourseVersion(own.text, "first-aid").run(bravo, NOW, quiet).held.title == "First aid"
+
+
 def test_pseudonyms_that_are_other_people_than_are_counted_are_not_signed(pair: tuple[Node, Node]) -> None:
     alpha, _ = pair
     tell_course(alpha, small_course(), to=["bravo"])
@@ -158,6 +243,6 @@ def test_pseudonyms_that_are_other_people_than_are_counted_are_not_signed(pair: 
         with pytest.raises(AuthorError) as refused:
             AttestCourse(author, other, 1).run(alpha, NOW, quiet)
         assert refused.value.reason == "bad-course"
-    for by, digest in ((author, "0" * 64), ("00" * 32, hash_of(small_course()))):
+    for by, digest in ((author, "0" * 64), ("00" * 32, "0" * 64)):
         with pytest.raises(NotFoundError):
             FindCourseVersion(by, "first-aid", digest).run(alpha, NOW, quiet)

@@ -188,7 +188,8 @@ def import_(home: Path, folder: str, as_json: bool) -> int:
 @click.argument("folder", metavar="DIR", shell_complete=complete_file)
 @json_option
 def lint(folder: str, as_json: bool) -> int:
-    """check the pack in the folder DIR, without a home; exit code 1 where it has problems"""
+    """check the pack in the folder DIR, without a home, and print its hash, which a course names; exit code 1 where it has problems"""
+    from p2pshare.intel.exercise_pack import pack_hash
     from p2pshare.node.exercise_folder import load_pack
 
     loaded = load_pack(folder)
@@ -203,6 +204,8 @@ def lint(folder: str, as_json: bool) -> int:
     console.say(
         f"{loaded.pack.id} {loaded.pack.version}: {console.counted(len(loaded.pack.injects), 'inject')}, no problem"
     )
+    if not as_json:
+        console.print_result(f"hash {pack_hash(loaded.pack, loaded.payloads)}")
     return 0
 
 

@@ -146,6 +146,7 @@ def _result(
     loaded: LoadedPack, pack: ExercisePack, played: SoloExercise, script: ExerciseScript
 ) -> dict[str, Any]:
     """Returns what `--json` prints and `-o` keeps: the script, the score, and what a course compares."""
+    from p2pshare.intel.exercise_pack import pack_hash
     from p2pshare.intel.exercise_record import percent_of_all, score_json
 
     record = played.record()
@@ -153,7 +154,7 @@ def _result(
         "format": RESULT_FORMAT,
         "pack": pack.id,
         "version": pack.version,
-        "manifest": loaded.manifest_sha256,
+        "pack_hash": pack_hash(pack, loaded.payloads),
         "score": percent_of_all(record),
         **script.as_json(),
         "result": score_json(record),

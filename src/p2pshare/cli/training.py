@@ -28,6 +28,7 @@ from p2pshare.cli.options import (
     STANDARD_STREAM,
     UsageProblem,
     json_option,
+    open_input,
     owner_output_option,
     read_input,
 )
@@ -163,7 +164,13 @@ def _built(folder: str) -> BuiltCourse:
 
     path = Path(folder)
     shipped = {} if path.is_dir() or os.sep in folder else shipped_courses()
-    built, problems = read_course_folder(shipped.get(folder, path))
+    try:
+        built, problems = read_course_folder(shipped.get(folder, path))
+    except AuthorError as error:
+        if not shipped:
+            raise
+        hint = f"{error.hint}; these come with the program: {', '.join(shipped)}"
+        raise AuthorError(error.message, hint=hint, reason=error.reason) from None
     if built is None:
         for one in problems[:PROBLEMS_SHOWN_MAX]:
             console.say(
@@ -333,6 +340,10 @@ def list_courses(home: Path, as_json: bool) -> int:
             for one in listed
         ]
         console.print_table(("course", "version", "hash", "from", "state", "title"), rows)
+        if not rows:
+            console.say(
+                "no course is held here; partners publish them, and so do you: `p2pshare training publish`"
+            )
     for refused in held.refused:
         console.warn(f"a course of {refused.author} cannot be read: {refused.reason}")
     if held.is_cut:
@@ -342,16 +353,26 @@ def list_courses(home: Path, as_json: bool) -> int:
 
 def _counts(home: Path) -> dict[str, tuple[int, int]]:
     """Returns how many people took a course here, and completed it, by its hash; none where this user may not read it."""
-    from p2pshare.node.training_files import training_results
-
     counts: dict[str, tuple[int, int]] = {}
     try:
-        for one in training_results(home):
+        for one in _results(home):
             taken, completed = counts.get(one.hash, (0, 0))
             counts[one.hash] = (taken + 1, completed + bool(one.completed))
     except OperatorError as error:
         console.warn(f"who took what cannot be read: {error.message}")
     return counts
+
+
+def _results(home: Path) -> list[TrainingResult]:
+    """Returns who took what here; tells what cannot be read. Raises OperatorError."""
+    from p2pshare.node.training_files import training_results
+
+    kept = training_results(home)
+    if kept.damaged:
+        console.warn(
+            f"{console.counted(len(kept.damaged), 'result')} cannot be read and not counted: {kept.damaged[0]}"
+        )
+    return kept.results
 
 
 def _shown(home: Path, called: str) -> tuple[CourseShown, TravellingCourse]:
@@ -409,6 +430,10 @@ def fetch_course(home: Path, called: str, directory: str, files: tuple[str, ...]
     named = {one.sha256: one for one in travelling.course.materials}
     brought = _brought(files, named)
     folder = Path(directory)
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OperatorError(
+            f"{directory} is there and is no folder", hint="name another one", reason="file-exists"
+        )
     with _told(folder):
         folder.mkdir(exist_ok=True)
     written: list[dict[str, Any]] = []
@@ -468,6 +493,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
     from p2pshare.intel.course import MATERIAL_BYTES_MAX
 
     try:
+        if not path.is_file():  # a pipe gives its bytes once, and they are read twice
+            raise AuthorError(f"{path} is no file", hint="save it to a file", reason="no-file")
         with path.open("rb") as stream:
             size = 0
             while chunk := stream.read(COPY_BYTES):
@@ -555,7 +582,9 @@ def take_course(
     Exit code 5 when it was not passed.
     """
     from p2pshare.node.training_files import TrainingResult, note_result, pseudonym_of
+    from p2pshare.node.undumpable import make_undumpable
 
+    make_undumpable()  # a name is in its memory
     shown, travelling = _shown(home, called)
     course = travelling.course
     today = _today()
@@ -684,6 +713,8 @@ def _asked(questions: Iterable[CourseQuestion]) -> dict[str, tuple[int, ...]]:
                 for one in words
             ):
                 given[question.id] = tuple(map(int, words))
+            else:
+                console.say(f"a number from 1 to {len(question.choices)}; several with blanks between them")
     return given
 
 
@@ -717,7 +748,7 @@ def _exercise_score(course: Course, file: str) -> int:
     raw = read_input(file, EXERCISE_RESULT_BYTES_MAX)
     try:
         value = json.loads(raw)
-        said = value["format"], value["pack"], value["version"], value["manifest"]
+        said = value["format"], value["pack"], value["version"], value["pack_hash"]
         score = value["score"]
     except (ValueError, RecursionError, KeyError, TypeError):
         said, score = ("", "", "", ""), None
@@ -728,10 +759,10 @@ def _exercise_score(course: Course, file: str) -> int:
             reason="bad-exercise-result",
         )
     wanted = course.exercise
-    if said[1:] != (wanted.pack, wanted.version, wanted.manifest):
+    if said[1:] != (wanted.pack, wanted.version, wanted.pack_hash):
         raise RefusedError(
             "this is the result of another exercise, or of another version",
-            hint=f"the course asks for {wanted.pack} {wanted.version}, whose manifest has the SHA-256 {wanted.manifest}",
+            hint=f"the course asks for {wanted.pack} {wanted.version} with the hash {wanted.pack_hash}; `p2pshare exercise lint DIR` prints that of a pack",
             reason="other-exercise",
         )
     return score
@@ -774,8 +805,17 @@ def _tell_taken(
             console.print_result(f"exercise  {score} percent, passed with {course.exercise.pass_mark}")
         console.print_result(f"completed  {kept.completed or 'not yet'}")
         console.print_result(f"pseudonym  {kept.pseudonym}")
+    if kept.tries == 1:
+        console.say(
+            "hint: this is the first result of this course under this name; a name that is typed in another way is another person"
+        )
     if not kept.completed:
         console.say(_what_is_missing(course, kept))
+        if course.exercise is not None and (kept.exercise or 0) < course.exercise.pass_mark:
+            console.say(
+                f"hint: `p2pshare exercise replay {course.exercise.pack} --solo -o FILE` plays it (or the pack's folder in place of its name); "
+                "then `training take` with --exercise-result FILE"
+            )
 
 
 def _what_is_missing(course: Course, kept: TrainingResult) -> str:
@@ -815,10 +855,9 @@ def attest_course(home: Path, called: str, file: str, is_listing: bool, yes: boo
     """sign, for this organisation, how many people completed COURSE here; no name is in it"""
     from p2pshare.envelope.attestation import PSEUDONYMS_MAX
     from p2pshare.node.home import require_home
-    from p2pshare.node.training_files import training_results
     from p2pshare.operations.training import AttestCourse
 
-    completed = _completed(training_results(require_home(home)), called)
+    completed = _completed(_results(require_home(home)), called)
     first = completed[0]
     if is_listing and len(completed) > PSEUDONYMS_MAX:
         raise RefusedError(
@@ -834,7 +873,8 @@ def attest_course(home: Path, called: str, file: str, is_listing: bool, yes: boo
     console.say("listed by pseudonym" if is_listing else "their number alone is said")
     if not yes and console.can_ask() and not console.ask("sign this?"):
         raise RefusedError("nothing was signed", reason="not-confirmed")
-    raw = ask(home, AttestCourse(first.author, _course_raw(home, first), len(completed), pseudonyms)).raw
+    author, course_raw = _stated(home, first)
+    raw = ask(home, AttestCourse(author, course_raw, len(completed), pseudonyms)).raw
     write_output(file, raw)
     if as_json and file != STANDARD_STREAM:
         console.print_json(
@@ -852,15 +892,17 @@ def attest_course(home: Path, called: str, file: str, is_listing: bool, yes: boo
         )
 
 
-def _course_raw(home: Path, result: TrainingResult) -> bytes:
-    """Returns the canonical bytes of the course that was completed, in its version. Raises NotFoundError, RefusedError `course-withdrawn`."""
+def _stated(home: Path, result: TrainingResult) -> tuple[str, bytes]:
+    """Returns who published the course that was completed, and its canonical bytes in its version. Two may publish the same one: that of whom it was
+    taken, or another's where that was withdrawn. Raises NotFoundError, RefusedError `course-withdrawn`."""
     from p2pshare.identifiers import PartnerId
     from p2pshare.intel.course import read_course_object
     from p2pshare.operations.training import FindCourseVersion
 
     shown = read_or_ask(home, FindCourseVersion(result.author, result.course, result.hash))
     _require_stands(shown.held)
-    return read_course_object(shown.raw, PartnerId.parse(result.author)).raw
+    author = shown.held.author_id
+    return author, read_course_object(shown.raw, PartnerId.parse(author)).raw
 
 
 def _completed(results: Iterable[TrainingResult], called: str) -> list[TrainingResult]:
@@ -877,9 +919,10 @@ def _completed(results: Iterable[TrainingResult], called: str) -> list[TrainingR
             hint="`p2pshare training report` has who did",
             reason="nobody-completed",
         )
-    hashes = sorted({one.hash for one in found})
-    if len(hashes) > 1:
-        told = ", ".join(one[:12] for one in hashes[:5])
+    found = [one for one in found if one.hash == called.lower()] or found
+    versions = {one.hash: one.version for one in found}
+    if len(versions) > 1:
+        told = ", ".join(f"{one[:12]} ({version})" for one, version in sorted(versions.items())[:5])
         raise NotFoundError(
             "more than one course, or version, is called so",
             hint=f"give the beginning of its hash: {told}",
@@ -904,11 +947,13 @@ def verify_attestation(home: Path, file: str, card: str, course: str | None, as_
 
     Exit code 1 when a check failed; the check says why.
     """
-    from p2pshare.envelope.attestation import ATTESTATION_BYTES_MAX
+    from p2pshare.envelope.attestation import ATTESTATION_BYTES_MAX, is_attestation
     from p2pshare.envelope.card import believe_chain, check_time
     from p2pshare.envelope.card import fingerprint as fingerprint_of
 
-    raw, card_raw = read_input(file, ATTESTATION_BYTES_MAX), read_input(card, CARD_CHAIN_BYTES_MAX)
+    with open_input(file) as stream:
+        raw = stream.read(ATTESTATION_BYTES_MAX + 1)  # what is larger fails the first check
+    card_raw = read_input(card, CARD_CHAIN_BYTES_MAX)
     wanted = None if course is None else _wanted_hash(course)
     now = int(datetime.now(UTC).timestamp())
     checks = _Checks()
@@ -950,8 +995,14 @@ def verify_attestation(home: Path, file: str, card: str, course: str | None, as_
                 f"check {number:<7} {check['name']}: {check['verdict']} {check['reason']}".rstrip()
             )
         console.say(f"{verdict}: {console.shown(file)}")
+        if attestation is None and is_attestation(card_raw):
+            console.say("hint: the attestation comes first, then the card of who signed it")
         if checks.are_good:
             console.say("hint: the name is what the card says of itself; compare the fingerprint")
+            if wanted is None:
+                console.say(
+                    "hint: title and provider are what the organisation says; --course compares the course"
+                )
     return 0 if checks.are_good else EXIT_BAD
 
 
@@ -994,6 +1045,7 @@ def _wanted_hash(course: str) -> bytes:
     """Returns the hash of a course that is given as one, as the course.json that `fetch` wrote (or its folder), or as the folder of its author.
     Raises AuthorError `bad-course`."""
     from p2pshare.intel.course import COURSE_FILE, MANIFEST_BYTES_MAX, course_bytes, course_hash, read_course
+    from p2pshare.node.course_files import shipped_courses
 
     path = Path(course)
     if len(course) == 64 and not path.exists():
@@ -1005,10 +1057,10 @@ def _wanted_hash(course: str) -> bytes:
         with suppress(PeerError):
             read_course(raw)
             return course_hash(raw)
-    if not path.is_dir():
+    if not path.is_dir() and course not in shipped_courses():
         raise AuthorError(
             f"{course} is no course",
-            hint="give its folder, its course.json, or its hash",
+            hint="give its folder, its course.json, its whole hash (64 digits), or the name of one that comes with the program",
             reason="bad-course",
         )
     return course_hash(course_bytes(_built(course).course))
@@ -1059,9 +1111,9 @@ def report(
 ) -> None:
     """tell who completed what, by pseudonym: for an auditor"""
     from p2pshare.node.home import require_home
-    from p2pshare.node.training_files import pseudonym_of, training_results
+    from p2pshare.node.training_files import pseudonym_of
 
-    results = training_results(require_home(home))
+    results = _results(require_home(home))
     if called is not None:
         results = [
             one

@@ -60,6 +60,7 @@ _DAY = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\Z"
 CourseWord = Annotated[str, msgspec.Meta(pattern=_WORD)]
 CourseVersion = Annotated[str, msgspec.Meta(pattern=rf"^{_NUMBER}([.]{_NUMBER}){{0,2}}\Z")]
 CourseDay = Annotated[str, msgspec.Meta(pattern=_DAY)]
+_PackHash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 CourseSha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
 _Language = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z")]  # of RFC 5646
@@ -139,11 +140,12 @@ class CourseQuiz(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CourseExercise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The exercise pack that belongs to the course, by the SHA-256 of its manifest; passed with a score of `pass_mark`."""
+    """The exercise pack that belongs to the course, by its hash, which covers its manifest and each payload
+    (`exercise_pack.pack_hash`); passed with a score of `pass_mark`."""
 
     pack: CourseWord
     version: CourseVersion
-    manifest: CourseSha256
+    pack_hash: _PackHash
     pass_mark: _Percent
 
 

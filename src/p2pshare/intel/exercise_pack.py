@@ -18,8 +18,10 @@ from p2pshare.limits import KIB, MIB
 
 FORMAT = "p2pshare-exercise/1"
 DOMAIN_INJECT = b"p2pshare/v1/inject\x00"
+DOMAIN_PACK = b"p2pshare/v1/exercise-pack\x00"
 SALT_BYTES = 16
 LEAF_BYTES = 32
+PACK_HASH_BYTES = 32
 
 INJECTS_MAX = 1_000  # of a pack: a week of one every ten minutes
 PAYLOAD_BYTES_MAX = MIB  # of one inject: an advisory, a feed of some thousand indicators
@@ -393,6 +395,24 @@ def archive_pack(pack: ExercisePack, payloads: Mapping[str, bytes], salts: Seque
     more than `PACK_BYTES_MAX`, ValueError for salts that do not fit.
     """
     _check_salts(pack, salts)
+    whole = _archived(pack, payloads, salts)
+    if len(whole) > PACK_BYTES_MAX:
+        raise AuthorError(
+            f"the pack has {len(whole)} bytes, more than {PACK_BYTES_MAX}",
+            hint="take payloads out, or make two packs of it",
+            reason="oversized",
+        )
+    return whole
+
+
+def pack_hash(pack: ExercisePack, payloads: Mapping[str, bytes]) -> str:
+    """Returns the hash of a pack, 64 hexadecimal digits: of its archive without salts, so of its manifest and of each payload. Whether it was
+    written in TOML or in JSON does not matter."""
+    raw = _archived(pack, payloads, ())
+    return hashlib.sha384(DOMAIN_PACK + raw).hexdigest()[: 2 * PACK_HASH_BYTES]
+
+
+def _archived(pack: ExercisePack, payloads: Mapping[str, bytes], salts: Sequence[bytes]) -> bytes:
     paths = payload_paths(pack)
     header = _jcs(
         {
@@ -414,7 +434,7 @@ def archive_pack(pack: ExercisePack, payloads: Mapping[str, bytes], salts: Seque
             "files": [{"path": path, "size": len(payloads[path])} for path in paths],
         }
     )
-    whole = b"".join(
+    return b"".join(
         (
             ARCHIVE_MAGIC,
             len(header).to_bytes(_LENGTH_BYTES, "big"),
@@ -422,13 +442,6 @@ def archive_pack(pack: ExercisePack, payloads: Mapping[str, bytes], salts: Seque
             *(payloads[path] for path in paths),
         )
     )
-    if len(whole) > PACK_BYTES_MAX:
-        raise AuthorError(
-            f"the pack has {len(whole)} bytes, more than {PACK_BYTES_MAX}",
-            hint="take payloads out, or make two packs of it",
-            reason="oversized",
-        )
-    return whole
 
 
 def read_archive(raw: bytes) -> PackArchive:

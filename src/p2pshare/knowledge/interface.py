@@ -266,6 +266,8 @@ class Wanted(Struct, frozen=True):
     """A label of the object, whatever the case."""
     text: str = ""
     """Stands in a text of the object, whatever the case."""
+    of_each_author: int | None = None
+    """At most so many of one author, the newest: what is beyond is not read, so nobody's number hides another's objects."""
 
 
 class ObjectVersion(Struct, frozen=True):

@@ -202,9 +202,11 @@ class KnowledgeReading:
         index of texts."""
         return self._walk(searching.search, wanted, walked)
 
-    def object_versions(self, object_id: str) -> list[ObjectVersion]:
-        """Returns every version held of an object, of every author, in order of arrival; [] when unknown."""
-        return self._read(searching.object_versions, object_id)
+    def object_versions(
+        self, object_id: str, author: PartnerId | None = None, newest: int | None = None
+    ) -> list[ObjectVersion]:
+        """Returns every version held of an object, of every author or of one, in order of arrival, or the `newest` so many; [] when unknown."""
+        return self._read(searching.object_versions, object_id, author, newest)
 
     def object_forks(self) -> list[ObjectFork]:
         """Returns every version of which an author sent differing contents, in the order in which they were noted."""

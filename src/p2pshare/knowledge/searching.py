@@ -11,6 +11,7 @@ and nothing is escaped (`\\u`).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import groupby
@@ -78,13 +79,17 @@ def search(connection: apsw.Connection, wanted: Wanted, walked: Walked) -> Itera
     rows = [_rows_of(connection, table, select, bindings, progress) for table, select in tables]
     frames = _Frames(connection, wanted)
     before: tuple[int, int] | None = None
+    given = Counter[bytes]()
     for row in merge(*rows, key=lambda row: row[:2], reverse=True):
         place = row[:2]
         if place == before:  # an indicator has a claim for each of its observables
             continue
         before = place
+        if wanted.of_each_author is not None and given[row[2]] >= wanted.of_each_author:
+            continue
         raw = frames.raw(*place)
         if raw is not None and _fits(raw, wanted):
+            given[row[2]] += 1
             yield _version(row, raw)
 
 
@@ -190,15 +195,22 @@ WHERE c.object_key = ? AND t.name = ? AND c.status {{status}}
 """
 
 
-def object_versions(connection: apsw.Connection, object_id: str) -> list[ObjectVersion]:
+def object_versions(
+    connection: apsw.Connection, object_id: str, author: PartnerId | None = None, newest: int | None = None
+) -> list[ObjectVersion]:
     prefix, key = encode_object_id(object_id)
     rows: list[Row] = []
     for status in ("< 2", "= 2"):  # each has its own partial index
         claim_key = key if prefix == INDICATOR else object_id
         rows += fetch(connection, _CLAIM_VERSIONS.format(status=status), (claim_key,))
         rows += fetch(connection, _OBJECT_VERSIONS.format(status=status), (key, prefix))
+    rows.sort(key=lambda row: row[:2])
+    if author is not None:
+        rows = [row for row in rows if row[2] == bytes(author)]
+    if newest is not None:
+        rows = rows[max(0, len(rows) - newest) :]
     found = []
-    for frame, of_frame in groupby(sorted(rows, key=lambda row: row[:2]), key=lambda row: row[0]):
+    for frame, of_frame in groupby(rows, key=lambda row: row[0]):
         objects = elements_of(_inflated(connection, frame))  # no budget: every version is shown
         found += [_version(row, bytes(objects[row[1]])) for row in of_frame if row[1] < len(objects)]
     return found

@@ -7,7 +7,6 @@ read, and of each file one byte more than it may have.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from importlib import resources
@@ -35,8 +34,6 @@ class LoadedPack(NamedTuple):
     pack: ExercisePack | None
     payloads: dict[str, bytes]
     problems: list[PackProblem]
-    manifest_sha256: str
-    """Of the manifest's bytes, in hexadecimal; "" where there is none."""
 
     def checked(self) -> ExercisePack:
         """Returns the pack. Raises AuthorError `bad-pack`, which names the first problem, where it has any."""
@@ -99,7 +96,7 @@ def _load(folder: int) -> LoadedPack:
         if manifests or not problems:
             what = "two manifests are there" if manifests else "no manifest is there"
             problems.add("format", "folder", what, f"have one of {' and '.join(MANIFEST_NAMES)}")
-        return LoadedPack(None, {}, problems.told(), "")
+        return LoadedPack(None, {}, problems.told())
     ((name, raw),) = manifests.items()
     pack, found_problems = read_pack(raw, is_json=name.endswith(".json"))
     problems.extend(found_problems)
@@ -107,7 +104,7 @@ def _load(folder: int) -> LoadedPack:
     if pack is not None:
         for_lint = _read_payloads(folder, pack, payloads, problems)
         problems.extend(lint_pack(pack, for_lint))
-    return LoadedPack(pack, payloads, problems.told(), hashlib.sha256(raw).hexdigest())
+    return LoadedPack(pack, payloads, problems.told())
 
 
 def _read_payloads(

@@ -19,10 +19,11 @@ import secrets
 import stat
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from errno import ELOOP, ENOENT, ENXIO
 from fcntl import LOCK_EX, flock
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -40,6 +41,7 @@ NAME_CHARACTERS_MAX = 200
 RESULT_BYTES_MAX = 4_096
 RESULTS_MAX = 100_000  # files of one home: a thousand people and a hundred courses
 TRIES_MAX = 1_000_000
+_UNFINISHED = re.compile(r"[.][0-9a-f]{16}[.]part")
 _RESULT = re.compile(r"([0-9a-f]{64})-([0-9a-f]{32})\.json")
 
 _Score = Annotated[int, msgspec.Meta(ge=0, le=100)]
@@ -68,7 +70,14 @@ def pseudonym_of(home: Path, name: str, *, may_make: bool) -> str:
     """Returns the pseudonym of a name in this home. Raises AuthorError `bad-name`; NotFoundError `no-pseudonyms` where there is no secret and it
     `may_make` none; OperatorError."""
     folded = _folded(name)
-    return _pseudonym(_secret(home, may_make=may_make), folded)
+    folder = home / FOLDER
+    with _told(folder), ExitStack() as held:
+        if may_make:
+            _make_folder(folder)
+        if folder.is_dir():
+            held.enter_context(_locked(folder))
+            _sweep(folder)
+        return _pseudonym(_secret(home, may_make=may_make), folded)
 
 
 def pseudonym_under(key: bytes, name: str) -> str:
@@ -130,8 +139,15 @@ def _secret(home: Path, *, may_make: bool) -> bytes:
 
 def _make_secret(path: Path) -> None:
     """Put a new secret where there is none; of two that make one at once, the first counts."""
-    path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
     _put(path, secrets.token_bytes(SECRET_BYTES), may_replace=False)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a command that was killed left unfinished: it may be a second copy of the secret, which must go when the secret goes."""
+    for name in os.listdir(folder):
+        if _UNFINISHED.fullmatch(name):
+            with suppress(FileNotFoundError):
+                (folder / name).unlink()
 
 
 def _put(target: Path, raw: bytes, *, may_replace: bool) -> None:
@@ -148,28 +164,47 @@ def _put(target: Path, raw: bytes, *, may_replace: bool) -> None:
         else:
             with suppress(FileExistsError):
                 os.link(unfinished, target)
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(target.parent)
     finally:
         with suppress(FileNotFoundError):
             unfinished.unlink()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder where there is none, so that a power cut does not take it with what was told as kept in it."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=FOLDER_MODE)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def note_result(
     home: Path, this_try: TrainingResult, is_passed: Callable[[TrainingResult], bool]
 ) -> TrainingResult:
     """Keep a try together with those before it of the same person and course; returns what holds from now on: the better scores, and the day on which
-    all was passed first, as `is_passed` says of them. Raises OperatorError."""
+    all was passed first, as `is_passed` says of them. Raises OperatorError, `damaged-result` where what was kept cannot be read: it may say that all
+    was passed, so nothing is written over it."""
     folder = home / FOLDER / RESULTS
     target = folder / f"{this_try.hash}-{this_try.pseudonym}.json"
     with _told(target):
-        folder.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        _make_folder(folder.parent)
+        _make_folder(folder)
         with _locked(folder):
+            _sweep(folder)
             before = _read(target)
+            if before is None and os.path.lexists(target):
+                raise OperatorError(
+                    f"{target}: this is no result any more",
+                    hint="restore it from a backup, or remove it and hand in again",
+                    reason="damaged-result",
+                )
             if before is None and sum(1 for _ in folder.iterdir()) >= RESULTS_MAX:
                 raise OperatorError(
                     f"{RESULTS_MAX} results are kept in {folder}",
@@ -207,24 +242,48 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def training_results(home: Path) -> list[TrainingResult]:
-    """Returns all results, by course hash and pseudonym. What does not read as one is none. Raises OperatorError."""
+class ResultsKept(NamedTuple):
+    """All results, by course hash and pseudonym, and the names of files that should be results and cannot be read as such."""
+
+    results: list[TrainingResult]
+    damaged: list[str]
+
+
+def training_results(home: Path) -> ResultsKept:
+    """Returns what is kept here. Raises OperatorError."""
     folder = home / FOLDER / RESULTS
+    kept = ResultsKept([], [])
     with _told(folder):
         try:
             names = sorted(os.listdir(folder))
         except FileNotFoundError:
-            return []
-        found = [folder / name for name in names if _RESULT.fullmatch(name)][:RESULTS_MAX]
-        return [result for path in found if (result := _read(path)) is not None]
+            return kept
+        for name in [one for one in names if _RESULT.fullmatch(one)][:RESULTS_MAX]:
+            result = _read(folder / name)
+            if result is None:
+                kept.damaged.append(name)
+            else:
+                kept.results.append(result)
+    return kept
 
 
 def _read(path: Path) -> TrainingResult | None:
-    """Returns the result in a file whose name says the same; None for one that is none, or not there."""
+    """Returns the result in a file whose name says the same; None for one that is none, a link or a pipe, or not there."""
     try:
-        with path.open("rb") as stream:
-            result = msgspec.json.decode(stream.read(RESULT_BYTES_MAX), type=TrainingResult)
-    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (ENOENT, ELOOP, ENXIO):
+            return None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        raw = os.read(descriptor, RESULT_BYTES_MAX)
+    finally:
+        os.close(descriptor)
+    try:
+        result = msgspec.json.decode(raw, type=TrainingResult)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return result if path.name == f"{result.hash}-{result.pseudonym}.json" else None
 

@@ -6,12 +6,13 @@ Who took a course never comes here: the command keeps it beside the store (`node
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from p2pshare.envelope.attestation import (
     COMPLETED_MAX,
@@ -40,9 +41,11 @@ from p2pshare.node.store import StoreReading
 from p2pshare.operations.interface import Query, Request
 
 COURSES_PER_AUTHOR_MAX = 64  # the newest that came: who publishes more hides none of another's
-COURSES_WALKED_MAX = 4_096  # of all authors together: bounds what one list reads
+COURSES_WALKED_MAX = 4_096  # of all authors together, so of 64 at least: bounds what one list reads
+VERSIONS_READ_MAX = 64  # of one course, the newest: bounds what is read to find one of them
 SHORTEST_HASH = 6  # digits of a course hash by which it may be called
 CANDIDATES_TOLD_MAX = 5
+DIGITS_SHOWN = 12  # of a hash, where they are enough
 
 CourseHashText = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 CoursePartnerText = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -128,23 +131,42 @@ class ShowCourse(Query[CourseShown], frozen=True, tag="training-show"):
 
 
 class FindCourseVersion(Query[CourseShown], frozen=True, tag="training-find"):
-    """Show the version of `author`'s course that has this hash, replaced by a newer one or not; without a hash the current one."""
+    """Show the version of `author`'s course that has this hash, replaced by a newer one or not; without a hash the current one.
+
+    Where the author has withdrawn what is wanted by its hash, or it is not held any more, another partner's copy that stands is shown instead: two may
+    publish the same course.
+    """
 
     author: CoursePartnerText
     course: CourseWord
     hash: CourseHashText | None = None
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> CourseShown:
+        names = node.store.partners.names()
         author = PartnerId.parse(self.author)
-        for version in reversed(node.store.knowledge.object_versions(course_object_id(author, self.course))):
-            if version.author != author:
-                continue
+        shown = self._of(node.store, author, names)
+        if self.hash is not None and (shown is None or shown.held.withdrawn):
+            for other in sorted(names.keys() - {author}):
+                copy = self._of(node.store, other, names)
+                if copy is not None and not copy.held.withdrawn:
+                    return copy
+        if shown is None:
+            raise _no_course()
+        return shown
+
+    def _of(
+        self, store: StoreReading, author: PartnerId, names: Mapping[PartnerId, str]
+    ) -> CourseShown | None:
+        object_id, name = course_object_id(author, self.course), names.get(author, author.text)
+        versions = store.knowledge.object_versions(object_id, author, VERSIONS_READ_MAX)
+        is_withdrawn = any(one.is_revoked for one in versions)  # a withdrawal takes the older ones with it
+        for version in reversed(versions):
             with suppress(PeerError):
                 head = read_course_head(version.raw, author)
                 if head.hash.hex() == self.hash or (self.hash is None and version.is_current):
-                    name = node.store.partners.names().get(author, author.text)
-                    return CourseShown(_held(node.store, version, head, name), version.raw)
-        raise _no_course()
+                    known = replace(version, is_revoked=is_withdrawn)
+                    return CourseShown(_held(store, known, head, name), version.raw)
+        return None
 
 
 class AttestedCourse(Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,7 +222,8 @@ class _CourseWalk:
 
     def __iter__(self) -> Iterator[ObjectVersion]:
         seen = Counter[PartnerId]()
-        found = self._store.knowledge.search(Wanted(type=COURSE), lambda done, of: None)
+        wanted = Wanted(type=COURSE, of_each_author=COURSES_PER_AUTHOR_MAX + 1)
+        found = self._store.knowledge.search(wanted, lambda done, of: None)
         for version in islice(found, COURSES_WALKED_MAX):
             seen[version.author] += 1
             if seen[version.author] <= COURSES_PER_AUTHOR_MAX:
@@ -211,27 +234,49 @@ class _CourseWalk:
 
 
 def _called(store: StoreReading, called: str) -> tuple[ObjectVersion, CourseHead]:
-    """Returns the course that is called so. Raises NotFoundError `no-course`, `ambiguous-course`."""
+    """Returns the course that is called so. Raises NotFoundError `no-course`, `ambiguous-course`.
+
+    Its whole hash and the id of its object mean this course and no other, whatever ids others give theirs: an id may look like a hash.
+    """
     found: list[tuple[ObjectVersion, CourseHead]] = []
+    exact: list[tuple[ObjectVersion, CourseHead]] = []
     for version in _CourseWalk(store):
         try:
             head = read_course_head(version.raw, version.author)
         except PeerError:
             continue
-        if called in (head.course.id, course_object_id(version.author, head.course.id)) or (
-            len(called) >= SHORTEST_HASH and head.hash.hex().startswith(called.lower())
-        ):
+        digest = head.hash.hex()
+        if called.lower() == digest or called == course_object_id(version.author, head.course.id):
+            exact.append((version, head))
+        elif called == head.course.id or (len(called) >= SHORTEST_HASH and digest.startswith(called.lower())):
             found.append((version, head))
+    found = exact or found
     if not found:
         raise _no_course()
-    if len({head.hash for _, head in found}) > 1:
-        told = ", ".join(sorted({head.hash.hex()[:12] for _, head in found})[:CANDIDATES_TOLD_MAX])
+    by_hash = {head.hash.hex(): version.author for version, head in reversed(found)}
+    if len(by_hash) > 1:
+        names = store.partners.names()
+        digits = _digits_apart(by_hash)
+        told = ", ".join(
+            f"{digest[:digits]} from {names.get(author, author.text)}"
+            for digest, author in sorted(by_hash.items())[:CANDIDATES_TOLD_MAX]
+        )
         raise NotFoundError(
             "more than one course is called so",
             hint=f"give the beginning of its hash: {told}",
             reason="ambiguous-course",
         )
     return next((one for one in found if not one[0].is_revoked), found[0])  # several publish the same course
+
+
+def _digits_apart(hashes: Iterable[str]) -> int:
+    """Returns how many digits tell hashes apart, 12 at least: whoever has a day can make two that begin alike."""
+    each = sorted(hashes)
+    digits = DIGITS_SHOWN
+    for before, after in pairwise(each):
+        while before[:digits] == after[:digits] and digits < len(after):
+            digits += 1
+    return digits
 
 
 def _no_course() -> NotFoundError:
