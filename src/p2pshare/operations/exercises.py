@@ -376,9 +376,11 @@ class ItemListed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
-    """List what to do better, with what in `text`, or in each item's own, may not leave the exercise."""
+    """List what to do better, with what in `text`, or in each item's own, and in `title` may not leave the exercise."""
 
     text: Annotated[str, Meta(max_length=DECIDING_TEXT_BYTES_MAX)] = ""
+    title: Annotated[str, Meta(max_length=DECIDING_TEXT_BYTES_MAX)] = ""
+    """Of a real incident that is to be opened for it."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[ItemListed]:
         here = ExerciseHere(node, now)
@@ -391,11 +393,15 @@ class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
                     one.owner,
                     one.objective,
                     one.text,
-                    [value for value in values if value in (self.text or one.text).lower()],
+                    [value for value in values if value in self._crossing(one.text)],
                 )
                 for one in improvement_items(here.record(now))
             ]
         )
+
+    def _crossing(self, text: str) -> str:
+        """Returns what would be real of an item with this text, in folded case."""
+        return f"{self.text or text}\n{self.title}".casefold()
 
 
 # --- what is found in an exercise --------------------------------------------------------------------
@@ -510,14 +516,13 @@ class ExerciseHere:
         )
 
     def played_values(self) -> set[str]:
-        """Returns the values that were played, in small letters: in objects, sightings and withdrawals, and in what injects expect."""
-        found = {value.lower() for _, value in self.fold.values()}
-        found |= {act.detail.lower() for act in self.fold.acts() if act.action in ("sight", "withdraw")}
+        """Returns the values that were played, in folded case: in objects, sightings and withdrawals, and in what injects expect."""
+        found = self.fold.played_values()
         for held in self.fold.injects():
             for one in () if held.inject is None else held.inject.expect:
                 values = one.match.get("values", ())
                 assert isinstance(values, tuple)
-                found |= {value.lower() for value in values}
+                found |= {value.casefold() for value in values}
         return found
 
     def numbers(self) -> dict[str, int]:

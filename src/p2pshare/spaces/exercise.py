@@ -537,6 +537,22 @@ class ExerciseFold:
                     found.setdefault(value, []).append(vertex)
         return found
 
+    def played_values(self) -> set[str]:
+        """Returns all values that members ever published, saw or took back here, in folded case: what was withdrawn was played all the same."""
+        found = {
+            value.casefold()
+            for vertex in self.by_kind["object"]
+            for _, value in self._bodies.said(vertex, ExerciseObject).values
+        }
+        found |= {
+            value.casefold()
+            for vertex in self.by_kind["withdrawal"]
+            for _, value in self._bodies.said(vertex, ExerciseWithdrawal).values
+        }
+        return found | {
+            self._bodies.said(vertex, ExerciseSighting).value.casefold() for vertex in self.by_kind["sighting"]
+        }
+
     def observations(self) -> list[tuple[Vertex, ExerciseObservation]]:
         """Returns what evaluators, those whose role is white or observer, say they saw, by (depth, id)."""
         return [
