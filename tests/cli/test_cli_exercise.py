@@ -203,17 +203,20 @@ def test_two_ratings_stay_and_an_item_crosses_the_wall_as_a_text_alone(run: Comm
     assert run("clinic", "rate", "P").code == 5, "players do not rate"
     about = ("--of", "clinic", "--objective", "hear")
     assert run("cert", "rate", "P", *about).code == 0
-    assert (
-        run("lab", "rate", "M", *about, "-m", f"the roster is old {HOSTILE}", "--due", "2027-03-01").code == 0
-    )
+    done_about = ("--item", "keep the roster new", "--owner", "clinic", "--due", "2027-03-01")
+    assert run("lab", "rate", "M", *about, "-m", f"the roster is old {HOSTILE}", *done_about).code == 0
     assert run("lab", "rate", "U", *about, "-m", "nobody looked for 192.0.2.200").code == 0
     run.play(25)
     told = run.json("cert", "show", made)
     assert sorted(one["rating"] for one in told["ratings"]) == ["M", "P", "U"]
     shown = run("cert", "show", made).out
     assert "\x1b" not in shown and "\u202e" not in shown and "the roster is old" in shown
-    items = {one["text"]: one["id"] for one in run.json("clinic", "adopt", made)}
-    [roster] = [one for text, one in items.items() if "the roster is old" in text]
+    listed = run.json("clinic", "adopt", made)
+    assert ("clinic", "hear", "keep the roster new", "2027-03-01T12:00:00Z") in [
+        (one["owner"], one["objective"], one["text"], one["due"]) for one in listed
+    ]
+    items = {one["text"]: one["id"] for one in listed}
+    roster = items["keep the roster new"]
     [address] = [one for text, one in items.items() if "192.0.2.200" in text and "nobody" in text]
     assert run("clinic", "adopt", made, roster, "--yes").code == 2, "where?"
     assert run("clinic", "adopt", made, "no-such-item", "--open", "x", "--yes").code == 3
@@ -225,7 +228,9 @@ def test_two_ratings_stay_and_an_item_crosses_the_wall_as_a_text_alone(run: Comm
     )
     assert done["text"] == "Renew the roster"
     real = run.homes["clinic"]("incident", "show", done["incident"], "--json")
-    assert "Renew the roster" in real.out and made not in real.out and "192.0.2.200" not in real.out
+    [task] = json.loads(real.out)["tasks"]
+    assert (task["title"], task["due"]) == ("Renew the roster", "2027-03-01T12:00:00Z")
+    assert made not in real.out and "192.0.2.200" not in real.out
 
 
 def test_hostile_titles_and_texts_are_harmless_and_marked(run: Commands) -> None:

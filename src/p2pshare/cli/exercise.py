@@ -852,6 +852,7 @@ def adopt(
             reason="played-value",
         )
     words = text or found.text
+    due = due or found.due
     at = _time(due)
     task_title = (
         words

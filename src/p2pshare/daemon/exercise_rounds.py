@@ -54,6 +54,8 @@ class ExerciseRounds:
         if time.monotonic() < self._let_alone.get(realm, 0.0):
             return
         _, rounds = self._rounds.setdefault(realm, (played, LeadRounds(played)))
+        if rounds.is_over:
+            return
         try:
             for _ in range(STEPS_AT_ONCE_MAX):
                 if not await self._spaces.may_write(played):

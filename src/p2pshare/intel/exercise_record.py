@@ -320,7 +320,10 @@ def improvement_items(record: ExerciseRecord) -> list[ImprovementItem]:
                 )
             )
     for place, seen in enumerate(record.observations, 1):
-        if seen.rating in ("M", "U") or (seen.rating == "S" and seen.text):
+        if seen.item:
+            owner = seen.owner or seen.about
+            items.append(ImprovementItem(f"observation-{place}", owner, seen.objective, seen.item, seen.due))
+        elif seen.rating in ("M", "U") or (seen.rating == "S" and seen.text):
             text = seen.text or RATING_WORDS[seen.rating]
             items.append(
                 ImprovementItem(

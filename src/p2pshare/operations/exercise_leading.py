@@ -238,6 +238,8 @@ class LeadRounds:
         self._node = node
         self._archive: PackArchive | None = None
         self._looked_for_pack = -1
+        self.is_over = False
+        """Whether the lead has ended it: then nothing is ever due."""
         self._acts: dict[EntryId, tuple[int, list[AttestedAct]]] = {}
 
     def step(self, now: int) -> bool:
@@ -252,7 +254,8 @@ class LeadRounds:
         if not isinstance(fold, ExerciseFold) or state.members.get(own) != "joined":
             return False
         is_led = state.lead == own
-        if fold.course.end is not None or not (is_led or fold.role(own) == WHITE):
+        self.is_over = fold.course.end is not None
+        if self.is_over or not (is_led or fold.role(own) == WHITE):
             return False
         has_written = self._join_incidents(now)
         if not is_led or fold.course.started is None:

@@ -366,12 +366,13 @@ class ScoreExercise(Query[ExerciseTold], frozen=True, tag="exercise-score"):
 
 
 class ItemListed(Struct, frozen=True, forbid_unknown_fields=True):
-    """An improvement item. `owner`: whom it concerns, by name, or ""; `played`: the values in its text that were played, which may not leave the exercise."""
+    """An improvement item. `owner`: whom it concerns, by name, or ""; `due`: until when (RFC 3339), as an evaluator said; `played`: the values in its text that were played, which may not leave the exercise."""
 
     id: str
     owner: str
     objective: str
     text: str
+    due: str | None
     played: list[str]
 
 
@@ -393,6 +394,7 @@ class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
                     one.owner,
                     one.objective,
                     one.text,
+                    instant(one.due) if one.due else None,
                     [value for value in values if value in self._crossing(one.text)],
                 )
                 for one in improvement_items(here.record(now))
