@@ -125,7 +125,9 @@ def test_a_drip_of_years_leaves_the_lead_entries_to_end_it() -> None:
         now += stamp_pause(stamps)
         stamps += 1
     assert stamps < ENTRY_NUMBER_MAX - 2 * INJECTS_MAX - 200
-    led = QUIET._replace(unstamped=(entry(1),), stamped_at=NOW, stamps=STAMPS_PER_PAUSE, released=frozenset({1}))
+    led = QUIET._replace(
+        unstamped=(entry(1),), stamped_at=NOW, stamps=STAMPS_PER_PAUSE, released=frozenset({1})
+    )
     assert next_step(led, NOW + STAMP_SECONDS) is None
     assert next_step(led, NOW + 2 * STAMP_SECONDS) == StampDue((entry(1),), ())
 

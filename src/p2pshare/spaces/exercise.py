@@ -569,7 +569,8 @@ class ExerciseFold:
             for _, value in self._bodies.said(vertex, ExerciseWithdrawal).values
         }
         return found | {
-            self._bodies.said(vertex, ExerciseSighting).value.casefold() for vertex in self.by_kind["sighting"]
+            self._bodies.said(vertex, ExerciseSighting).value.casefold()
+            for vertex in self.by_kind["sighting"]
         }
 
     def observations(self) -> list[tuple[Vertex, ExerciseObservation]]:

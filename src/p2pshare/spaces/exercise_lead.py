@@ -30,9 +30,15 @@ HERE = ("joined", "invited", "forked")
 T = TypeVar("T")
 
 STAMP_SECONDS = 10  # of real time between two stamps: 360 entries an hour, where something is always written
-STAMPS_PER_PAUSE = 512  # of one lead, then the pause doubles: two years have 7,168 of the 10,000 entries of one author
-STAMPS_OVER_MAX = 32  # when the duration has passed, at once: 4,096 acts in incidents, which are the most that are real
-STAMP_BYTES_MAX = 192 * KIB  # of the acts that one stamp attests: an entry's body has 256 KiB, and 1,024 ids have 35
+STAMPS_PER_PAUSE = (
+    512  # of one lead, then the pause doubles: two years have 7,168 of the 10,000 entries of one author
+)
+STAMPS_OVER_MAX = (
+    32  # when the duration has passed, at once: 4,096 acts in incidents, which are the most that are real
+)
+STAMP_BYTES_MAX = (
+    192 * KIB
+)  # of the acts that one stamp attests: an entry's body has 256 KiB, and 1,024 ids have 35
 WITHIN_SECONDS_MIN = (
     10  # of real time: what is stamped every ten seconds, and crosses a network, is not judged by less
 )
