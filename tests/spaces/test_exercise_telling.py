@@ -7,7 +7,7 @@ from exercise_histories import ExerciseTeller, drawn_exercise, expecting, inject
 
 from p2pshare.spaces.exercise import ExerciseFold
 from p2pshare.spaces.exercise_scoring import ExpectationResult, PlayerScore
-from p2pshare.spaces.exercise_telling import record_of
+from p2pshare.spaces.exercise_telling import ACTS_TOLD_MAX, DETAIL_CHARACTERS_MAX, record_of
 from p2pshare.spaces.fold import SpaceState, fold
 
 LATER = 2_000_000_000
@@ -68,3 +68,18 @@ def test_a_try_with_a_clock_that_was_put_back_is_told_as_no_time_and_not_as_less
     state: SpaceState = fold(told.entries.values())
     (player, *_) = [one for one in record_of(state, {}, LATER).players if one.place == "clinic"]
     assert [(one.result, one.attempted) for one in player.expectations] == [("failed", 0)]
+
+
+def test_one_players_flood_neither_fills_a_report_nor_puts_anothers_acts_out_of_it() -> None:
+    told = ExerciseTeller()
+    told.begin()
+    told.release(1, at=0)
+    for number in range(ACTS_TOLD_MAX + 100):
+        told.sight("A", f"{number}.{'x' * 2_000}.example", at=1)
+    told.sight("B", "honest.example", at=2)
+    told.observe("O", "", "P", text="fine")
+    record = record_of(fold(told.entries.values()), {}, LATER)
+    assert len(record.acts) == ACTS_TOLD_MAX + 1
+    assert record.acts[-1].detail.startswith("honest.example")
+    assert max(len(one.detail) for one in record.acts) < DETAIL_CHARACTERS_MAX + 60
+    assert record.not_here == f"100 acts of who did more than {ACTS_TOLD_MAX}: they count as all do"

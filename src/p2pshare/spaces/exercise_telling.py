@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from p2pshare.identifiers import PartnerId
+from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.exercise_record import (
     FAILED,
     ExerciseRecord,
@@ -25,6 +25,10 @@ from p2pshare.spaces.fold import SpaceState
 
 SUMMARY_CHARACTERS_MAX = 240  # of an inject: what stands in a cell
 EVENTS_MAX = 256  # starts, pauses, ends that are told: the first ones
+ACTS_TOLD_MAX = 512  # of one player, the first ones: a flood of one puts nobody else's out of the report
+ACTS_IN_ALL_MAX = 20_000  # of all, with what each says some 20 MB: a report crosses the control socket in one message
+DETAIL_CHARACTERS_MAX = 240  # of what an act says: a value may have eight KiB
+OBSERVATIONS_MAX = 2_000  # the first ones: 16 MB where each says as much as it may
 NOT_SHOWN = "what was expected: players see it once the exercise has ended"
 
 
@@ -63,9 +67,12 @@ def record_of(
         tuple(map(telling.inject, fold.injects())),
         tuple(map(telling.player, score.players)),
         tuple(telling.acts()),
-        tuple(telling.observation(vertex.author, said) for vertex, said in fold.observations()),
+        tuple(
+            telling.observation(vertex.author, said)
+            for vertex, said in fold.observations()[:OBSERVATIONS_MAX]
+        ),
         tuple(telling.events()),
-        "" if has_insight else NOT_SHOWN,
+        "; ".join(telling.left_out(fold)),
     )
 
 
@@ -180,16 +187,34 @@ class _Telling:
 
     def acts(self) -> Iterator[RecordedAct]:
         """Yields what players did, by time. What no stamp names yet is told at the time that it claims."""
-        acts = sorted(
-            self._acts,
-            key=lambda act: (act.created if act.moment is None else act.moment, act.entry),
-        )
+        acts = sorted(self._acts_told(), key=_told_at)[:ACTS_IN_ALL_MAX]
         for act in acts:
-            moment = act.created if act.moment is None else act.moment
-            detail = act.detail + ("" if act.moment is not None else " (not stamped yet: it does not count)")
+            detail = act.detail
+            if len(detail) > DETAIL_CHARACTERS_MAX:
+                detail = detail[: DETAIL_CHARACTERS_MAX - 1] + "…"
+            detail += "" if act.moment is not None else " (not stamped yet: it does not count)"
             inject = self._inject_of(act)
             said = "" if act.action == "acknowledge" else detail
-            yield RecordedAct(self._fold.clock(moment), self.called(act.author), act.action, said, inject)
+            at = self._fold.clock(_told_at(act)[0])
+            yield RecordedAct(at, self.called(act.author), act.action, said, inject)
+
+    def _acts_told(self) -> Iterator[ExerciseAct]:
+        told: Counter[PartnerId] = Counter()
+        for act in self._acts:
+            told[act.author] += 1
+            if told[act.author] <= ACTS_TOLD_MAX:
+                yield act
+
+    def left_out(self, fold: ExerciseFold) -> Iterator[str]:
+        """Yields what is not in the record, and why."""
+        if not self._has_insight:
+            yield NOT_SHOWN
+        acts = len(self._acts) - min(sum(1 for _ in self._acts_told()), ACTS_IN_ALL_MAX)
+        if acts:
+            yield f"{acts} acts of who did more than {ACTS_TOLD_MAX}: they count as all do"
+        observations = len(fold.observations()) - OBSERVATIONS_MAX
+        if observations > 0:
+            yield f"{observations} observations behind the first {OBSERVATIONS_MAX}"
 
     def observation(self, evaluator: PartnerId, said: ExerciseObservation) -> RecordedObservation:
         return RecordedObservation(
@@ -209,6 +234,11 @@ class _Telling:
         for turn in self._fold.course.turns[:EVENTS_MAX]:
             what = _EVENTS.get(turn.what, turn.what)
             yield RecordedEvent(turn.at, what, self.called(turn.vertex.author))
+
+
+def _told_at(act: ExerciseAct) -> tuple[int, EntryId]:
+    """Returns the time at which an act is told, and what settles the order of two."""
+    return act.created if act.moment is None else act.moment, act.entry
 
 
 class _Waiting:
