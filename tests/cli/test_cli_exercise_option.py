@@ -65,6 +65,7 @@ def test_every_line_says_so_and_json_does_not(capsys: pytest.CaptureFixture[str]
 
     console.print_result("before")
     played.main([], standalone_mode=False)
+    console.forget_exercises()  # as `run_program` does behind every command
     console.print_result("after")
     said = capsys.readouterr()
     assert said.out.splitlines() == [
@@ -102,6 +103,25 @@ def test_what_is_unknown_refused_or_needs_the_daemon(
     )
     assert said.code == 4 and "exercises are written by the daemon" in said.err
     assert not (tmp_path / "alpha" / "exercises").exists()
+
+
+def test_an_empty_id_is_never_taken_for_what_is_real(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--exercise "$ID"` in a shell that has no ID."""
+    alpha = found_pair(tmp_path, capsys, monkeypatch)["alpha"]
+    for words in (
+        ("publish", "-", "--format", "list", "--tlp", "green", "--yes"),
+        ("sight", "evil.example"),
+        ("withdraw", "evil.example", "--reason", "mistake", "--yes"),
+        ("incident", "open", "--title", "t", "--type", "ransomware", "--tlp", "green", "--yes"),
+        ("incident", "list"),
+    ):
+        for empty in ("", "  "):
+            said = alpha(*words, "--exercise", empty, stdin=b"evil.example\n")
+            assert (said.code, said.out) == (2, ""), (words, said)
+            assert "names no exercise" in said.err
+    assert alpha("search", "--json").out.strip() == "[]"
 
 
 def test_every_command_is_searched_for_what_was_played_or_says_why_not() -> None:

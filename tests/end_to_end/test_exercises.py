@@ -120,6 +120,7 @@ def game(three: list[Partner], soon: Soon) -> Game:
         one.preface = QUICK
         one.start()
     players = ("--as", "partner=bravo", "--as", "partner=charlie")
+    alpha.cli("exercise", "import", "communication-check")  # what is kept of it is searched as well
     made = alpha.cli_json("exercise", "new", "communication-check", *players, "--tlp", "green", "--json")
     assert made.keys() == {"exercise", "realm", "members"}
     assert sorted(made["members"]) == sorted(one.partner_id for one in three)

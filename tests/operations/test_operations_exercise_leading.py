@@ -14,6 +14,7 @@ from whole_nodes import World
 from p2pshare.errors import ShareError
 from p2pshare.intel.exercise_pack import PackExpectation
 from p2pshare.intel.marking import Tlp
+from p2pshare.operations import exercises
 from p2pshare.operations.exercise_leading import (
     EndExercise,
     PauseExercise,
@@ -23,6 +24,7 @@ from p2pshare.operations.exercise_leading import (
 )
 from p2pshare.operations.exercise_playing import AckInject, AnswerInject, RateExercise, StopExercise
 from p2pshare.operations.exercises import (
+    FetchPayload,
     InviteToExercise,
     ListItems,
     ReadInbox,
@@ -124,6 +126,19 @@ def test_a_pause_and_a_restart_hold_nothing_back_for_good(game: Game) -> None:
     game.restart("cert")
     game.play(2)
     assert released(game, "clinic", exercise) == [1, 2, 3], "what was overdue has come at once"
+
+
+def test_payloads_that_are_too_much_together_are_named_and_fetched_one_by_one(
+    game: Game, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exercise = game.new(("partner", "clinic"))
+    game.ask("cert", StartExercise(60), exercise)
+    game.play(8)
+    assert [one.payload is None for one in game.ask("clinic", ReadInbox(), exercise).each] == [True, False, True]
+    monkeypatch.setattr(exercises, "INBOX_PAYLOADS_BYTES_MAX", 100)
+    second = game.ask("clinic", ReadInbox(), exercise).each[1]
+    assert second.payload is None and second.payload_name and second.payload_bytes > 100
+    assert len(game.ask("clinic", FetchPayload(2), exercise).payload) == second.payload_bytes
 
 
 def test_an_inject_by_hand_comes_once(game: Game) -> None:

@@ -329,3 +329,25 @@ def test_a_removed_exercise_is_gone_and_does_not_come_again(tmp_path: Path) -> N
     assert list(realms_held(bravo.home)) == [made.ground.realm]
     assert open_exercises(players.reopen("bravo")) == [] and list(realms_held(bravo.home)) == []
     players.world.close()
+
+
+def test_a_file_that_cannot_be_deleted_is_named_and_keeps_nothing_else_from_going_on(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    players = Players(world, "alpha")
+    stuck, other = players.exercise("alpha"), players.exercise("alpha")
+    alpha, realm = players["alpha"], stuck.ground.realm
+    blocks = exercise_path(alpha.home, realm).with_name(f"{realm.hex()}.sqlite-journal")
+    blocks.mkdir()  # nothing unlinks a folder
+    with pytest.raises(StoreError):
+        remove_exercise(alpha, stuck, players.now)
+    for find in (lambda: alpha, lambda: players.reopen("alpha")):
+        node = find()
+        assert [one.realm for one in exercises_of(node).damaged] == [realm]
+        assert [one.ground.realm for one in open_exercises(node)] == [other.ground.realm]
+        with pytest.raises(StoreError):
+            remove_damaged(node, realm, players.now)
+        assert exercises_of(node).damaged, "it is named as long as it is there"
+    blocks.rmdir()
+    assert remove_damaged(players["alpha"], realm, players.now).left == ()
+    assert not exercises_of(players["alpha"]).damaged
+    world.close()

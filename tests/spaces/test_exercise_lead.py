@@ -6,22 +6,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.identifiers import EntryId, PartnerId
-from p2pshare.intel.exercise_pack import ExercisePack, PackExpectation, PackInject
-from p2pshare.spaces.exercise_entries import ATTESTED_MAX, STAMPED_MAX, AttestedAct
+from p2pshare.intel.exercise_pack import INJECTS_MAX, ExercisePack, PackExpectation, PackInject
+from p2pshare.limits import ENTRY_AUDIENCE_MAX, ENTRY_BODY_BYTES_MAX, ENTRY_NUMBER_MAX
+from p2pshare.spaces.exercise_entries import (
+    ATTESTED_MAX,
+    STAMPED_MAX,
+    AttestedAct,
+    ExerciseStamp,
+    encode_exercise,
+)
 from p2pshare.spaces.exercise_lead import (
     STAMP_SECONDS,
+    STAMPS_OVER_MAX,
+    STAMPS_PER_PAUSE,
     EndDue,
     InjectDue,
     LedExercise,
     StampDue,
     fastest,
+    in_turns,
     next_step,
+    stamp_pause,
     too_short,
 )
 
 NOW = 1_800_000_000
 INJECTS = ((1, 0), (2, 60), (3, 600))
-QUIET = LedExercise("running", 0, False, INJECTS, frozenset(), (), (), 0, False)
+QUIET = LedExercise("running", 0, False, INJECTS, frozenset(), (), (), 0, 0)
 
 
 def entry(number: int) -> EntryId:
@@ -81,9 +92,44 @@ def test_it_ends_once_what_came_until_the_end_is_stamped() -> None:
     waiting = over._replace(unstamped=(entry(1),), stamped_at=NOW - 5)
     assert next_step(waiting, NOW) is None, "the last stamp was before the end"
     assert next_step(waiting, NOW + 5) == StampDue((entry(1),), ())
-    stamped = waiting._replace(was_stamped_over=True)
-    for now in (NOW, NOW + 5):
-        assert next_step(stamped, now) == EndDue(), "what came behind the end is not waited for"
+    more = waiting._replace(stamps_over=1, stamped_at=NOW)
+    assert next_step(more, NOW) == StampDue((entry(1),), ()), "the rest goes at once"
+    assert next_step(more._replace(unstamped=()), NOW) == EndDue()
+    assert next_step(more._replace(stamps_over=STAMPS_OVER_MAX), NOW) == EndDue(), "nobody holds the end up"
+
+
+def test_who_writes_more_than_a_stamp_holds_waits_behind_itself() -> None:
+    written = [("flood", number) for number in range(3)] + [("clinic", 10), ("flood", 4), ("clinic", 11)]
+    turns = in_turns(written, lambda one: PartnerId(one[0].ljust(32).encode()))
+    assert turns == (("flood", 0), ("clinic", 10), ("flood", 1), ("clinic", 11), ("flood", 2), ("flood", 4))
+    ids = tuple(entry(number) for number in range(2_000, 2_000 - STAMPED_MAX, -1))
+    due = next_step(QUIET._replace(unstamped=(*ids, entry(1))), NOW)
+    assert due == StampDue(tuple(sorted(ids)), ()), "the first in the order that it is told, not of the ids"
+
+
+def test_what_one_stamp_attests_fits_into_an_entry() -> None:
+    everybody = tuple(PartnerId(number.to_bytes(32, "big")) for number in range(ENTRY_AUDIENCE_MAX))
+    acts = tuple(act(number)._replace(to=everybody, detail="x" * 1_024) for number in range(1, 300))
+    ids = tuple(map(entry, range(1, STAMPED_MAX + 1)))
+    stamped = 0
+    while stamped < len(acts):
+        due = next_step(QUIET._replace(unstamped=ids, elsewhere=acts[stamped:]), NOW)
+        assert isinstance(due, StampDue) and due.attested
+        assert len(encode_exercise(ExerciseStamp(due.entries, due.attested))) < ENTRY_BODY_BYTES_MAX - 1_024
+        stamped += len(due.attested)
+
+
+def test_a_drip_of_years_leaves_the_lead_entries_to_end_it() -> None:
+    now, stamps = 0, 0
+    while now < 2 * 365 * 86_400:
+        now += stamp_pause(stamps)
+        stamps += 1
+    assert stamps < ENTRY_NUMBER_MAX - 2 * INJECTS_MAX - 200
+    led = QUIET._replace(
+        unstamped=(entry(1),), stamped_at=NOW, stamps=STAMPS_PER_PAUSE, released=frozenset({1})
+    )
+    assert next_step(led, NOW + STAMP_SECONDS) is None
+    assert next_step(led, NOW + 2 * STAMP_SECONDS) == StampDue((entry(1),), ())
 
 
 def test_what_was_not_released_by_the_end_never_is() -> None:
@@ -125,7 +171,7 @@ def test_whatever_comes_it_releases_each_once_in_time_and_stamps_at_most_every_t
                 tuple(unstamped),
                 (),
                 stamps[-1] if stamps else 0,
-                bool(stamps) and (stamps[-1] - NOW) * factor >= 4_000,
+                sum((one - NOW) * factor >= 4_000 for one in stamps),
             )
             due = next_step(led, now)
             if due is None:

@@ -823,14 +823,14 @@ def adopt(
 ) -> None:
     """make a real task of the improvement ITEM of ID; without ITEM list them
 
-    Nothing but its text crosses, which is shown and asked for; a text with a value that was played is refused.
+    Nothing but its text crosses, which is shown and asked for; a text or title with a value that was played is refused.
     """
     from p2pshare.intel.marking import Tlp
     from p2pshare.operations.exercises import ListItems
     from p2pshare.operations.incidents import OpenIncident, SayInIncident
     from p2pshare.spaces.incident_entries import TITLE_BYTES_MAX, IncidentTask, encode_incident
 
-    items = read_or_ask(home, ListItems(text)).each
+    items = read_or_ask(home, ListItems(text, title)).each
     if not item:
         if as_json:
             console.print_json(items)
@@ -847,10 +847,10 @@ def adopt(
         )
     if bool(incident_id) == bool(title):
         raise UsageProblem("where is the task written?", hint="--incident ID, or --open TITLE")
-    played = [*found.played, *_reserved_in(text or found.text)]
+    played = [*found.played, *_reserved_in(f"{text or found.text}\n{title}")]
     if played:
         raise RefusedError(
-            f"the text names what was played: {', '.join(dict.fromkeys(played[:PLAYED_SHOWN_MAX]))}",
+            f"the text, or the title, names what was played: {', '.join(dict.fromkeys(played[:PLAYED_SHOWN_MAX]))}",
             hint="say it with --text in words that are true outside the exercise",
             reason="played-value",
         )

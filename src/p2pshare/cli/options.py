@@ -33,8 +33,11 @@ def json_option(function: Function) -> Function:
 
 
 def _choose_exercise(context: click.Context, _: click.Parameter, exercise: str | None) -> None:
-    if exercise:
-        console.begin_exercise(exercise)
+    if exercise is None:
+        return
+    if not exercise.strip():  # of a variable that is not set: it must not become what is real
+        raise UsageProblem("--exercise names no exercise", hint="`p2pshare exercise list` has their ids")
+    console.begin_exercise(exercise)
 
 
 EXERCISE_OPTION = click.Option(

@@ -136,16 +136,16 @@ def open_exercise_node(carrier: Node, realm: Realm) -> ExerciseNode:
 def delete_exercise_file(home: Path, realm: Realm) -> list[str]:
     """Delete the file of an exercise, which is closed, with what SQLite keeps beside it, and sync the folder. Returns the names of what was there.
 
-    Raises StoreError where anything of it is left.
+    The file itself goes last: as long as anything is left, the next start finds it. Raises StoreError where anything of it is left.
     """
-    path, gone = exercise_path(home, realm), []
+    path, gone = exercise_path(home, realm), list[str]()
     folder = path.parent
     try:
-        for suffix in _BESIDE:
+        for suffix in reversed(_BESIDE):
             one = path.with_name(path.name + suffix)
             if one.exists() or one.is_symlink():
                 one.unlink()
-                gone.append(one.name)
+                gone.insert(0, one.name)
         if folder.is_dir():
             opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:

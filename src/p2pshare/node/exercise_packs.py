@@ -1,4 +1,5 @@
-"""Packs of exercises that were imported here: one archive a pack in the home's folder `exercise-packs`, which nothing that sends ever opens.
+"""Packs of exercises that were imported here: one archive a pack in the folder `packs` beside the files of exercises, which nothing that
+sends ever opens: so what is played stands nowhere else in a home.
 
 An archive holds the salts of its leaves, so that what `exercise import` shows as the commitment is what the exercise will commit to. They
 serve one exercise: `exercise new` draws others into the file once it has used them.
@@ -14,8 +15,9 @@ from pathlib import Path
 
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.intel.exercise_pack import PACK_BYTES_MAX, PackArchive, archive_pack, read_archive
+from p2pshare.node.home import EXERCISES_NAME
 
-FOLDER = "exercise-packs"
+FOLDER = Path(EXERCISES_NAME) / "packs"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 SUFFIX = ".pack"
@@ -29,7 +31,8 @@ def keep_pack(home: Path, archive: PackArchive) -> Path:
     raw = archive_pack(archive.pack, archive.payloads, archive.salts)
     unfinished = folder / f".{secrets.token_hex(8)}.part"
     try:
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        for one in (folder.parent, folder):
+            one.mkdir(mode=FOLDER_MODE, exist_ok=True)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
         try:
             with os.fdopen(descriptor, "wb") as stream:

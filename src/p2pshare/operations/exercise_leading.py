@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -37,13 +38,13 @@ from p2pshare.spaces.exercise_entries import (
 )
 from p2pshare.spaces.exercise_grounds import note_exercise
 from p2pshare.spaces.exercise_lead import (
-    STAMP_SECONDS,
     WITHIN_SECONDS_MIN,
     EndDue,
     InjectDue,
     LedExercise,
     StampDue,
     fastest,
+    in_turns,
     next_step,
     too_short,
 )
@@ -198,7 +199,7 @@ def _require_lead(here: ExerciseHere) -> None:
 def _last_stamp(node: Node, here: ExerciseHere, now: int) -> StampDue | None:
     """Returns what is still to be stamped before the end, however short ago the last stamp was."""
     led = _led(here.row, here.state, None, LeadRounds(node).acts_elsewhere(here.state, now), now)
-    due = next_step(led._replace(phase=PAUSED, stamped_at=now - STAMP_SECONDS), now)
+    due = next_step(led._replace(phase=PAUSED, stamped_at=0, stamps_over=0), now)
     return due if isinstance(due, StampDue) else None
 
 
@@ -214,16 +215,18 @@ def _led(
     assert isinstance(fold, ExerciseFold)
     course, stamp, stamped = fold.course, fold.last_stamp(), fold.stamped_elsewhere()
     is_over = course.started is not None and course.clock.is_over(now)
+    stamps = fold.by_kind["stamp"]
     return LedExercise(
         ENDED if course.end is not None else RUNNING if is_over else fold.phase,
         fold.clock(now),
         is_over,
         () if archive is None else tuple((one.number, one.at_seconds) for one in archive.pack.injects),
         frozenset(fold.released()),
-        tuple(sorted(vertex.entry_id for vertex in fold.unstamped())),
-        tuple(sorted(one for one in acts if one.entry not in stamped)),
+        tuple(vertex.entry_id for vertex in in_turns(fold.unstamped(), attrgetter("author"))),
+        in_turns((one for one in acts if one.entry not in stamped), attrgetter("author")),
         0 if stamp is None else stamp.header.created,
-        is_over and stamp is not None and course.clock.is_over(stamp.header.created),
+        sum(course.clock.is_over(one.header.created) for one in stamps) if is_over else 0,
+        sum(one.author == state.lead for one in stamps),
     )
 
 

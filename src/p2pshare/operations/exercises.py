@@ -27,7 +27,7 @@ from p2pshare.intel.exercise_pack import (
 from p2pshare.intel.exercise_record import ExerciseRecord, improvement_items, score_json
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
-from p2pshare.limits import SPACE_MEMBERS_MAX
+from p2pshare.limits import MIB, SPACE_MEMBERS_MAX
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.incidents import AMBER_STRICT, fold_of
 from p2pshare.operations.interface import LongRequest, Query, Request, Several
@@ -63,6 +63,8 @@ from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.spaces.writing import SpaceStatement
 
 EXERCISE = "exercise"
+INBOX_PAYLOADS_BYTES_MAX = 16 * MIB  # together, as much as a pack has once: many injects may name one file
+RATINGS_SHOWN_MAX = 1_000  # the newest: 8 MB where each says as much as it may
 
 PlaceName = Annotated[str, Meta(max_length=32)]
 Taken = Annotated[tuple[tuple[PlaceName, Called], ...], Meta(max_length=SPACE_MEMBERS_MAX)]
@@ -123,8 +125,8 @@ class ExerciseTold(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InboxItem(Struct, frozen=True, forbid_unknown_fields=True):
-    """An inject as a player reads it. `at`: when it was released (RFC 3339). `payload`: its text; None where it has none, or what it has is not text
-    or not here yet: then `payload_name` says that there is one. UNTRUSTED text.
+    """An inject as a player reads it. `at`: when it was released (RFC 3339). `payload`: its text; None where it has none, or what it has is not text,
+    not here yet, or too much beside the payloads above: then `payload_name` says that there is one. UNTRUSTED text.
 
     `expected` is None for players until the exercise has ended. `is_ours`: it is for our place.
     """
@@ -321,7 +323,11 @@ class ReadInbox(Query[Several[InboxItem]], frozen=True, tag="exercise-inbox"):
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[InboxItem]:
         here = ExerciseHere(node, now)
-        found = [here.inbox_item(held) for held in here.injects_shown() if self.number in (0, held.number)]
+        found, left = list[InboxItem](), INBOX_PAYLOADS_BYTES_MAX
+        for held in here.injects_shown():
+            if self.number in (0, held.number):
+                left -= held.said.payload_size
+                found.append(here.inbox_item(held, with_payload=left >= 0))
         if self.number and not found:
             raise here.no_inject(self.number)
         return Several(found)
@@ -377,9 +383,11 @@ class ItemListed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
-    """List what to do better, with what in `text`, or in each item's own, may not leave the exercise."""
+    """List what to do better, with what in `text`, or in each item's own, and in `title` may not leave the exercise."""
 
     text: Annotated[str, Meta(max_length=DECIDING_TEXT_BYTES_MAX)] = ""
+    title: Annotated[str, Meta(max_length=DECIDING_TEXT_BYTES_MAX)] = ""
+    """Of a real incident that is to be opened for it."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[ItemListed]:
         here = ExerciseHere(node, now)
@@ -393,11 +401,15 @@ class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
                     one.objective,
                     one.text,
                     instant(one.due) if one.due else None,
-                    [value for value in values if value in (self.text or one.text).lower()],
+                    [value for value in values if value in self._crossing(one.text)],
                 )
                 for one in improvement_items(here.record(now))
             ]
         )
+
+    def _crossing(self, text: str) -> str:
+        """Returns what would be real of an item with this text, in folded case."""
+        return f"{self.text or text}\n{self.title}".casefold()
 
 
 # --- what is found in an exercise --------------------------------------------------------------------
@@ -492,8 +504,8 @@ class ExerciseHere:
             return None
         return raw
 
-    def inbox_item(self, held: HeldInject) -> InboxItem:
-        raw, inject = self.payload(held), held.inject
+    def inbox_item(self, held: HeldInject, *, with_payload: bool) -> InboxItem:
+        raw, inject = self.payload(held) if with_payload else None, held.inject
         assert inject is not None, "what has an effect says one"
         return InboxItem(
             held.number,
@@ -512,14 +524,13 @@ class ExerciseHere:
         )
 
     def played_values(self) -> set[str]:
-        """Returns the values that were played, in small letters: in objects, sightings and withdrawals, and in what injects expect."""
-        found = {value.lower() for _, value in self.fold.values()}
-        found |= {act.detail.lower() for act in self.fold.acts() if act.action in ("sight", "withdraw")}
+        """Returns the values that were played, in folded case: in objects, sightings and withdrawals, and in what injects expect."""
+        found = self.fold.played_values()
         for held in self.fold.injects():
             for one in () if held.inject is None else held.inject.expect:
                 values = one.match.get("values", ())
                 assert isinstance(values, tuple)
-                found |= {value.lower() for value in values}
+                found |= {value.casefold() for value in values}
         return found
 
     def numbers(self) -> dict[str, int]:
@@ -584,7 +595,7 @@ class ExerciseHere:
         }
 
     def ratings(self) -> list[dict[str, Any]]:
-        """Returns what evaluators said, in the order of the graph; each stands, whoever else says another."""
+        """Returns what evaluators said, the newest of it, in the order of the graph; each stands, whoever else says another."""
         return [
             {
                 "entry": vertex.entry_id.text,
@@ -599,7 +610,7 @@ class ExerciseHere:
                 "owner": said.owner[0].text if said.owner else None,
                 "due": instant(said.due) if said.due else None,
             }
-            for vertex, said in self.fold.observations()
+            for vertex, said in self.fold.observations()[-RATINGS_SHOWN_MAX:]
         ]
 
     def record(self, now: int) -> ExerciseRecord:

@@ -152,6 +152,14 @@ class ExerciseClock:
         return min((end for end in (self.ended, self.full) if end is not None), default=None)
 
 
+class _Heard(NamedTuple):
+    """By the number of an inject: who acknowledged it, who answered it, and the answers by (depth, id)."""
+
+    acked: dict[int, set[PartnerId]]
+    answered: dict[int, set[PartnerId]]
+    answers: dict[int, list[tuple[Vertex, InjectAnswer]]]
+
+
 class _Stamped(NamedTuple):
     """The first stamp that names something: its place in the course, and its instant."""
 
@@ -340,6 +348,7 @@ class ExerciseFold:
         """How many entries with an effect there are: what was found with fewer is found anew when it is asked for, and only then let go."""
         self._acts: tuple[int, list[tuple[ExerciseAct, ScoredAct]]] = (-1, [])
         self._score: tuple[int, int | None, ExerciseScore] = (-1, None, NO_SCORE)
+        self._told: tuple[int, _Heard] = (-1, _Heard({}, {}, {}))
 
     # --- from entries ------------------------------------------------------------------------------
 
@@ -509,19 +518,29 @@ class ExerciseFold:
 
     def has_acked(self, number: int, member: PartnerId) -> bool:
         """Returns whether a member has acknowledged an inject, stamped or not."""
-        return any(
-            vertex.author == member and self._bodies.said(vertex, InjectAck).inject == number
-            for vertex in self.by_kind["inject-ack"]
-        )
+        return member in self._heard().acked.get(number, ())
 
     def has_answered(self, number: int, member: PartnerId) -> bool:
         """Returns whether a member has answered an inject, stamped or not."""
-        return any(vertex.author == member for vertex, _ in self.answers(number))
+        return member in self._heard().answered.get(number, ())
 
     def answers(self, number: int) -> list[tuple[Vertex, InjectAnswer]]:
         """Returns the answers to an inject, by (depth, id)."""
-        said = [(vertex, self._bodies.said(vertex, InjectAnswer)) for vertex in self.by_kind["answer"]]
-        return [(vertex, answer) for vertex, answer in said if answer.inject == number]
+        return self._heard().answers.get(number, [])
+
+    def _heard(self) -> _Heard:
+        """Returns what was acknowledged and answered, by inject: one look at all of it, whoever asks for each."""
+        if self._told[0] != self._placed:
+            told = _Heard({}, {}, {})
+            for vertex in self.by_kind["inject-ack"]:
+                number = self._bodies.said(vertex, InjectAck).inject
+                told.acked.setdefault(number, set()).add(vertex.author)
+            for vertex in self.by_kind["answer"]:
+                answer = self._bodies.said(vertex, InjectAnswer)
+                told.answers.setdefault(answer.inject, []).append((vertex, answer))
+                told.answered.setdefault(answer.inject, set()).add(vertex.author)
+            self._told = self._placed, told
+        return self._told[1]
 
     def values(self) -> dict[tuple[str, str], list[Vertex]]:
         """Returns what was published here, (STIX type, canonical value) -> the objects that say it, without what its author withdrew later."""
@@ -536,6 +555,23 @@ class ExerciseFold:
                 if withdrawn.get((vertex.author, value), 0) < vertex.number:
                     found.setdefault(value, []).append(vertex)
         return found
+
+    def played_values(self) -> set[str]:
+        """Returns all values that members ever published, saw or took back here, in folded case: what was withdrawn was played all the same."""
+        found = {
+            value.casefold()
+            for vertex in self.by_kind["object"]
+            for _, value in self._bodies.said(vertex, ExerciseObject).values
+        }
+        found |= {
+            value.casefold()
+            for vertex in self.by_kind["withdrawal"]
+            for _, value in self._bodies.said(vertex, ExerciseWithdrawal).values
+        }
+        return found | {
+            self._bodies.said(vertex, ExerciseSighting).value.casefold()
+            for vertex in self.by_kind["sighting"]
+        }
 
     def observations(self) -> list[tuple[Vertex, ExerciseObservation]]:
         """Returns what evaluators, those whose role is white or observer, say they saw, by (depth, id)."""

@@ -231,6 +231,11 @@ def encode_exercise(body: ExerciseBody) -> bytes:
     return pack(_plain(dict(enumerate(body))))
 
 
+def attested_bytes(act: AttestedAct) -> int:
+    """Returns how many bytes of a stamp an attested act takes."""
+    return len(pack(_plain(tuple(act))))
+
+
 def _plain(value: Any) -> Any:
     """Returns a value whose tuples are lists, as msgpack writes them anyhow, and whose flags are integers."""
     if isinstance(value, dict):

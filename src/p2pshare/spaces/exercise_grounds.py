@@ -6,7 +6,8 @@ Rules:
 2. An unknown realm makes a file only for an `open` of kind `exercise`, or an `invite`, that a partner of ours signed and that names us; at most
    `EXERCISES_PER_PARTNER_MAX` that one partner handed over, `EXERCISES_HELD_MAX` in all. A realm that was removed makes none.
 3. What one exercise may take of the disk is `EXERCISE_BYTES_MAX`; what is beyond it is refused `exercise-full` (`spaces.spaces`).
-4. A file that cannot be opened keeps no other exercise, and nothing real, from going on: it is named in `damaged`.
+4. A file that cannot be opened, or that is to go and cannot be deleted, keeps no other exercise, and nothing real, from going on: it is named in
+   `damaged`.
 
 Everything but `all`, `get` and `circles` runs in the writer thread.
 """
@@ -52,7 +53,7 @@ _DIGITS = re.compile("[0-9a-f]{6,64}")
 
 @dataclass(frozen=True, slots=True)
 class DamagedExercise:
-    """A file of an exercise that could not be opened, and why."""
+    """A file of an exercise that could not be opened, or not deleted, and why."""
 
     realm: Realm
     reason: str
@@ -80,11 +81,11 @@ class Exercises:
         self.damaged: list[DamagedExercise] = []
         reading = SpaceReading(carrier.store.database)
         for realm in list(realms_held(carrier.home)):
-            if reading.is_purged(removed_mark(realm)):
-                delete_exercise_file(carrier.home, realm)  # a crash came in between
-                continue
             try:
-                self._put(open_exercise_node(carrier, realm))
+                if reading.is_purged(removed_mark(realm)):
+                    delete_exercise_file(carrier.home, realm)  # a crash came in between
+                else:
+                    self._put(open_exercise_node(carrier, realm))
             except StoreError as error:
                 self.damaged.append(DamagedExercise(realm, error.reason))
 
@@ -322,7 +323,11 @@ def remove_exercise(node: Node, played: Node, now: int) -> ExerciseRemoval:
     if exercise is not None:
         store.put_stopped(exercise, None)
         node.store.database.cut_log()  # its id is in no older page of the store's log either
-    deleted = delete_exercise_file(node.home, realm)
+    try:
+        deleted = delete_exercise_file(node.home, realm)
+    except StoreError as error:  # it is removed once whatever keeps it is mended
+        exercises.damaged.append(DamagedExercise(realm, error.reason))
+        raise
     return ExerciseRemoval(exercise, realm, tuple(deleted), tuple(files_of(node.home, realm)), entries)
 
 
@@ -330,8 +335,8 @@ def remove_damaged(node: Node, realm: Realm, now: int) -> ExerciseRemoval:
     """Remove the file of an exercise that cannot be opened. Raises as `remove_exercise`."""
     exercises = exercises_of(node)
     SpaceStore(node.store.database).note_purged(removed_mark(realm), now)
-    exercises.damaged = [one for one in exercises.damaged if one.realm != realm]
     deleted = delete_exercise_file(node.home, realm)
+    exercises.damaged = [one for one in exercises.damaged if one.realm != realm]
     return ExerciseRemoval(None, realm, tuple(deleted), tuple(files_of(node.home, realm)), 0)
 
 

@@ -143,13 +143,13 @@ def points_text(half_points: int) -> str:
     return f"{half_points // 2}.5" if half_points % 2 else str(half_points // 2)
 
 
-class _Earliest:
-    """Of some acts the least moment among those that can be for an inject."""
+class EarliestActs:
+    """Of some acts, each (upto, moment), the least moment among those that can be for an inject."""
 
     __slots__ = ("_least", "_upto")
 
-    def __init__(self, acts: Iterable[ScoredAct]) -> None:
-        found = sorted((act.upto, act.moment) for act in acts if act.moment is not None and act.upto)
+    def __init__(self, acts: Iterable[tuple[int, int | None]]) -> None:
+        found = sorted((upto, moment) for upto, moment in acts if moment is not None and upto)
         self._upto = [upto for upto, _ in found]
         self._least = [moment for _, moment in found]
         for place in range(len(found) - 2, -1, -1):
@@ -167,7 +167,7 @@ class _Deeds:
     def __init__(self, player: PartnerId) -> None:
         self.player = player
         self._by_key: defaultdict[tuple[str, str], list[ScoredAct]] = defaultdict(list)
-        self._tables: dict[tuple[object, ...], _Earliest] = {}
+        self._tables: dict[tuple[object, ...], EarliestActs] = {}
         self._first_answers: dict[int, ScoredAct | None] = {}
 
     def add(self, act: ScoredAct) -> None:
@@ -180,13 +180,15 @@ class _Deeds:
     def acts(self, action: str, key: str = _ANY) -> list[ScoredAct]:
         return self._by_key.get((action, key), [])
 
-    def earliest(self, key: str, what: tuple[object, ...], fits: Callable[[ScoredAct], bool]) -> _Earliest:
+    def earliest(self, key: str, what: tuple[object, ...], fits: Callable[[ScoredAct], bool]) -> EarliestActs:
         """Returns the table of the acts that fit; `what` says by what: the same for the same, and the action first."""
         found = self._tables.get((key, *what))
         if found is None:
             action = what[0]
             assert isinstance(action, str)
-            found = self._tables[key, *what] = _Earliest(filter(fits, self.acts(action, key)))
+            found = self._tables[key, *what] = EarliestActs(
+                (act.upto, act.moment) for act in self.acts(action, key) if fits(act)
+            )
         return found
 
     def first_answer(self, number: int, inject: int) -> ScoredAct | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
-from p2pshare.identifiers import PartnerId
+from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.exercise_record import (
     FAILED,
     ExerciseRecord,
@@ -19,11 +20,15 @@ from p2pshare.intel.exercise_record import (
 )
 from p2pshare.spaces.exercise import ExerciseAct, ExerciseFold, HeldInject
 from p2pshare.spaces.exercise_entries import ExerciseObservation
-from p2pshare.spaces.exercise_scoring import ExpectationResult, PlayerScore, points_text
+from p2pshare.spaces.exercise_scoring import EarliestActs, ExpectationResult, PlayerScore, points_text
 from p2pshare.spaces.fold import SpaceState
 
 SUMMARY_CHARACTERS_MAX = 240  # of an inject: what stands in a cell
 EVENTS_MAX = 256  # starts, pauses, ends that are told: the first ones
+ACTS_TOLD_MAX = 512  # of one player, the first ones: a flood of one puts nobody else's out of the report
+ACTS_IN_ALL_MAX = 20_000  # of all, with what each says some 20 MB: a report crosses the control socket in one message
+DETAIL_CHARACTERS_MAX = 240  # of what an act says: a value may have eight KiB
+OBSERVATIONS_MAX = 2_000  # the first ones: 16 MB where each says as much as it may
 NOT_SHOWN = "what was expected: players see it once the exercise has ended"
 
 
@@ -62,9 +67,12 @@ def record_of(
         tuple(map(telling.inject, fold.injects())),
         tuple(map(telling.player, score.players)),
         tuple(telling.acts()),
-        tuple(telling.observation(vertex.author, said) for vertex, said in fold.observations()),
+        tuple(
+            telling.observation(vertex.author, said)
+            for vertex, said in fold.observations()[:OBSERVATIONS_MAX]
+        ),
         tuple(telling.events()),
-        "" if has_insight else NOT_SHOWN,
+        "; ".join(telling.left_out(fold)),
     )
 
 
@@ -92,9 +100,13 @@ class _Telling:
             if one.inject is not None
             for asked in one.inject.expect
         }
-        self._by_player: defaultdict[tuple[PartnerId, str], list[ExerciseAct]] = defaultdict(list)
+        tried: defaultdict[tuple[PartnerId, str, int], list[tuple[int, int | None]]] = defaultdict(list)
         for act in self._acts:
-            self._by_player[act.author, act.action].append(act)
+            number = self._answered.get(act.entry)
+            if number is not None or act.action != "answer":
+                tried[act.author, act.action, number or 0].append((act.upto, act.moment))
+        self._tried = {key: EarliestActs(acts) for key, acts in tried.items()}
+        """By author, action and the number of the inject that is answered, 0 where an act names none."""
 
     def called(self, member: PartnerId) -> str:
         return self._names.get(member) or member.text[:10]
@@ -122,8 +134,11 @@ class _Telling:
     def player(self, score: PlayerScore) -> RecordedPlayer:
         pack = self._fold.pack()
         place = None if pack is None else pack.place(score.place)
+        waiting = _Waiting(score.results, self._released)
         expectations = (
-            tuple(self._expectation(score, one) for one in score.results) if self._has_insight else ()
+            tuple(self._expectation(score, one, waiting) for one in score.results)
+            if self._has_insight
+            else ()
         )
         return RecordedPlayer(
             self.called(score.partner),
@@ -135,13 +150,9 @@ class _Telling:
             expectations,
         )
 
-    def _expectation(self, score: PlayerScore, one: ExpectationResult) -> RecordedExpectation:
-        begin = self._released.get(one.inject, 0)
-        waited = {
-            other.inject
-            for other in score.results
-            if other.inject != one.inject and self._waits(other, begin)
-        }
+    def _expectation(
+        self, score: PlayerScore, one: ExpectationResult, waiting: _Waiting
+    ) -> RecordedExpectation:
         return RecordedExpectation(
             one.inject,
             one.id,
@@ -153,7 +164,7 @@ class _Telling:
             one.after_seconds,
             one.weight,
             score.acknowledged.get(one.inject),
-            len(waited),
+            waiting.beside(one.inject),
             self._attempted(score.partner, one) if one.after_seconds is None else None,
         )
 
@@ -162,15 +173,11 @@ class _Telling:
         place = self._places.get(one.inject)
         if place is None or one.action in ("acknowledge", "rated"):
             return None
-        moments = [
-            act.moment
-            for act in self._by_player[player, one.action]
-            if act.moment is not None
-            and act.upto > place
-            and self._answered.get(act.entry, one.inject) == one.inject
-        ]
+        tables = (self._tried.get((player, one.action, number)) for number in (0, one.inject))
+        found = (None if table is None else table.after(place) for table in tables)
+        moments = [moment for moment in found if moment is not None]
         begin = self._released[one.inject]
-        return self._fold.clock(min(moments)) - begin if moments else None
+        return max(self._fold.clock(min(moments)) - begin, 0) if moments else None
 
     def _inject_of(self, act: ExerciseAct) -> int:
         """Returns the inject that an act names, 0 where it names none."""
@@ -178,28 +185,36 @@ class _Telling:
             return int(act.detail)
         return self._answered.get(act.entry, 0)
 
-    def _waits(self, other: ExpectationResult, at: int) -> bool:
-        """Returns whether an expectation of another inject, released before, was neither fulfilled nor over at that time."""
-        begin = self._released.get(other.inject)
-        if begin is None or begin > at:
-            return False
-        if other.after_seconds is not None:
-            return begin + other.after_seconds > at
-        over = other.late_within or other.within
-        return other.result == FAILED and other.action != "rated" and begin + over > at
-
     def acts(self) -> Iterator[RecordedAct]:
         """Yields what players did, by time. What no stamp names yet is told at the time that it claims."""
-        acts = sorted(
-            self._acts,
-            key=lambda act: (act.created if act.moment is None else act.moment, act.entry),
-        )
+        acts = sorted(self._acts_told(), key=_told_at)[:ACTS_IN_ALL_MAX]
         for act in acts:
-            moment = act.created if act.moment is None else act.moment
-            detail = act.detail + ("" if act.moment is not None else " (not stamped yet: it does not count)")
+            detail = act.detail
+            if len(detail) > DETAIL_CHARACTERS_MAX:
+                detail = detail[: DETAIL_CHARACTERS_MAX - 1] + "…"
+            detail += "" if act.moment is not None else " (not stamped yet: it does not count)"
             inject = self._inject_of(act)
             said = "" if act.action == "acknowledge" else detail
-            yield RecordedAct(self._fold.clock(moment), self.called(act.author), act.action, said, inject)
+            at = self._fold.clock(_told_at(act)[0])
+            yield RecordedAct(at, self.called(act.author), act.action, said, inject)
+
+    def _acts_told(self) -> Iterator[ExerciseAct]:
+        told: Counter[PartnerId] = Counter()
+        for act in self._acts:
+            told[act.author] += 1
+            if told[act.author] <= ACTS_TOLD_MAX:
+                yield act
+
+    def left_out(self, fold: ExerciseFold) -> Iterator[str]:
+        """Yields what is not in the record, and why."""
+        if not self._has_insight:
+            yield NOT_SHOWN
+        acts = len(self._acts) - min(sum(1 for _ in self._acts_told()), ACTS_IN_ALL_MAX)
+        if acts:
+            yield f"{acts} acts of who did more than {ACTS_TOLD_MAX}: they count as all do"
+        observations = len(fold.observations()) - OBSERVATIONS_MAX
+        if observations > 0:
+            yield f"{observations} observations behind the first {OBSERVATIONS_MAX}"
 
     def observation(self, evaluator: PartnerId, said: ExerciseObservation) -> RecordedObservation:
         return RecordedObservation(
@@ -219,6 +234,40 @@ class _Telling:
         for turn in self._fold.course.turns[:EVENTS_MAX]:
             what = _EVENTS.get(turn.what, turn.what)
             yield RecordedEvent(turn.at, what, self.called(turn.vertex.author))
+
+
+def _told_at(act: ExerciseAct) -> tuple[int, EntryId]:
+    """Returns the time at which an act is told, and what settles the order of two."""
+    return act.created if act.moment is None else act.moment, act.entry
+
+
+class _Waiting:
+    """When which injects waited for a player: from their release until the last thing that was expected was done, or its time was over."""
+
+    def __init__(self, results: Iterable[ExpectationResult], released: Mapping[int, int]) -> None:
+        """`released`: number of an inject -> its release, in exercise seconds."""
+        self._released = released
+        self._ends: dict[int, int] = {}
+        for one in results:
+            begin = released.get(one.inject)
+            if begin is None:
+                continue
+            if one.after_seconds is not None:
+                end = begin + one.after_seconds
+            elif one.result == FAILED and one.action != "rated":
+                end = begin + (one.late_within or one.within)
+            else:
+                continue
+            if end > begin:
+                self._ends[one.inject] = max(self._ends.get(one.inject, 0), end)
+        self._sorted_begins = sorted(released[number] for number in self._ends)
+        self._sorted_ends = sorted(self._ends.values())
+
+    def beside(self, number: int) -> int:
+        """Returns how many other injects waited when this one was released."""
+        at = self._released.get(number, 0)
+        waited = bisect_right(self._sorted_begins, at) - bisect_right(self._sorted_ends, at)
+        return waited - (number in self._ends)
 
 
 _EVENTS = {"real-event": "stopped for a real event"}
