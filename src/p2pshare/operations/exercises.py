@@ -247,6 +247,12 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
     found = ExerciseHere(played, now)
     pack = found.fold.pack()
     status = found.state.members.get(own, "")
+    inviting = [
+        one.author
+        for one in SpaceReading(played.store.database).waiting(space=exercise, names_us=True)
+        if status
+        not in HERE  # who was named later is handed what came before its invitation once it has joined
+    ]
     yield ExerciseListed(
         exercise.text,
         realm,
@@ -254,10 +260,10 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
         "" if pack is None else pack.id,
         found.fold.phase_at(now),
         found.place_of(own) or "",
-        "lead" if found.state.lead == own else status,
+        "lead" if found.state.lead == own else "invited" if inviting else status,
         called(found.state.lead),
         [called(member) or "" for member in sorted(found.state.members)],
-        None if found.row.opener == own else called(found.row.opener),
+        None if found.row.opener == own else called(inviting[-1] if inviting else found.row.opener),
         "",
     )
 
@@ -366,12 +372,14 @@ class ScoreExercise(Query[ExerciseTold], frozen=True, tag="exercise-score"):
 
 
 class ItemListed(Struct, frozen=True, forbid_unknown_fields=True):
-    """An improvement item. `owner`: whom it concerns, by name, or ""; `played`: the values in its text that were played, which may not leave the exercise."""
+    """An improvement item. `owner`: whom it concerns, by name, or ""; `due`: until when, RFC 3339; `played`: the values in its text that were played,
+    which may not leave the exercise."""
 
     id: str
     owner: str
     objective: str
     text: str
+    due: str | None
     played: list[str]
 
 
@@ -391,6 +399,7 @@ class ListItems(Query[Several[ItemListed]], frozen=True, tag="exercise-items"):
                     one.owner,
                     one.objective,
                     one.text,
+                    instant(one.due) if one.due else None,
                     [value for value in values if value in (self.text or one.text).lower()],
                 )
                 for one in improvement_items(here.record(now))

@@ -152,10 +152,21 @@ class _Telling:
             one.result,
             one.after_seconds,
             one.weight,
-            score.acknowledged.get(one.inject),
+            self._heard(score, one.inject),
             len(waited),
             self._attempted(score.partner, one) if one.after_seconds is None else None,
         )
+
+    def _heard(self, score: PlayerScore, number: int) -> int | None:
+        """Returns after how many seconds a player said that it had read an inject: it acknowledged it, or answered it."""
+        begin = self._released.get(number)
+        answers = [
+            self._fold.clock(act.moment) - begin
+            for act in self._by_player[score.partner, "answer"]
+            if begin is not None and act.moment is not None and self._answered.get(act.entry) == number
+        ]
+        acknowledged = score.acknowledged.get(number)
+        return min([*answers, *([] if acknowledged is None else [acknowledged])], default=None)
 
     def _attempted(self, player: PartnerId, one: ExpectationResult) -> int | None:
         """Returns after how many seconds a player first did something of the kind that is for this inject and does not fulfil it."""
