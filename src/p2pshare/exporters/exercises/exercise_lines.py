@@ -122,7 +122,7 @@ def _improvements(record: ExerciseRecord) -> ReportTable:
         (
             one.id,
             one.owner or "to be settled",
-            (format_instant(one.due * SECOND_US) or "")[:10] if one.due else "to be settled",
+            (format_instant(one.due * SECOND_US) or "")[:10] if one.due else "-",
             one.objective or "-",
             one.text,
         )
