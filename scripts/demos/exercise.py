@@ -6,7 +6,7 @@ import json
 import sqlite3
 import subprocess
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from demos import stage
@@ -40,9 +40,10 @@ def entries(name: str, kind: str) -> int:
             in_header = (
                 b"\x08" + bytes([0xA0 | len(kind)]) + kind.encode()
             )  # field 8 of a header (docs/spaces.md)
-            count += db.execute(
-                "SELECT count(*) FROM space_entry WHERE instr(header, ?)", (in_header,)
-            ).fetchone()[0]
+            with suppress(sqlite3.OperationalError):  # its daemon makes the tables this moment: no entry yet
+                count += db.execute(
+                    "SELECT count(*) FROM space_entry WHERE instr(header, ?)", (in_header,)
+                ).fetchone()[0]
     return count
 
 

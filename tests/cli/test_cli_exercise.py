@@ -255,9 +255,25 @@ def test_an_id_may_be_left_out_only_where_one_can_be_meant(run: Commands, made: 
     other = run.json("cert", "new", "communication-check")["exercise"]
     assert run("cert", "show").code == 2, "two are open"
     assert run("cert", "show", made[:8]).code == 0 and run("clinic", "show").code == 0
-    assert run("clinic", "join").code == 3, "nobody invites us"
+    said = run("clinic", "join")
+    assert said.code == 3 and "no invitation is here" in said.err, "nobody invites us"
     assert run("cert", "show", "abcdef0123").code == 3
     run.homes["cert"]("exercise", "remove", other, "--yes")
+
+
+def test_who_is_named_later_sees_its_invitation_and_joins_without_an_id(run: Commands) -> None:
+    exercise = run.json("cert", "new", "communication-check", "--as", "partner=clinic")["exercise"]
+    run.play()
+    assert run("cert", "invite", exercise, "--as", "observer=lab").code == 0
+    run.play()
+    (listed,) = run.json("lab", "list")
+    assert (listed["exercise"], listed["role"], listed["invited_by"]) == (exercise, "invited", "cert")
+    assert run("lab", "join").code == 0
+    run.play(4)
+    (listed,) = run.json("lab", "list")
+    assert (listed["role"], listed["place"]) == ("joined", "observer")
+    for name in run.homes:
+        run.homes[name]("exercise", "remove", exercise, "--yes")
 
 
 def test_who_takes_which_place(run: Commands, made: str) -> None:

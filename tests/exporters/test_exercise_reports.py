@@ -11,7 +11,16 @@ from exercise_records import HOSTILE, hostile_record, played_record
 from p2pshare.exporters.exercises.exercise_drawing import BARS_MAX, LANES_MAX
 from p2pshare.exporters.exercises.exercise_formats import EXERCISE_REPORTERS, load_exercise_reporter
 from p2pshare.exporters.exercises.exercise_lines import ROWS_MAX
-from p2pshare.intel.exercise_record import improvement_items, slowest, span, spreads, strengths, why_slow
+from p2pshare.intel.exercise_record import (
+    ImprovementItem,
+    RecordedObservation,
+    improvement_items,
+    slowest,
+    span,
+    spreads,
+    strengths,
+    why_slow,
+)
 
 ELEMENTS = frozenset(
     [
@@ -87,6 +96,33 @@ def test_the_page_says_who_was_slowest_at_what_and_why() -> None:
     assert "Eva: P, Otto: M" in page.cells and "they differ" in page.cells
 
 
+def test_what_an_evaluator_wants_done_is_an_item_with_its_owner_and_date() -> None:
+    said = RecordedObservation(
+        "Eva",
+        "Hospital B",
+        "O2",
+        "",
+        "P",
+        "Quick.",
+        "Write the numbers down",
+        "Hospital A",
+        1_800_000_000,
+    )
+    record = played_record()._replace(players=(), observations=(said, said._replace(item="", text="")))
+    assert improvement_items(record) == [
+        ImprovementItem(
+            "observation-1",
+            "Hospital A",
+            "O2",
+            "Write the numbers down (Eva saw: Quick.)",
+            1_800_000_000,
+        )
+    ]
+    page = _Page(load_exercise_reporter("html")(record))
+    row = page.cells.index("observation-1")
+    assert page.cells[row + 1 : row + 3] == ["Hospital A", "2027-01-15"]
+
+
 def test_slowness_is_told_by_when_the_inject_was_read() -> None:
     record = played_record()
     assert [(one.name, one.expectation.id) for one in slowest(record)] == [
@@ -96,7 +132,17 @@ def test_slowness_is_told_by_when_the_inject_was_read() -> None:
     fast, slow = record.players
     assert why_slow(slow.expectations[0]) == "it was read after 0:18:20"
     assert "read late" in why_slow(fast.expectations[1]._replace(acknowledged=400))
-    assert "is not what was expected" in why_slow(slow.expectations[2]._replace(attempted=60))
+    never = slow.expectations[2]
+    assert "is not what was expected" in why_slow(never._replace(action="task-done", attempted=60))
+    assert why_slow(never._replace(action="answer", attempted=60)).startswith(
+        "it was answered after 0:01:00, and otherwise than expected"
+    )
+    late = never._replace(attempted=(never.late_within or never.within) + 1)
+    assert "too late" in why_slow(late) and "expected" not in why_slow(late)
+    item, *_ = improvement_items(
+        record._replace(players=(slow._replace(expectations=(late,)),), observations=())
+    )
+    assert "was done too late" in item.text
     assert "2 other injects waited" in why_slow(slow.expectations[1])
     assert "0:06:40 went by until it was done" in why_slow(fast.expectations[1])
     assert "was not acknowledged before" in why_slow(fast.expectations[1]._replace(acknowledged=None))

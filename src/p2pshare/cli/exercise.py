@@ -98,6 +98,12 @@ def _only(home: Path, verb: str) -> str:
     listed = [one for one in ask(home, ListExercises(), exercise=REAL).each if one.exercise]
     if verb in ("join", "decline"):
         found = [one for one in listed if one.role == "invited"]
+        if not found:
+            raise NotFoundError(
+                "no invitation is here",
+                hint="its lead names us with `exercise invite --as PLACE=PARTNER`, and it comes while both daemons run; `exercise list` has what came",
+                reason="unknown-exercise",
+            )
     else:
         found = [one for one in listed if one.phase in OPEN_PHASES and one.role not in ("invited", "")]
         if not found and verb in LOOKS_BACK:
@@ -341,6 +347,7 @@ def new(
 def _warn_of_white(white: int) -> None:
     if white < 2:
         console.warn("no other white member: if your node is lost, the exercise can only be ended")
+        console.say("who is invited to a white place (`exercise invite --as PLACE=PARTNER`) can take over")
 
 
 @exercise.command("list")
@@ -836,8 +843,8 @@ def adopt(
             console.print_json(items)
         else:
             console.print_table(
-                ("item", "whom", "objective", "text"),
-                ((one.id, one.owner, one.objective, one.text) for one in items),
+                ("item", "whom", "due", "objective", "text"),
+                ((one.id, one.owner, (one.due or "")[:10], one.objective, one.text) for one in items),
             )
         return
     found = next((one for one in items if one.id == item), None)

@@ -613,7 +613,8 @@ def _check_whole(pack: ExercisePack, problems: Problems) -> None:
             if one.id and one.id in seen:
                 problems.add("id-twice", f"{place}: id", "another expectation has it", "give each its own")
             seen.add(one.id)
-            _check_places(one.by, places, f"{place}: by", problems)
+            if one.by != inject.to:  # what is wrong with those was told above
+                _check_places(one.by, places, f"{place}: by", problems)
             others = [by for by in one.by if by in places and by not in inject.to]
             if others:
                 problems.add(

@@ -48,7 +48,8 @@ class RecordedInject(NamedTuple):
 
 
 class RecordedExpectation(NamedTuple):
-    """What one player was expected to do, and did. `after`: seconds from the release to what fulfilled it; `acknowledged`: to its acknowledgement."""
+    """What one player was expected to do, and did. `after`: seconds from the release to what fulfilled it; `acknowledged`: to its acknowledgement, or
+    to the first answer to it where that came before: who answers has read it."""
 
     inject: int
     id: str
@@ -244,8 +245,12 @@ def why_slow(one: RecordedExpectation) -> str:
     )
     heard = one.acknowledged
     if one.after is None and one.attempted is not None:
+        if _came_too_late(one):
+            return f"nothing of the kind was done before {span(one.attempted)}: too late" + busy
+        if one.action == "answer":
+            return f"it was answered after {span(one.attempted)}, and otherwise than expected" + busy
         return (
-            f"something of the kind was done after {span(one.attempted)}, and it is not what was expected"
+            f"something of the kind was done after {span(one.attempted)}, and it is not what was expected, or not all of it in time"
             + busy
         )
     if one.after is None:
@@ -267,6 +272,11 @@ def why_slow(one: RecordedExpectation) -> str:
         f"it was acknowledged after {span(heard)}, and {span(one.after - heard)} went by until it was done"
         + busy
     )
+
+
+def _came_too_late(one: RecordedExpectation) -> bool:
+    """Returns whether the first act of the kind came when there was no time left for it."""
+    return one.attempted is not None and one.attempted > (one.late_within or one.within)
 
 
 def strengths(record: ExerciseRecord) -> list[str]:
@@ -297,7 +307,8 @@ def strengths(record: ExerciseRecord) -> list[str]:
 def improvement_items(record: ExerciseRecord) -> list[ImprovementItem]:
     """Returns what to do better, each with an id that is the same on every node that holds the same entries.
 
-    One for each player and expectation that failed or was partly fulfilled, and one for each observation rated M or U, or S with words.
+    One for each player and expectation that failed or was partly fulfilled, and one for each observation that names one, is rated M or U, or S with
+    words.
     """
     objectives = {inject.number: inject.objective for inject in record.injects}
     called = _places_of(record)
@@ -308,9 +319,12 @@ def improvement_items(record: ExerciseRecord) -> list[ImprovementItem]:
                 continue
             if one.result == PARTIAL:
                 is_late = one.after is not None and one.after > one.within
-                what = "was done too late" if is_late else "was done in part"
+                what = "was done in part"
             else:
+                is_late = _came_too_late(one)
                 what = "was not done" if one.attempted is None else "was done otherwise"
+            if is_late:
+                what = "was done too late"
             items.append(
                 ImprovementItem(
                     f"{identity}.{called[id(player)]}",
@@ -320,16 +334,15 @@ def improvement_items(record: ExerciseRecord) -> list[ImprovementItem]:
                 )
             )
     for place, seen in enumerate(record.observations, 1):
+        saw = f"{seen.evaluator} saw: {seen.text or RATING_WORDS.get(seen.rating, '')}"
         if seen.item:
-            owner = seen.owner or seen.about
-            items.append(ImprovementItem(f"observation-{place}", owner, seen.objective, seen.item, seen.due))
+            text = f"{seen.item} ({saw})" if seen.text else seen.item
         elif seen.rating in ("M", "U") or (seen.rating == "S" and seen.text):
-            text = seen.text or RATING_WORDS[seen.rating]
-            items.append(
-                ImprovementItem(
-                    f"observation-{place}", seen.about, seen.objective, f"{seen.evaluator} saw: {text}"
-                )
-            )
+            text = saw
+        else:
+            continue
+        owner = seen.owner or seen.about
+        items.append(ImprovementItem(f"observation-{place}", owner, seen.objective, text, seen.due))
     return items
 
 

@@ -238,17 +238,23 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
 
     exercise = note_exercise(played)
     if exercise is None:
-        inviting = {
+        inviters = {
             one.space: one.author for one in SpaceReading(played.store.database).waiting(names_us=True)
         }
         for space in ids_of(played):
             yield ExerciseListed(
-                space.text, realm, "", "", "", "", "invited", None, [], called(inviting.get(space)), ""
+                space.text, realm, "", "", "", "", "invited", None, [], called(inviters.get(space)), ""
             )
         return
     found = ExerciseHere(played, now)
     pack = found.fold.pack()
     status = found.state.members.get(own, "")
+    inviting = [
+        one.author
+        for one in SpaceReading(played.store.database).waiting(space=exercise, names_us=True)
+        if status
+        not in HERE  # who was named later is handed what came before its invitation once it has joined
+    ]
     yield ExerciseListed(
         exercise.text,
         realm,
@@ -256,10 +262,10 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
         "" if pack is None else pack.id,
         found.fold.phase_at(now),
         found.place_of(own) or "",
-        "lead" if found.state.lead == own else status,
+        "lead" if found.state.lead == own else "invited" if inviting else status,
         called(found.state.lead),
         [called(member) or "" for member in sorted(found.state.members)],
-        None if found.row.opener == own else called(found.row.opener),
+        None if found.row.opener == own else called(inviting[-1] if inviting else found.row.opener),
         "",
     )
 
@@ -372,7 +378,8 @@ class ScoreExercise(Query[ExerciseTold], frozen=True, tag="exercise-score"):
 
 
 class ItemListed(Struct, frozen=True, forbid_unknown_fields=True):
-    """An improvement item. `owner`: whom it concerns, by name, or ""; `due`: until when (RFC 3339), as an evaluator said; `played`: the values in its text that were played, which may not leave the exercise."""
+    """An improvement item. `owner`: whom it concerns, by name, or ""; `due`: until when, RFC 3339; `played`: the values in its text that were played,
+    which may not leave the exercise."""
 
     id: str
     owner: str

@@ -26,7 +26,9 @@ from p2pshare.spaces.fold import SpaceState
 SUMMARY_CHARACTERS_MAX = 240  # of an inject: what stands in a cell
 EVENTS_MAX = 256  # starts, pauses, ends that are told: the first ones
 ACTS_TOLD_MAX = 512  # of one player, the first ones: a flood of one puts nobody else's out of the report
-ACTS_IN_ALL_MAX = 20_000  # of all, with what each says some 20 MB: a report crosses the control socket in one message
+ACTS_IN_ALL_MAX = (
+    20_000  # of all, with what each says some 20 MB: a report crosses the control socket in one message
+)
 DETAIL_CHARACTERS_MAX = 240  # of what an act says: a value may have eight KiB
 OBSERVATIONS_MAX = 2_000  # the first ones: 16 MB where each says as much as it may
 NOT_SHOWN = "what was expected: players see it once the exercise has ended"
@@ -163,10 +165,19 @@ class _Telling:
             one.result,
             one.after_seconds,
             one.weight,
-            score.acknowledged.get(one.inject),
+            self._heard(score, one.inject),
             waiting.beside(one.inject),
             self._attempted(score.partner, one) if one.after_seconds is None else None,
         )
+
+    def _heard(self, score: PlayerScore, number: int) -> int | None:
+        """Returns after how many seconds a player said that it had read an inject: it acknowledged it, or answered it."""
+        begin, place = self._released.get(number), self._places.get(number)
+        answers = self._tried.get((score.partner, "answer", number))
+        moment = None if answers is None or place is None else answers.after(place)
+        answered = None if moment is None or begin is None else max(self._fold.clock(moment) - begin, 0)
+        acknowledged = score.acknowledged.get(number)
+        return min((one for one in (answered, acknowledged) if one is not None), default=None)
 
     def _attempted(self, player: PartnerId, one: ExpectationResult) -> int | None:
         """Returns after how many seconds a player first did something of the kind that is for this inject and does not fulfil it."""

@@ -19,7 +19,11 @@ from p2pshare.intel.exercise_record import (
     span,
 )
 
-WIDTH, LEFT, RIGHT = 1_000, 150, 24  # units of the drawing: as many as pixels of a wide screen
+WIDTH, LEFT, RIGHT = (
+    760,
+    150,
+    24,
+)  # units of the drawing: little more than the pixels of an A4 page, so that its words can be read on paper
 TOP, ROW, GAP = 46, 13, 8
 LANES_MAX = 40  # players that are drawn: three pages of paper
 BARS_MAX = 4_000  # of one drawing
@@ -161,11 +165,11 @@ def _releases(record: ExerciseRecord, bottom: int, x: Callable[[int], float]) ->
 
 
 def _legend(y: int) -> Iterator[str]:
-    at = LEFT
+    at = 12
     for kind, words in (
         ("ok", "done in time"),
         ("half", "done late or in part"),
-        ("bad", "not done"),
+        ("bad", "not done in time"),
         ("open", "not due yet, or evaluators differ"),
     ):
         yield f'{_mark(kind, at, y)}<text class="small" x="{at + 9}" y="{y + 3}">{words}</text>'

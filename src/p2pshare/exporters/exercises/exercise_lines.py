@@ -119,11 +119,17 @@ def _strengths(record: ExerciseRecord) -> ReportTable:
 
 def _improvements(record: ExerciseRecord) -> ReportTable:
     rows = [
-        (one.id, one.owner or "to be settled", one.objective or "-", one.text)
+        (
+            one.id,
+            one.owner or "to be settled",
+            (format_instant(one.due * SECOND_US) or "")[:10] if one.due else "-",
+            one.objective or "-",
+            one.text,
+        )
         for one in improvement_items(record)
     ]
     about = "An item becomes a task when somebody adopts it (exercise adopt ITEM), with an owner and a date."
-    return ReportTable("To improve", about, ("item", "owner", "objective", "what"), rows)
+    return ReportTable("To improve", about, ("item", "owner", "due", "objective", "what"), rows)
 
 
 def _objectives(record: ExerciseRecord) -> ReportTable:

@@ -20,11 +20,11 @@ h1 { font-size: 1.5rem; margin-bottom: .5rem; } h2 { font-size: 1.15rem; margin:
 p { margin: .3rem 0; } .about { color: #444; break-after: avoid; } .marking { font-weight: bold; letter-spacing: .08em; }
 table { border-collapse: collapse; width: 100%; } tr { break-inside: avoid; }
 th, td { border: 1px solid #999; padding: .2rem .45rem; text-align: left; vertical-align: top; }
-td { overflow-wrap: anywhere; min-width: 3.4rem; } td:first-child { min-width: 5rem; }
+td { overflow-wrap: anywhere; min-width: 3.4rem; } td:first-child { min-width: 5rem; } td.short { white-space: nowrap; }
 th { background: #eee; } thead { display: table-header-group; } .facts th { width: 9rem; }
 .success { background: #e3f3e6; } .partial { background: #fdf1d8; } .failed { background: #fbe0e0; font-weight: bold; }
 svg { width: 100%; height: auto; break-inside: avoid; } svg text { font: 11px system-ui, sans-serif; fill: #111; }
-svg .small { font-size: 9px; fill: #444; } svg .axis { stroke: #bbb; } svg .release { stroke: #888; stroke-dasharray: 2 3; }
+svg .small { font-size: 10px; fill: #444; } svg .axis { stroke: #bbb; } svg .release { stroke: #888; stroke-dasharray: 2 3; }
 svg .lane { fill: #f6f6f6; } svg .now { stroke: #111; stroke-width: 1.5; } svg .white { fill: #fff; stroke: #111; }
 svg .ok { fill: #1b7f3b; stroke: #1b7f3b; } svg .half { fill: #b36b00; stroke: #b36b00; } svg .bad { fill: none; stroke: #b00020; stroke-width: 2; }
 svg .open { fill: #fff; stroke: #666; } svg .bar { stroke-width: 3; fill: none; } svg .late { stroke-dasharray: 4 2; }
@@ -32,6 +32,7 @@ svg .open { fill: #fff; stroke: #666; } svg .bar { stroke-width: 3; fill: none; 
  th, td, svg rect, .success, .partial, .failed { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+SHORT_CHARACTERS_MAX = 14  # seven columns of them are as wide as the page
 _MARKS = ("success", "partial", "failed")
 
 
@@ -68,7 +69,14 @@ def _section(table: ReportTable) -> str:
 
 
 def _cells(row: tuple[str, ...]) -> str:
-    return "".join(f"<td>{_text(cell)}</td>" for cell in row)
+    return "".join(f"<td{_keep(cell)}>{_text(cell)}</td>" for cell in row)
+
+
+def _keep(cell: str) -> str:
+    """Returns the class of a cell that is not broken into lines: names and times, which would be at each hyphen."""
+    return (
+        ' class="short"' if len(cell) <= SHORT_CHARACTERS_MAX and cell.isascii() and "\n" not in cell else ""
+    )
 
 
 def _mark(table: ReportTable, row: tuple[str, ...]) -> str:
