@@ -327,3 +327,17 @@ def test_what_a_later_life_had_sealed_ends_an_incarnation_below_it(make: Any, dr
         assert one.seal(make.now - 7_200).incarnation < lost.incarnation
         one.come_home()
         assert one.seal(make.now - 7_199).incarnation > lost.incarnation
+
+
+def test_a_machine_that_was_set_back_with_its_memory_begins_anew_once_its_clock_jumps(make: Any) -> None:
+    """A virtual machine goes on in the middle of an incarnation whose next numbers it has used in the life that was lost."""
+    with author(make) as one:
+        kept = one.seal(make.now).incarnation
+        one.back_up()
+        lost = one.seal(make.now + 1)
+        assert lost.incarnation == kept
+        one.put_back(comes_home=False)
+        one.store.log._incarnation = kept  # as its memory has it
+        one.store.log.note_jump(make.now + 500, 500)  # the clock is set right
+        assert one.seal(make.now + 500).incarnation > kept
+        assert len(set(one.used)) == len(one.used)

@@ -777,7 +777,9 @@ class EnvelopeLog(EnvelopeReading):
             put_setting(writer, CLOCK_NOTED_AT, now)
 
     def note_jump(self, at: int, seconds: int) -> None:
-        """Note that the clock jumped; see `clock_jump`."""
+        """Note that the clock jumped; see `clock_jump`. The next envelope of ours begins an incarnation: a machine that was set back
+        with its memory to a snapshot, and whose clock is set right, has used the next numbers of this one."""
+        self._incarnation = None
         with self._database.transaction(frees_space=True) as writer:
             put_setting(writer, CLOCK_JUMPED_AT, at)
             put_setting(writer, CLOCK_JUMPED_SECONDS, seconds)
