@@ -7,7 +7,8 @@ whom they are owed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from types import SimpleNamespace
@@ -37,6 +38,7 @@ from p2pshare.envelope.payload import padded_size
 from p2pshare.envelope.sizes import HINT_BYTES
 from p2pshare.envelope.vouch import Scope, Vouch
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
+from p2pshare.log import sequences
 from p2pshare.log.interface import NewEnvelope
 from p2pshare.node.store import Store
 
@@ -104,6 +106,13 @@ def vouch_for(
         return vouch.vouch(identity.partner_id, key_id, listed)
 
 
+@contextmanager
+def numbers_drawn(random: Random) -> Iterator[None]:
+    """Draw incarnations from the seed."""
+    with mock.patch.object(sequences, "secrets", SimpleNamespace(randbelow=random.randrange)):
+        yield
+
+
 def publish(
     store: Store,
     identity: Identity,
@@ -116,7 +125,8 @@ def publish(
     """Store an envelope in our own store, on our own chain, in one transaction, as `sharing.publishing` does it; `recipients`
     are the cards of `wish.direct_to`. `note` is told of it before it is stored: a disk that fails may have kept it all the same.
     Raises StoreError."""
-    state = store.log.author_state(now)
+    with numbers_drawn(random):
+        state = store.log.author_state(now)
     envelope = write_envelope(
         identity,
         wish,

@@ -27,6 +27,7 @@ from p2pshare.sharing import publishing
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.publishing import PreparedPart, prepare, seal
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
+from simulator.authoring import numbers_drawn
 
 VALUES = tuple(f"203.0.113.{number}" for number in range(1, 13))
 """What is claimed, by several authors (RFC 5737)."""
@@ -117,7 +118,11 @@ def _decoded(node: Node, ids: Sequence[EnvelopeId]) -> list[DecodedEnvelope]:
 @contextmanager
 def _drawn(random: Random) -> Iterator[None]:
     drawn = SimpleNamespace(token_bytes=random.randbytes)
-    with mock.patch.object(sealing, "secrets", drawn), mock.patch.object(publishing, "secrets", drawn):
+    with (
+        mock.patch.object(sealing, "secrets", drawn),
+        mock.patch.object(publishing, "secrets", drawn),
+        numbers_drawn(random),
+    ):
         yield
 
 

@@ -345,12 +345,14 @@ class VirtualDriver:
 
     def _take_card(self, action: actions.PeerRequest, raw: bytes) -> None:
         """Take the card that a request was for. Raises PeerError when it is not believed."""
-        now, is_changed = self.time, False
+        now, moment, is_changed = self.time, self.clock.moment(), False
         match action:
             case actions.FetchCard():
-                is_changed = self._exchange.apply_card(action.peer, raw, now)
+                is_changed = self._exchange.apply_card(action.peer, raw, now, moment)
             case actions.FetchChain():
-                is_changed, dropped = self._exchange.apply_chain(action.partner, action.circle, raw, now)
+                is_changed, dropped = self._exchange.apply_chain(
+                    action.partner, action.circle, raw, now, moment
+                )
                 self._give(dropped)
             case _:
                 pass

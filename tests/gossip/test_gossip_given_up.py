@@ -20,6 +20,7 @@ from p2pshare.identifiers import Epoch
 from p2pshare.limits import HELLO_INTERVAL_SECONDS
 
 ONE = item(1)
+REQUESTS = (actions.SendGet, actions.SendHello, actions.SendSync)
 
 
 def announced_and_gone(dialogue: Any) -> Any:
@@ -235,3 +236,34 @@ def test_a_card_that_was_refused_for_a_clock_is_fetched_again(
         hello = talk.expect(actions.SendHello)
         talk.tell(events.Answered(hello.request, Hello(EPOCH, int(talk.now), 2, ())))
     assert any(isinstance(one, actions.FetchCard) for one in talk.waiting) == is_asked_again
+
+
+@pytest.mark.parametrize("sign", ["epoch", "hole", "roots"])
+def test_signs_that_a_peer_gives_again_and_again_are_followed_once_a_minute(dialogue: Any, sign: str) -> None:
+    """Each cost it one line, and had us ask for all that it had named and did not have: 64 ids a request, 10,000 in all."""
+    talk = announced_and_gone(dialogue)
+    theirs, asked, minutes = keys_of(1), 0, 10
+    epoch = EPOCH
+    for second in range(60 * minutes):
+        if sign == "epoch":
+            epoch = Epoch(second.to_bytes(16, "big"))
+            hear(talk, epoch=epoch, shards=roots(theirs))
+        elif sign == "hole":
+            talk.tell(announce(talk.peers[0], counts=(10 + 2 * second, 11 + 2 * second)))
+        else:
+            hear(talk, shards=roots(keys_of(1, 2 + second)))
+        talk.sleep(1)
+        while work := [one for one in talk.waiting if isinstance(one, REQUESTS)]:
+            one = work[0]
+            talk.waiting.remove(one)
+            if isinstance(one, actions.SendGet):
+                asked += 1
+                for envelope_id in one.ids:
+                    talk.tell(events.BodyGone(one.request, envelope_id))
+                talk.tell(events.Answered(one.request))
+            elif isinstance(one, actions.SendHello):
+                talk.tell(events.Answered(one.request, Hello(epoch, int(talk.now), 1, roots(theirs))))
+            else:
+                answer(talk, one, theirs)
+        talk.waiting.clear()
+    assert 2 <= asked <= minutes + 1

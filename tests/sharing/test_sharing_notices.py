@@ -15,13 +15,14 @@ from p2pshare.envelope.hybrid import SigningKey
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
 from p2pshare.envelope.notice import circle_of_page, notice_of
 from p2pshare.envelope.vouch import Scope, Vouch, vouch
-from p2pshare.errors import RefusedError
+from p2pshare.errors import PeerError, RefusedError
 from p2pshare.gossip.messages import PutVerdict, Shard
+from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.limits import NOTICE_CLASS
 from p2pshare.node.node import Node
 from p2pshare.queries.alarms import alarms
-from p2pshare.sharing import notices
+from p2pshare.sharing import intake, notices
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody
 from p2pshare.sharing.intake import Arrival, IntakeVerdict
 from p2pshare.sharing.notices import list_cards
@@ -104,6 +105,27 @@ def test_a_newer_card_reaches_a_partner_two_hops_away_and_pushes_the_older_out(c
         assert version_at(node, alpha) == 2
         assert {bytes(verdict.envelope_id or b"")} <= ids_in(node, MAIN)
         assert words(bear(node, card_notice(alpha), by)) == ("already-held", "")
+
+
+@pytest.mark.parametrize("jump", [-7_200, -100 * 86_400, 500 * 86_400], ids=["behind", "far behind", "ahead"])
+def test_a_revocation_is_believed_in_the_hour_after_our_clock_was_set(chain: Chain, jump: int) -> None:
+    """By the new clock alone it began in the future, or had expired: whoever had the stolen key had an hour, or 100 days, more."""
+    alpha, bravo, _ = chain
+    alpha, _ = revoking(alpha, {})
+    before = NOW + 10
+    now = before + jump
+    moment = Moment(now, min(now, before), max(now, before))
+    [verdict] = intake.take_in(
+        bravo, [Arrival(card_notice(alpha), alpha.identity.partner_id)], now, moment
+    )
+    assert words(verdict) == ("held", "")
+    author, third = alpha.identity.partner_id, renewed(alpha, before + 1)
+    exchange = Exchange(bravo)
+    assert exchange.sift_card(third.card.raw, author, now, moment)[0] == author
+    assert exchange.apply_card(author, third.card.raw, now, moment)
+    with pytest.raises(PeerError) as caught:  # once nobody doubts it any more
+        exchange.apply_card(author, renewed(third, before + 2).card.raw, now)
+    assert caught.value.reason == ("card-expired" if jump > 0 else "card-from-the-future")
 
 
 def test_an_older_card_neither_comes_back_nor_stays_in_the_comparison(chain: Chain) -> None:

@@ -72,6 +72,11 @@ def no_new_incarnation(patch: Patch) -> None:
     patch.setattr(sequences, "begin_incarnation", begin_incarnation)
 
 
+def counts_on_as_before(patch: Patch) -> None:
+    """Where the clock is behind, the next incarnation follows the one before: after a restore it is one that was used."""
+    patch.setattr(sequences, "INCARNATION_DRAW_SHARE", 10**9)
+
+
 def acknowledged_before_commit(patch: Patch) -> None:
     """Bodies count as held when they came; they are written with the next ones."""
     real = exchange.Exchange.commit
@@ -476,6 +481,7 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
         one.plant.__name__: one
         for one in (
             PlantedBug(no_new_incarnation, "backups", ("no_honest_author_forks",)),
+            PlantedBug(counts_on_as_before, "set-back-behind", ("no_honest_author_forks",)),
             PlantedBug(acknowledged_before_commit, "quiet", ("acknowledged_is_durable",)),
             PlantedBug(cursors_are_trusted, "partitions", ("all_is_everywhere",)),
             PlantedBug(gate_left_open, "byzantine-curious", ("nothing_leaks",)),

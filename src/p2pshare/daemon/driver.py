@@ -450,12 +450,14 @@ class Driver:
         await asyncio.shield(task)
 
     async def _take_card(self, peer: PartnerId, raw: bytes) -> None:
-        if await self._writer(self._exchange.apply_card, peer, raw, int(time.time())):
+        moment = self.moment
+        if await self._writer(self._exchange.apply_card, peer, raw, int(moment.now), moment):
             log.info("partner %s has a newer card", peer.short)
             self._is_roster_stale.set()
 
     async def _take_chain(self, action: actions.FetchChain, raw: bytes) -> None:
-        arguments = (action.partner, action.circle, raw, int(time.time()))
+        moment = self.moment
+        arguments = (action.partner, action.circle, raw, int(moment.now), moment)
         is_changed, dropped = await self._writer(self._exchange.apply_chain, *arguments)
         self._give(dropped)
         if is_changed:
@@ -535,9 +537,13 @@ class Driver:
     async def _take_sifted(self, raw: bytes, expected: PartnerId | None) -> bool:
         """Take a card file that anybody may have handed over, of `expected` or of any partner; returns whether anything in it was
         new. Raises ShareError."""
-        author, news = await self._read(self._exchange.sift_card, raw, expected, int(time.time()))
+        moment = self.moment
+        time_now = int(moment.now)
+        author, news = await self._read(self._exchange.sift_card, raw, expected, time_now, moment)
         try:
-            if not news or not await self._writer(self._exchange.apply_card, author, news, int(time.time())):
+            if not news or not await self._writer(
+                self._exchange.apply_card, author, news, time_now, moment
+            ):
                 return False
         except PeerError:
             await self.reload_roster()  # a fork has frozen it

@@ -159,10 +159,11 @@ def believe_chain(raw: bytes) -> Card:
     return _believed(versions)
 
 
-def accept_update(current: Card, raw: bytes, now: int) -> Card:
+def accept_update(current: Card, raw: bytes, now: int, latest: int | None = None) -> Card:
     """Returns the later card of a known partner, from one version or several. Raises PeerError, CardFork (rules 2 to 7).
 
-    The same version with the same body gives `current` back.
+    The same version with the same body gives `current` back. Where the clock is in doubt, `now` is the earliest that it may be
+    and `latest` the latest: a revocation is not kept out for an hour by a clock that was set.
     """
     versions = decode_versions(raw)
     known = decode_versions(current.raw)
@@ -176,7 +177,7 @@ def accept_update(current: Card, raw: bytes, now: int) -> Card:
     if not fresh:
         return current
     _check_chain(known[-1], fresh)
-    check_time(fresh[-1].body, now)
+    check_time(fresh[-1].body, now, latest)
     return _believed([*known, *fresh])
 
 
@@ -297,11 +298,11 @@ def _check_not_forked(known: Sequence[DecodedCard], version: DecodedCard) -> Non
     )
 
 
-def check_time(body: CardBody, now: int) -> None:
-    """Check rule 5. Raises PeerError `card-expired`, `card-from-the-future`."""
+def check_time(body: CardBody, now: int, latest: int | None = None) -> None:
+    """Check rule 5; `latest` as in `accept_update`. Raises PeerError `card-expired`, `card-from-the-future`."""
     if now >= body.expires:
         raise refusal("card-expired", "a card has expired")
-    if body.not_before > now + FUTURE_DEFER_SECONDS:
+    if body.not_before > (now if latest is None else latest) + FUTURE_DEFER_SECONDS:
         raise refusal("card-from-the-future", "a card begins in the future: compare the clocks")
 
 

@@ -364,7 +364,7 @@ class Engine:
         before, link.epoch = link.epoch, hello.epoch
         is_restart = before not in (None, hello.epoch)
         if is_restart:  # it may hold now what it could not hand over, and take what it refused
-            link.begin_anew((Unavailable.GONE, Unavailable.FAULTY))
+            link.follow_sign((Unavailable.GONE, Unavailable.FAULTY), self._state.now, offers_again=True)
         if link.heard_epoch not in (None, hello.epoch):
             link.heard_epoch = None
             is_restart = True

@@ -26,6 +26,7 @@ NEVER = float("inf")
 ANEW_SECONDS = (
     900.0  # after this all that was given up on a link is tried anew: as long as two stores are apart at most
 )
+SIGN_SECONDS = 60.0  # between two signs of a peer's that are followed: each costs it a line, and us a request for all it named
 LATER_SECONDS = 3_600.0  # after this a body that was refused for a reason of the moment is asked for again
 ROUND_TRIP_WEIGHT = 0.125  # RFC 6298 section 2
 
@@ -135,6 +136,11 @@ class Link:
     """Pairs of roots that differ only by unavailable envelopes and by those that the peer refused."""
     anew_at: float = NEVER
     """When what was given up on this link is tried anew."""
+    sign_at: float = -NEVER
+    sign_reasons: frozenset[Unavailable] = frozenset()
+    is_offered_again: bool = False
+    """When a sign of the peer's was followed last; for what one that came too soon after it is followed later, and whether what
+    the peer refused is then offered again."""
     sync_steps: tuple[int, int] = (0, 0)
     """A minute, and the number of steps of work that the peer has cost in it."""
 
@@ -231,8 +237,30 @@ class Link:
         self.exhausted.clear()
         self.offered_sum = 0
 
+    def follow_sign(self, reasons: Collection[Unavailable], now: float, *, offers_again: bool) -> None:
+        """Ask again for what is unavailable for one of these reasons, and with `offers_again` begin anew: the peer gave a sign
+        that they may be over. One that comes within SIGN_SECONDS of another is followed at their end."""
+        is_any = any(why in reasons for why, _ in self.unavailable.values())
+        if not (is_any or (offers_again and (self.declined or self.exhausted))):
+            return
+        if now < self.sign_at + SIGN_SECONDS:
+            self.sign_reasons |= frozenset(reasons)
+            self.is_offered_again |= offers_again
+            self.anew_at = min(self.anew_at, self.sign_at + SIGN_SECONDS)
+            return
+        self.sign_at = now
+        if offers_again:
+            self.begin_anew(reasons)
+        else:
+            self.ask_again(reasons)
+
     def try_anew(self, now: float) -> None:
-        """Forget what was given up so long ago that it may have changed without a sign."""
+        """Forget what was given up so long ago that it may have changed without a sign, and follow a sign that came too soon."""
+        if self.sign_reasons:
+            self.ask_again(self.sign_reasons)
+            if self.is_offered_again:
+                self.declined.clear()
+            self.sign_at, self.sign_reasons, self.is_offered_again, self.offered_sum = now, frozenset(), False, 0
         self.ask_again((Unavailable.GONE,))
         if self.has_card_again:
             self.card_asked, self.has_card_again = 0, False

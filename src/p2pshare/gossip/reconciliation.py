@@ -120,7 +120,7 @@ class Reconciliation:
     def compare_all(self, link: Link) -> None:
         """Plan a comparison soon, of pairs of roots that nothing was left to compare of, too: the peer says that something is
         new, without saying what."""
-        link.begin_anew((Unavailable.GONE,))
+        link.follow_sign((Unavailable.GONE,), self._state.now, offers_again=True)
         self.soon(link)
 
     def _at(self, link: Link, at: float) -> None:
@@ -177,7 +177,7 @@ class Reconciliation:
         heard = frozenset(one for one in hello.shards if one.shard.circle in link.config.compared)
         if heard != link.heard_roots:  # it may hold now what it could not hand over
             link.heard_roots = heard
-            link.ask_again((Unavailable.GONE,))
+            link.follow_sign((Unavailable.GONE,), self._state.now, offers_again=False)
         mine = {one.shard: one for one in self._state.index.roots(link.config.compared, hello.clock)}
         theirs = {one.shard: one for one in hello.shards if one.shard.circle in link.config.compared}
         equal = {shard for shard, one in mine.items() if theirs.get(shard) == one}

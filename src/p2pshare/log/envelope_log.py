@@ -777,20 +777,23 @@ class EnvelopeLog(EnvelopeReading):
             put_setting(writer, CLOCK_NOTED_AT, now)
 
     def note_jump(self, at: int, seconds: int) -> None:
-        """Note that the clock jumped; see `clock_jump`."""
+        """Note that the clock jumped; see `clock_jump`. The next envelope of ours begins an incarnation: a machine that was set back
+        with its memory to a snapshot, and whose clock is set right, has used the next numbers of this one."""
+        self._incarnation = None
         with self._database.transaction(frees_space=True) as writer:
             put_setting(writer, CLOCK_JUMPED_AT, at)
             put_setting(writer, CLOCK_JUMPED_SECONDS, seconds)
 
     def author_state(self, now: int) -> AuthorState:
         """Returns the state of our chain at `now`, unix seconds. The first call after opening begins (and persists) a new
-        incarnation, and so does one after the clock was set back or forward where the current one no longer fits.
+        incarnation, and so does one after the clock was set back or forward where the current one no longer fits, or after an
+        envelope in our name came home from it or from a later one.
 
         Raises StoreError `own-incarnations-used`.
         """
         chain = self._database.read(sequences.own_chain)
         has_begun = chain.incarnation == self._incarnation  # not so when what began it was undone
-        if not has_begun or not self._database.read(sequences.fits_clock, now):
+        if not has_begun or not self._database.read(sequences.may_go_on, now, self._revoked_keys):
             self.begin_incarnation(now)
             chain = self._database.read(sequences.own_chain)
         return chain

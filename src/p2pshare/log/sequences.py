@@ -3,8 +3,10 @@
 Rules (docs/envelope.md, "Order of checks"; docs/store.md):
 
 1. Our incarnation is the smallest never used that is neither below our clock nor below any in our name that counts:
-   used by us, or by an envelope whose key we have not revoked, and at most a day ahead of the clock. It begins anew at
-   each start, and when the clock was set so that partners would refuse it, or a higher one counts again.
+   used by us, or by an envelope whose key we have not revoked, and at most a day ahead of the clock. Where the clock is not
+   ahead of what we used, it is drawn from what is above instead: a disk that was set back to a backup would count on from
+   there as it did before. It begins anew at each start, when the clock was set so that partners would refuse it, or a
+   higher one counts again, and when an envelope in our name came home that stands in it, or above it.
 2. Our (incarnation, sequence) only grows. Using one twice would be an equivocation, so it raises.
 3. Two ids for one (author, incarnation, sequence) are kept, both, and noted; nobody is banned for it.
 4. An author numbers what it seals for us 1, 2, 3 ... in each of its incarnations; what is missing below the highest is a
@@ -15,6 +17,7 @@ Rules (docs/envelope.md, "Order of checks"; docs/store.md):
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from contextlib import closing
 
@@ -26,7 +29,12 @@ from p2pshare.envelope.envelope import Core, decode_envelope
 from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.errors import PeerError, StoreError
 from p2pshare.identifiers import EnvelopeId, KeyId
-from p2pshare.limits import INCARNATION_COUNT_SECONDS, INCARNATION_REFUSE_SECONDS
+from p2pshare.limits import (
+    INCARNATION_COUNT_SECONDS,
+    INCARNATION_DRAW_SECONDS,
+    INCARNATION_DRAW_SHARE,
+    INCARNATION_REFUSE_SECONDS,
+)
 from p2pshare.log.interface import AuthorState, EnvelopeOrigin
 
 
@@ -47,7 +55,10 @@ def begin_incarnation(connection: apsw.Connection, now: int, revoked: Collection
     limit = now + INCARNATION_COUNT_SECONDS
     current = own_chain(connection).incarnation
     counting = (current if current <= limit else 0, _highest_counting(connection, limit, revoked))
-    incarnation = _first_unused(connection, max(now, 1, *(one + 1 for one in counting)))
+    least = max(now, 1, *(one + 1 for one in counting))
+    if max(current, *counting) >= now:  # the clock is behind us, so it cannot tell this life from one that a backup lost
+        least += secrets.randbelow(max(1, (now + INCARNATION_DRAW_SECONDS - least) // INCARNATION_DRAW_SHARE))
+    incarnation = _first_unused(connection, least)
     if incarnation > now + INCARNATION_REFUSE_SECONDS:
         raise StoreError(
             "every number that partners accept was used in our name",
@@ -58,17 +69,21 @@ def begin_incarnation(connection: apsw.Connection, now: int, revoked: Collection
     return incarnation
 
 
-def fits_clock(connection: apsw.Connection, now: int) -> bool:
-    """Returns whether our incarnation may be used at `now`, unix seconds: partners accept it, and we used no higher one
-    that counts. Both fail only after the clock was set."""
+def may_go_on(connection: apsw.Connection, now: int, revoked: Collection[KeyId]) -> bool:
+    """Returns whether our incarnation may be used on at `now`, unix seconds: partners accept it, we used no higher one that
+    counts (both fail only after the clock was set), and none of those that came home stands in it or above it.
+    `revoked` as for `begin_incarnation`."""
     current = own_chain(connection).incarnation
     if current > now + INCARNATION_REFUSE_SECONDS:
         return False
+    keys = [bytes(key) for key in revoked]
     return not fetch(
         connection,
-        """SELECT 1 FROM envelope e JOIN organisation o ON o.id = e.author
-        WHERE o.partner_id = ? AND e.incarnation > ? AND e.incarnation <= ? AND e.received_from IS NULL LIMIT 1""",
-        (get_setting(connection, OWN_ID), current, now + INCARNATION_COUNT_SECONDS),
+        f"""SELECT 1 FROM envelope e JOIN organisation o ON o.id = e.author
+        WHERE o.partner_id = ? AND e.incarnation >= ? AND e.incarnation <= ?
+        AND CASE WHEN e.received_from IS NULL THEN e.incarnation > ?
+            ELSE e.key_id NOT IN ({", ".join("?" * len(keys))}) END LIMIT 1""",  # noqa: S608 question marks
+        (get_setting(connection, OWN_ID), current, now + INCARNATION_COUNT_SECONDS, current, *keys),
     )
 
 

@@ -279,11 +279,16 @@ class Exchange:
         return frozenset(EnvelopeId(one.notice_id) for one in own)
 
     def apply_chain(
-        self, author: PartnerId, circle: CircleId, raw: bytes, now: int
+        self,
+        author: PartnerId,
+        circle: CircleId,
+        raw: bytes,
+        now: int,
+        moment: Moment | None = None,
     ) -> tuple[bool, ItemsDropped]:
         """Take every version of a card of which a notice of `circle` told; returns whether the roster changed, and what gossip
         is to forget. Raises PeerError with its reason."""
-        is_changed, dropped = take_in_chain(self._node, author, circle, raw, now)
+        is_changed, dropped = take_in_chain(self._node, author, circle, raw, now, moment)
         return is_changed, _forgotten(dropped)
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
@@ -327,10 +332,10 @@ class Exchange:
         """Count a fault of ours that kept content from being read."""
         self._node.store.partners.count_refusals(None, {"content-internal-error": 1})
 
-    def apply_card(self, peer: PartnerId, raw: bytes, now: int) -> bool:
-        """Take the peer's own newer card; returns whether the roster changed. Raises PeerError with its reason."""
+    def apply_card(self, peer: PartnerId, raw: bytes, now: int, moment: Moment | None = None) -> bool:
+        """Take the peer's own newer card at `now` (unix seconds), which `moment` may put in doubt; returns whether the roster changed. Raises PeerError with its reason."""
         try:
-            return apply_card_update(self._node, peer, raw, now)
+            return apply_card_update(self._node, peer, raw, now, moment)
         except PeerError as error:
             logger.warning("the newer card of %s is not accepted: %s", peer.short, error.reason)
             raise
@@ -339,9 +344,11 @@ class Exchange:
         """Returns whether the partner ever answered us or spoke to us. In any thread."""
         return peer in self._node.store.partners.last_exchanges()
 
-    def sift_card(self, raw: bytes, expected: PartnerId | None, now: int) -> tuple[PartnerId, bytes]:
+    def sift_card(
+        self, raw: bytes, expected: PartnerId | None, now: int, moment: Moment | None = None
+    ) -> tuple[PartnerId, bytes]:
         """Returns whose card file this is, and the part of it that is new (`sharing.partners.sift_card`). In any thread."""
-        return sift_card(self._node, raw, expected=expected, now=now)
+        return sift_card(self._node, raw, expected=expected, now=now, moment=moment)
 
     def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
         """Returns at most `limit` direct envelopes that wait for the peer, oldest first. In the writer thread: after what

@@ -126,7 +126,7 @@ def take_in(
     time = moment or Moment.certain(now)
     decoded = [_decode(arrival) for arrival in arrivals]
     with node.store.transaction():
-        notices = _take_in_notices(node, arrivals, decoded, now)
+        notices = _take_in_notices(node, arrivals, decoded, now, time)
         quota = Quota(node.store.log.quota_bytes(), node.store.log.carried())
         batch = _Round(node, load_roster(node), quota, now, int(time.earliest), int(time.latest))
         seen = node.store.log.is_seen(
@@ -171,6 +171,7 @@ def _take_in_notices(
     arrivals: Sequence[Arrival],
     decoded: Sequence[DecodedEnvelope | CircleNotice | IntakeVerdict],
     now: int,
+    moment: Moment,
 ) -> dict[int, IntakeVerdict]:
     """Take in the notices of a batch, cards first, so that pages and envelopes meet the newest; returns verdicts by place."""
     notices = [(number, one) for number, one in enumerate(decoded) if isinstance(one, CircleNotice)]
@@ -181,7 +182,7 @@ def _take_in_notices(
         assert roster is not None
         arrival = arrivals[number]
         try:
-            taken = take_in_notice(node, roster, one, arrival.wire, arrival.received_from, now)
+            taken = take_in_notice(node, roster, one, arrival.wire, arrival.received_from, now, moment)
         except OperatorError:
             raise
         except Exception as error:  # noqa: BLE001 - see _decode

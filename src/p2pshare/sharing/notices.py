@@ -23,6 +23,7 @@ from p2pshare.envelope.card import Card, CardFork, DecodedCard, check_roots
 from p2pshare.envelope.notice import CircleNotice, circle_of_page, notice_id_of, notice_of, read_notice
 from p2pshare.envelope.vouch import VouchPage, check_page
 from p2pshare.errors import PeerError
+from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.limits import MIB
 from p2pshare.node.node import Node
@@ -51,15 +52,22 @@ class TakenNotice:
 
 
 def take_in_notice(
-    node: Node, roster: Roster, notice: CircleNotice, raw: bytes, received_from: PartnerId | None, now: int
+    node: Node,
+    roster: Roster,
+    notice: CircleNotice,
+    raw: bytes,
+    received_from: PartnerId | None,
+    now: int,
+    moment: Moment | None = None,
 ) -> TakenNotice:
-    """Take in one notice, inside a transaction; `roster` as it is within it. `now` in unix seconds. Raises OperatorError alone."""
+    """Take in one notice, inside a transaction; `roster` as it is within it. `now` in unix seconds, which `moment` may put in
+    doubt. Raises OperatorError alone."""
     try:
         _admit(roster, notice, received_from)
         if node.store.notices.entry(notice.notice_id) is not None:
             return TakenNotice()
         if isinstance(notice.content, DecodedCard):
-            return _take_in_card(node, roster, notice, notice.content, now)
+            return _take_in_card(node, roster, notice, notice.content, now, moment)
         return _take_in_page(node, roster, notice, notice.content, raw)
     except CardFork as fork:
         return TakenNotice(fork.reason, has_changed_roster=True)  # frozen, and the proof is kept
@@ -83,7 +91,7 @@ def _admit(roster: Roster, notice: CircleNotice, received_from: PartnerId | None
 
 
 def _take_in_card(
-    node: Node, roster: Roster, notice: CircleNotice, card: DecodedCard, now: int
+    node: Node, roster: Roster, notice: CircleNotice, card: DecodedCard, now: int, moment: Moment | None
 ) -> TakenNotice:
     if notice.author == roster.own_id:
         if (
@@ -101,7 +109,7 @@ def _take_in_card(
             card.body.version > known.version + 1
         ):  # asking for what is between is worth it, whoever handed it over
             return TakenNotice(GAP, missing=(notice.author, notice.circle))
-        is_changed = apply_card_update(node, notice.author, card.raw, now)
+        is_changed = apply_card_update(node, notice.author, card.raw, now, moment)
     dropped = list_cards(node, [notice.author], also=[(notice.author, notice.circle)])
     # the version that is known, under other signatures (which nobody needs to check), is held already
     is_new = node.store.notices.entry(notice.notice_id) is not None
@@ -133,11 +141,16 @@ def hold_own_pages(node: Node) -> None:
 
 
 def take_in_chain(
-    node: Node, author: PartnerId, circle: CircleId, raw: bytes, now: int
+    node: Node,
+    author: PartnerId,
+    circle: CircleId,
+    raw: bytes,
+    now: int,
+    moment: Moment | None = None,
 ) -> tuple[bool, list[NoticeEntry]]:
     """Take every version of an author's card, of which a notice of `circle` told; returns whether the roster changed, and
     the notices that were dropped. Raises PeerError with its reason."""
-    is_changed = apply_card_update(node, author, raw, now)
+    is_changed = apply_card_update(node, author, raw, now, moment)
     return is_changed, list_cards(node, [author], also=[(author, circle)])
 
 

@@ -27,6 +27,7 @@ from p2pshare.envelope.card import (
     split_versions,
 )
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
+from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.node.node import Node, NodeReading
@@ -203,8 +204,11 @@ def find_partner(node: NodeReading, name: str) -> RosterEntry:
     return entry
 
 
-def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -> bool:
-    """Apply a partner's newer card when its chain holds and its roots stayed; returns whether it changed.
+def apply_card_update(
+    node: Node, partner_id: PartnerId, raw: bytes, now: int, moment: Moment | None = None
+) -> bool:
+    """Apply a partner's newer card when its chain holds and its roots stayed; returns whether it changed. `moment` says what is
+    in doubt of `now` (unix seconds).
 
     Two cards of one version freeze the partner and both are kept as evidence. Raises PeerError with the reason otherwise;
     new roots raise `card-roots-changed` and wait for a person.
@@ -214,7 +218,7 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
         raise PeerError("a card from a stranger", reason="author-unknown")
     current = _stored_card(row.partner_id, row.card)
     try:
-        card = accept_update(current, raw, now)
+        card = accept_update(current, raw, *_span(now, moment))
     except CardFork as fork:
         freeze_partner(node.store, partner_id, evidence=(fork.proof.known, fork.proof.other), now=now)
         raise
@@ -229,6 +233,12 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
     return True
 
 
+def _span(now: int, moment: Moment | None) -> tuple[int, int]:
+    """Returns the earliest and the latest that it may be, unix seconds."""
+    time = moment or Moment.certain(now)
+    return int(time.earliest), int(time.latest)
+
+
 def _check_roots_stayed(current: Card, card: Card) -> None:
     if (card.roots, card.threshold) != (current.roots, current.threshold):
         raise PeerError(
@@ -239,12 +249,12 @@ def _check_roots_stayed(current: Card, card: Card) -> None:
 
 
 def sift_card(
-    node: NodeReading, raw: bytes, *, expected: PartnerId | None, now: int
+    node: NodeReading, raw: bytes, *, expected: PartnerId | None, now: int, moment: Moment | None = None
 ) -> tuple[PartnerId, bytes]:
     """Returns whose card file this is and the part of it that is new, for `apply_card_update`; empty when nothing is. For what
     anybody may hand over: a forgery costs one version, and the writer nothing.
 
-    `expected` is the partner whose it must be, None for any. Raises PeerError with the reason. In any thread.
+    `expected` is the partner whose it must be, None for any; `moment` as for `apply_card_update`. Raises PeerError with the reason. In any thread.
     """
     author = decode_card(split_versions(raw)[-1]).body.partner_id
     if author == node.card.partner_id:
@@ -259,7 +269,7 @@ def sift_card(
     news = news_in(entry.card, raw)
     if news:
         with contextlib.suppress(CardFork):  # it is kept as evidence by whoever applies it
-            _check_roots_stayed(entry.card, accept_update(entry.card, news, now))
+            _check_roots_stayed(entry.card, accept_update(entry.card, news, *_span(now, moment)))
     return author, news
 
 
