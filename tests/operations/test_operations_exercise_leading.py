@@ -134,7 +134,11 @@ def test_payloads_that_are_too_much_together_are_named_and_fetched_one_by_one(
     exercise = game.new(("partner", "clinic"))
     game.ask("cert", StartExercise(60), exercise)
     game.play(8)
-    assert [one.payload is None for one in game.ask("clinic", ReadInbox(), exercise).each] == [True, False, True]
+    assert [one.payload is None for one in game.ask("clinic", ReadInbox(), exercise).each] == [
+        True,
+        False,
+        True,
+    ]
     monkeypatch.setattr(exercises, "INBOX_PAYLOADS_BYTES_MAX", 100)
     second = game.ask("clinic", ReadInbox(), exercise).each[1]
     assert second.payload is None and second.payload_name and second.payload_bytes > 100

@@ -26,7 +26,9 @@ from p2pshare.spaces.fold import SpaceState
 SUMMARY_CHARACTERS_MAX = 240  # of an inject: what stands in a cell
 EVENTS_MAX = 256  # starts, pauses, ends that are told: the first ones
 ACTS_TOLD_MAX = 512  # of one player, the first ones: a flood of one puts nobody else's out of the report
-ACTS_IN_ALL_MAX = 20_000  # of all, with what each says some 20 MB: a report crosses the control socket in one message
+ACTS_IN_ALL_MAX = (
+    20_000  # of all, with what each says some 20 MB: a report crosses the control socket in one message
+)
 DETAIL_CHARACTERS_MAX = 240  # of what an act says: a value may have eight KiB
 OBSERVATIONS_MAX = 2_000  # the first ones: 16 MB where each says as much as it may
 NOT_SHOWN = "what was expected: players see it once the exercise has ended"
