@@ -11,10 +11,11 @@ from whole_nodes import World
 
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
-from p2pshare.operations.exercise_leading import StartExercise
+from p2pshare.operations.exercise_leading import EndExercise, StartExercise
 from p2pshare.operations.exercise_playing import AckInject, RateExercise
 from p2pshare.operations.exercises import ExerciseHere, ListItems
 from p2pshare.operations.incidents import OpenIncident
+from p2pshare.spaces import spaces
 from p2pshare.spaces.exercise_entries import (
     ATTESTED_MAX,
     ExerciseObject,
@@ -75,3 +76,18 @@ def test_what_was_played_and_taken_back_does_not_cross_the_wall_in_a_task(game: 
     assert [one.played for one in found] == [["third.real-company.net"]]
     for one in game.ask("cert", ListItems("block it", "what first.real-company.net taught"), exercise).each:
         assert one.played == ["first.real-company.net"], "nor in the title of the incident"
+
+
+def test_an_exercise_that_has_filled_its_disk_is_stamped_and_ended_all_the_same(
+    game: Game, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exercise = game.new(("partner", "clinic"))
+    game.ask("cert", StartExercise(60), exercise)
+    game.play(2)
+    for _ in range(2):  # the second one waits for its stamp
+        game.ask("clinic", AckInject(1), exercise)
+        game.play(1)
+    monkeypatch.setattr(spaces, "EXERCISE_BYTES_MAX", 1)
+    assert fold(game, exercise).unstamped()
+    assert game.ask("cert", EndExercise(), exercise).phase == "ended"
+    assert not fold(game, exercise).unstamped()
