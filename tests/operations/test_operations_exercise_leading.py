@@ -113,6 +113,7 @@ def test_a_pause_and_a_restart_hold_nothing_back_for_good(game: Game) -> None:
     exercise = game.new(("partner", "clinic"))
     game.ask("cert", StartExercise(60), exercise)
     game.play(1)
+    assert refused(game, "clinic", PauseExercise(), exercise) == "not-lead", "it would be told what is not so"
     game.ask("cert", PauseExercise(), exercise)
     game.play(6)
     assert (
