@@ -101,6 +101,8 @@ def test_a_check_runs_by_itself_and_every_node_comes_to_one_score(game: Game) ->
     }
     times = stamps(game, exercise)
     assert times and all(after - before >= STAMP_SECONDS for before, after in itertools.pairwise(times))
+    for late in (AckInject(2), AnswerInject(2, "too late")):
+        assert refused(game, "clinic", late, exercise) == "wrong-phase", "it would count for nothing"
     items = game.ask("cert", ListItems(), exercise).each
     assert [one.id for one in items] == ["sighted.partner"]
 
