@@ -299,10 +299,15 @@ class LeadRounds:
         return has_joined
 
     def acts_elsewhere(self, state: SpaceState, now: int) -> list[AttestedAct]:
-        """Returns what members did in incidents of the realm, and their notes in the exercise, stamped or not."""
+        """Returns what members did in incidents of the realm, stamped or not, and their notes in the exercise that are not stamped."""
         spaces, fold = spaces_of(self._node), state.kind
         assert isinstance(fold, ExerciseFold)
-        found = [noted(vertex, fold.note(vertex)) for vertex in fold.by_kind["note"]]
+        stamped = fold.course.attested  # notes may have 256 MiB together: each is read once
+        found = [
+            noted(vertex, fold.note(vertex))
+            for vertex in fold.by_kind["note"]
+            if vertex.entry_id not in stamped
+        ]
         for row in SpaceReading(self._node.store.database).all():
             if row.kind != INCIDENT or not spaces.caught_up(row.space, now):
                 continue
