@@ -145,9 +145,13 @@ def test_salts_serve_once_whatever_fails(run: Commands, monkeypatch: pytest.Monk
     with monkeypatch.context() as disk:
         disk.setattr(exercise_packs, "keep_pack", full)
         assert run("cert", "new", "communication-check").code != 0
-    assert run.homes["cert"]("exercise", "list", "--json").out == listed, "nothing was made whose salts would serve again"
+    assert run.homes["cert"]("exercise", "list", "--json").out == listed, (
+        "nothing was made whose salts would serve again"
+    )
     made = run.json("cert", "new", "communication-check")
-    assert run.json("cert", "show", made["exercise"])["pack"]["commitment"] == shown, "what was shown still counts"
+    assert run.json("cert", "show", made["exercise"])["pack"]["commitment"] == shown, (
+        "what was shown still counts"
+    )
     run.homes["cert"]("exercise", "remove", made["exercise"], "--yes")
 
 
