@@ -61,7 +61,7 @@ def walked(
     names |= {id(exchange_of(one)): str(place) for place, one in enumerate(open_exercises(node))}
     done: list[str] = []
 
-    def step(exchange: SpaceExchange, now: float, roster: Roster, linked: object) -> float:
+    def step(exchange: SpaceExchange, now: float, roster: Roster, linked: object, is_doubtful: bool) -> float:
         name = names[id(exchange)]
         done.append(name)
         if name == failing:
