@@ -15,6 +15,8 @@ from whole_nodes import World, quiet
 
 from p2pshare.cli import exercise as exercise_command
 from p2pshare.cli import session, space_verbs
+from p2pshare.errors import OperatorError
+from p2pshare.node import exercise_packs
 from p2pshare.node.exercise_packs import FOLDER
 from p2pshare.node.node import Node
 from p2pshare.operations.crossing import checked, fields_of
@@ -129,6 +131,28 @@ def test_what_import_shows_is_what_new_commits_to_once(run: Commands) -> None:
         assert json.loads(said.out)["left"] == []
     assert commitments[0] == shown["commitment"] and not {*commitments[0]} & {*commitments[1]}
     assert (run.game["cert"].home / FOLDER).stat().st_mode & 0o777 == 0o700
+
+
+def test_salts_serve_once_whatever_fails(run: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who played an exercise knows its salts: another one with the same has no secret."""
+    shown = run.json("cert", "import", "communication-check")["commitment"]
+    assert run("cert", "new", "communication-check", "--as", "partner=nobody-of-that-name").code == 3
+    listed = run.homes["cert"]("exercise", "list", "--json").out
+
+    def full(home: Path, archive: object) -> Path:
+        raise OperatorError("cannot keep the pack: no space left on device", reason="output")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(exercise_packs, "keep_pack", full)
+        assert run("cert", "new", "communication-check").code != 0
+    assert run.homes["cert"]("exercise", "list", "--json").out == listed, (
+        "nothing was made whose salts would serve again"
+    )
+    made = run.json("cert", "new", "communication-check")
+    assert run.json("cert", "show", made["exercise"])["pack"]["commitment"] == shown, (
+        "what was shown still counts"
+    )
+    run.homes["cert"]("exercise", "remove", made["exercise"], "--yes")
 
 
 def test_a_bad_pack_is_shown_with_its_problems_and_not_kept(run: Commands, tmp_path: Path) -> None:

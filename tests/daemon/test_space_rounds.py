@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from whole_nodes import NOW, World
 
 from p2pshare.daemon.space_rounds import SpaceRounds
+from p2pshare.gossip.moment import Moment
 from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.sharing.partners import load_roster
@@ -19,7 +21,11 @@ from p2pshare.spaces.space_exchange import SpaceExchange, exchange_of
 
 
 class QuietDriver:
-    """What the rounds ask of a driver that is linked with nobody."""
+    """What the rounds ask of a driver that is linked with nobody, and whose clock nobody doubts."""
+
+    @property
+    def moment(self) -> Moment:
+        return Moment.certain(time.time())
 
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
@@ -55,7 +61,7 @@ def walked(
     names |= {id(exchange_of(one)): str(place) for place, one in enumerate(open_exercises(node))}
     done: list[str] = []
 
-    def step(exchange: SpaceExchange, now: float, roster: Roster, linked: object) -> float:
+    def step(exchange: SpaceExchange, now: float, roster: Roster, linked: object, is_doubtful: bool) -> float:
         name = names[id(exchange)]
         done.append(name)
         if name == failing:

@@ -9,12 +9,14 @@ import pytest
 from exercise_games import Game, salted
 from whole_nodes import World
 
+from p2pshare.errors import RefusedError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
-from p2pshare.operations.exercise_leading import StartExercise
+from p2pshare.operations.exercise_leading import EndExercise, LeadRounds, StartExercise
 from p2pshare.operations.exercise_playing import AckInject, RateExercise
 from p2pshare.operations.exercises import ExerciseHere, ListItems
 from p2pshare.operations.incidents import OpenIncident
+from p2pshare.spaces import spaces
 from p2pshare.spaces.exercise_entries import (
     ATTESTED_MAX,
     ExerciseObject,
@@ -75,3 +77,40 @@ def test_what_was_played_and_taken_back_does_not_cross_the_wall_in_a_task(game: 
     assert [one.played for one in found] == [["third.real-company.net"]]
     for one in game.ask("cert", ListItems("block it", "what first.real-company.net taught"), exercise).each:
         assert one.played == ["first.real-company.net"], "nor in the title of the incident"
+
+
+def test_an_exercise_that_has_filled_its_disk_is_stamped_and_ended_all_the_same(
+    game: Game, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exercise = game.new(("partner", "clinic"))
+    game.ask("cert", StartExercise(60), exercise)
+    game.play(2)
+    for _ in range(2):  # the second one waits for its stamp
+        game.ask("clinic", AckInject(1), exercise)
+        game.play(1)
+    monkeypatch.setattr(spaces, "EXERCISE_BYTES_MAX", 1)
+    assert fold(game, exercise).unstamped()
+    assert game.ask("cert", EndExercise(), exercise).phase == "ended"
+    assert not fold(game, exercise).unstamped()
+
+
+def test_what_cannot_be_done_is_told_to_the_log_once(
+    game: Game, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    exercise = game.new(("partner", "clinic"))
+    game.ask("cert", StartExercise(60), exercise)
+    game.play(1)
+    game.ask("clinic", OpenIncident("flood", ("ransomware",), Tlp.GREEN), exercise)
+
+    def refuse(*_: object) -> None:
+        raise RefusedError("no room", hint="", reason="author-full")
+
+    monkeypatch.setattr(spaces.Spaces, "join", refuse)
+    game.play(5)
+    rounds = LeadRounds(exercise_named(game["cert"], exercise))
+    caplog.clear()
+    for _ in range(5):
+        rounds.step(game.now)
+    assert [one.getMessage() for one in caplog.records if "not joined" in one.getMessage()] == [
+        "an incident of an exercise was not joined: author-full"
+    ]

@@ -101,6 +101,8 @@ def test_a_check_runs_by_itself_and_every_node_comes_to_one_score(game: Game) ->
     }
     times = stamps(game, exercise)
     assert times and all(after - before >= STAMP_SECONDS for before, after in itertools.pairwise(times))
+    for late in (AckInject(2), AnswerInject(2, "too late")):
+        assert refused(game, "clinic", late, exercise) == "wrong-phase", "it would count for nothing"
     items = game.ask("cert", ListItems(), exercise).each
     assert [one.id for one in items] == ["sighted.partner"]
 
@@ -113,6 +115,7 @@ def test_a_pause_and_a_restart_hold_nothing_back_for_good(game: Game) -> None:
     exercise = game.new(("partner", "clinic"))
     game.ask("cert", StartExercise(60), exercise)
     game.play(1)
+    assert refused(game, "clinic", PauseExercise(), exercise) == "not-lead", "it would be told what is not so"
     game.ask("cert", PauseExercise(), exercise)
     game.play(6)
     assert (

@@ -30,7 +30,7 @@ from p2pshare.cli.space_verbs import (
     only_one_open,
     write,
 )
-from p2pshare.errors import NotFoundError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from p2pshare.intel.exercise_pack import ExercisePack, PackArchive, PackInject, PackProblem
@@ -334,9 +334,14 @@ def new(
     if console.can_ask():
         confirm("who is named stays named: make it?", yes=yes, tell=tell)
     raw = archive_pack(archive.pack, archive.payloads, archive.salts)
-    made = write(home, NewExercise(raw, places, level, title))
-    if kept is not None:  # its salts have served
+    if kept is not None:  # whatever happens next, its salts serve once
         keep_pack(home, _archived(archive.pack, archive.payloads))
+    try:
+        made = write(home, NewExercise(raw, places, level, title))
+    except (AuthorError, NotFoundError, RefusedError):  # nothing was made: what `import` showed still counts
+        if kept is not None:
+            keep_pack(home, kept)
+        raise
     if as_json:
         console.print_json({"exercise": made.exercise, "realm": made.realm, "members": made.members})
     else:

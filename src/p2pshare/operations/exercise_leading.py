@@ -116,6 +116,9 @@ class PauseExercise(Request[ExerciseStepped], frozen=True, tag="exercise-pause")
 
     def run(self, node: Node, now: int, progress: Progress) -> ExerciseStepped:
         here = ExerciseHere(node, now)
+        _require_lead(
+            here
+        )  # anybody's entry is taken in, for a real event; of another it would have no effect
         _require_phase(here, RUNNING)
         entry = say_in_exercise(node, here.row, "pause", ExercisePause(is_real_event=0), now)
         return _stepped(node, entry, now)
@@ -238,6 +241,7 @@ class LeadRounds:
         self._node = node
         self._archive: PackArchive | None = None
         self._looked_for_pack = -1
+        self._told_of: set[EntryId] = set()
         self.is_over = False
         """Whether the lead has ended it: then nothing is ever due."""
         self._acts: dict[EntryId, tuple[int, list[AttestedAct]]] = {}
@@ -280,7 +284,13 @@ class LeadRounds:
             try:
                 self._archive = archive_of(ExerciseHere(self._node, now))
             except ShareError as error:
-                log.warning("the pack of exercise %s cannot be played on: %s", row.space.short, error.reason)
+                if (
+                    row.space not in self._told_of
+                ):  # it is looked for with each entry that comes, and told once
+                    self._told_of.add(row.space)
+                    log.warning(
+                        "the pack of exercise %s cannot be played on: %s", row.space.short, error.reason
+                    )
 
     def _join_incidents(self, now: int) -> bool:
         """Join the incidents into which players have invited us, so that what is done in them can be attested."""
@@ -294,14 +304,21 @@ class LeadRounds:
                     spaces.join(row.space, now)
                     has_joined = True
                 except ShareError as error:
-                    log.warning("an incident of an exercise was not joined: %s", error.reason)
+                    if row.space not in self._told_of:  # it is tried at each look, and told once
+                        self._told_of.add(row.space)
+                        log.warning("an incident of an exercise was not joined: %s", error.reason)
         return has_joined
 
     def acts_elsewhere(self, state: SpaceState, now: int) -> list[AttestedAct]:
-        """Returns what members did in incidents of the realm, and their notes in the exercise, stamped or not."""
+        """Returns what members did in incidents of the realm, stamped or not, and their notes in the exercise that are not stamped."""
         spaces, fold = spaces_of(self._node), state.kind
         assert isinstance(fold, ExerciseFold)
-        found = [noted(vertex, fold.note(vertex)) for vertex in fold.by_kind["note"]]
+        stamped = fold.course.attested  # notes may have 256 MiB together: each is read once
+        found = [
+            noted(vertex, fold.note(vertex))
+            for vertex in fold.by_kind["note"]
+            if vertex.entry_id not in stamped
+        ]
         for row in SpaceReading(self._node.store.database).all():
             if row.kind != INCIDENT or not spaces.caught_up(row.space, now):
                 continue

@@ -29,6 +29,7 @@ class AckInject(Request[SpaceWritten], frozen=True, tag="exercise-ack"):
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
         here = ExerciseHere(node, now)
+        here.require_open()
         held = here.inject_called(self.number)
         return say_in_exercise(node, here.row, "inject-ack", InjectAck(held.number), now)
 
@@ -46,6 +47,7 @@ class AnswerInject(Request[SpaceWritten], frozen=True, tag="exercise-answer"):
                 "an answer has words or a choice", hint="TEXT, or --choice X", reason="bad-argument"
             )
         here = ExerciseHere(node, now)
+        here.require_open()
         held = here.inject_called(self.number)
         if here.fold.has_answered(held.number, here.own):
             raise RefusedError(

@@ -469,6 +469,15 @@ class ExerciseHere:
                 reason="not-ended",
             )
 
+    def require_open(self) -> None:
+        """Raises RefusedError `wrong-phase` where it has ended by its lead's word: what is done now counts for nothing. Our own clock says nothing."""
+        if self.fold.phase == ENDED:
+            raise RefusedError(
+                "this exercise has ended, and nothing counts any more",
+                hint="`p2pshare exercise report` has what it came to",
+                reason="wrong-phase",
+            )
+
     def white(self) -> set[PartnerId]:
         """Returns the members that are white now, whether joined or only invited."""
         return white_members(self.state)

@@ -75,6 +75,10 @@ ACTION_BY_KIND = {
 """Of the entries of this space with which players act."""
 
 
+Opened = tuple[str, PackInject | None]
+"""What a release is against the leaf of its number: why it has no effect, or "" and the inject."""
+
+
 class HeldInject(NamedTuple):
     """A release that is here. `inject` is None where it says none; `released` in unix seconds, `at` in exercise seconds.
 
@@ -182,7 +186,7 @@ class ExerciseCourse:
         self,
         acts: Sequence[Vertex],
         bodies: EntryBodies,
-        opened: dict[tuple[Vertex, bytes], PackInject | None],
+        opened: dict[tuple[Vertex, bytes], Opened],
         real_events: Mapping[EntryId, Vertex],
     ) -> None:
         self._said = bodies.said
@@ -300,22 +304,25 @@ class ExerciseCourse:
             HeldInject(vertex, said, inject, self.instant, self.clock.at(self.instant), fault)
         )
 
-    def _open(self, vertex: Vertex, said: ExerciseInject, leaf: bytes) -> tuple[str, PackInject | None]:
-        """Returns why what is released does not open its leaf, or "" and the inject."""
-        if leaf_by_digest(said.salt, said.jcs, said.payload_sha384) != leaf:
-            return "not-in-commitment", None
+    def _open(self, vertex: Vertex, said: ExerciseInject, leaf: bytes) -> Opened:
+        """Returns why what is released does not open its leaf, or "" and the inject. It is read once, however often the course is."""
         key = vertex, leaf
-        if key not in self._opened:
-            try:
-                self._opened[key] = read_inject(said.jcs)
-            except PeerError:
-                self._opened[key] = None
-        inject = self._opened[key]
-        if inject is None:
-            return "unreadable", None
-        if inject.number != said.number or bool(inject.payload) != bool(said.payload_sha256):
-            return "not-in-commitment", None
-        return "", inject
+        found = self._opened.get(key)
+        if found is None:
+            found = self._opened[key] = _opened(said, leaf)
+        return found
+
+
+def _opened(said: ExerciseInject, leaf: bytes) -> Opened:
+    if leaf_by_digest(said.salt, said.jcs, said.payload_sha384) != leaf:
+        return "not-in-commitment", None
+    try:
+        inject = read_inject(said.jcs)
+    except PeerError:
+        return "unreadable", None
+    if inject.number != said.number or bool(inject.payload) != bool(said.payload_sha256):
+        return "not-in-commitment", None
+    return "", inject
 
 
 def _weight(expectation: PackExpectation) -> int:
@@ -341,7 +348,7 @@ class ExerciseFold:
         self._course_acts: list[Vertex] = []
         self._real_events: dict[EntryId, Vertex] = {}
         """Those that a member states who is not the lead."""
-        self._opened: dict[tuple[Vertex, bytes], PackInject | None] = {}
+        self._opened: dict[tuple[Vertex, bytes], Opened] = {}
         self._course: ExerciseCourse | None = None
         self._places: dict[PartnerId, str] | None = None
         self._placed = 0

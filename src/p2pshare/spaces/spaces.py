@@ -104,7 +104,9 @@ EXERCISE_KIND = "exercise"
 INCIDENT_KIND = "incident"
 WRONG_REALM = "wrong-realm"
 NOT_PLAYING = "not-playing"
-WRITTEN_WHEN_FULL = frozenset({"pause", "end", "leave", "redact"})  # small, and they end what filled it
+WRITTEN_WHEN_FULL = frozenset(
+    {"pause", "stamp", "end", "leave", "redact"}
+)  # small, and they end what filled it; acts to be stamped come no more
 
 
 @dataclass(frozen=True, slots=True)
