@@ -36,7 +36,7 @@ from p2pshare.limits import (
     USED_TWICE_ALARM_SECONDS,
 )
 from p2pshare.node.node import Node, close_node, open_node
-from p2pshare.operations import framework_alarms, incident_alarms, space_alarms
+from p2pshare.operations import exercise_alarms, framework_alarms, incident_alarms, space_alarms
 from p2pshare.queries import alarms as queries_alarms
 from p2pshare.queries.alarms import ALARMS, Alarm, Situation, alarms, rhythm_breaks_at
 from p2pshare.queries.doctor import FAIL, WARN, examine_node
@@ -330,7 +330,7 @@ def test_the_page_explains_each_word(repository: Path) -> None:
     section = page[page.index("## Alarms") : page.index("## What is noted")]
     code = "".join(
         Path(module.__file__).read_text(encoding="utf-8")
-        for module in (queries_alarms, space_alarms, incident_alarms, framework_alarms)
+        for module in (queries_alarms, space_alarms, incident_alarms, framework_alarms, exercise_alarms)
     )
     words = re.findall(r'alarm_about\(\s*"([a-z-]+)"', code)
     assert len(words) == len(incident_alarms.EVERY_ALARM), "one function for each word"

@@ -336,7 +336,7 @@ def improvement_items(record: ExerciseRecord) -> list[ImprovementItem]:
     for place, seen in enumerate(record.observations, 1):
         saw = f"{seen.evaluator} saw: {seen.text or RATING_WORDS.get(seen.rating, '')}"
         if seen.item:
-            text = f"{seen.item} ({saw})" if seen.text else seen.item
+            text = seen.item  # and not what was seen: an item may become real, and says no more than it must
         elif seen.rating in ("M", "U") or (seen.rating == "S" and seen.text):
             text = saw
         else:
