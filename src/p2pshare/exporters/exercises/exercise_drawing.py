@@ -19,7 +19,11 @@ from p2pshare.intel.exercise_record import (
     span,
 )
 
-WIDTH, LEFT, RIGHT = 760, 150, 24  # units of the drawing: little more than the pixels of an A4 page, so that its words can be read on paper
+WIDTH, LEFT, RIGHT = (
+    760,
+    150,
+    24,
+)  # units of the drawing: little more than the pixels of an A4 page, so that its words can be read on paper
 TOP, ROW, GAP = 46, 13, 8
 LANES_MAX = 40  # players that are drawn: three pages of paper
 BARS_MAX = 4_000  # of one drawing

@@ -74,7 +74,9 @@ def _cells(row: tuple[str, ...]) -> str:
 
 def _keep(cell: str) -> str:
     """Returns the class of a cell that is not broken into lines: names and times, which would be at each hyphen."""
-    return ' class="short"' if len(cell) <= SHORT_CHARACTERS_MAX and cell.isascii() and "\n" not in cell else ""
+    return (
+        ' class="short"' if len(cell) <= SHORT_CHARACTERS_MAX and cell.isascii() and "\n" not in cell else ""
+    )
 
 
 def _mark(table: ReportTable, row: tuple[str, ...]) -> str:
