@@ -197,6 +197,14 @@ def test_pause_inject_and_stop(run: Commands, made: str) -> None:
     )
 
 
+def test_a_takeover_that_one_vote_decides_is_shown_before_it_is_made(run: Commands, made: str) -> None:
+    assert run("cert", "start", "--speed", "10").code == 0
+    run.play(2)
+    seen = run.json("lab", "takeover", made, "--dry-run")
+    assert (seen["does"], seen["needed"], seen["lead"]) == ("propose", 0, "cert")
+    assert seen["lead_then"] == run.json("lab", "takeover", made, "--yes")["lead"]
+
+
 def test_a_player_stops_no_clock_and_is_told_who_does(run: Commands, made: str) -> None:
     assert run("cert", "start", "--speed", "10").code == 0
     run.play(2)
