@@ -221,6 +221,31 @@ def test_pause_inject_and_stop(run: Commands, made: str) -> None:
     )
 
 
+def test_a_takeover_that_one_vote_decides_is_shown_before_it_is_made(run: Commands, made: str) -> None:
+    assert run("cert", "start", "--speed", "10").code == 0
+    run.play(2)
+    seen = run.json("lab", "takeover", made, "--dry-run")
+    assert (seen["does"], seen["needed"], seen["lead"]) == ("propose", 0, "cert")
+    assert seen["lead_then"] == run.json("lab", "takeover", made, "--yes")["lead"]
+
+
+def test_a_player_stops_no_clock_and_is_told_who_does(run: Commands, made: str) -> None:
+    assert run("cert", "start", "--speed", "10").code == 0
+    run.play(2)
+    said = run("clinic", "pause")
+    assert said.code == 5 and "only the lead" in said.err
+    run.play(2)
+    assert run.json("cert", "show")["phase"] == "running"
+
+
+def test_an_observation_needs_no_rating(run: Commands, made: str) -> None:
+    assert run("cert", "start", "--speed", "10").code == 0
+    run.play(2)
+    assert run("lab", "rate", "--of", "clinic", "-m", "They telephoned first.").code == 0
+    said = run("lab", "rate", "--of", "clinic")
+    assert said.code == 2 and "nothing is said" in said.err
+
+
 def test_two_ratings_stay_and_an_item_crosses_the_wall_as_a_text_alone(run: Commands, made: str) -> None:
     run("cert", "start", "--speed", "60")
     run.play(3)

@@ -744,9 +744,7 @@ def answer_(home: Path, exercise_id: str, number: int, text: str, choice: str, a
 
 @exercise.command("rate")
 @_id
-@click.argument(
-    "rating", metavar="P|S|M|U", type=click.Choice(("P", "S", "M", "U")), required=False, default=""
-)
+@click.argument("rating", metavar="[P|S|M|U]", type=click.Choice(("P", "S", "M", "U")), required=False)
 @click.option("--of", "about", metavar="PLAYER", default="", help="a player's alias or id; else all")
 @click.option("--objective", metavar="ID", default="", help="what is rated: an objective of the pack")
 @click.option(
@@ -764,7 +762,7 @@ def answer_(home: Path, exercise_id: str, number: int, text: str, choice: str, a
 def rate(
     home: Path,
     exercise_id: str,
-    rating: str,
+    rating: str | None,
     about: str,
     objective: str,
     expectation: str,
@@ -782,7 +780,7 @@ def rate(
 
     if not (rating or text.strip() or item.strip()):
         raise UsageProblem("nothing is said", hint="P, S, M or U, or -m TEXT")
-    said = RateExercise(rating, text, about, objective, expectation, item, owner, _time(due))  # type: ignore[arg-type]
+    said = RateExercise(rating or "", text, about, objective, expectation, item, owner, _time(due))  # type: ignore[arg-type]
     written = write(home, said)
     answer(written, f"{written.entry}  rated", as_json=as_json)
 

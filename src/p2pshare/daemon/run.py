@@ -327,7 +327,10 @@ class Running:
         self._node.live = self._live()
 
         def run() -> Struct:  # the clock of the moment in which it begins
-            answer: Struct = request.run(node, int(time.time()), report)
+            try:
+                answer: Struct = request.run(node, int(time.time()), report)
+            except StopIteration as error:  # no future carries it: the asker would wait for ever
+                raise RuntimeError("StopIteration left an operation") from error
             return answer
 
         if operation.reads_only:

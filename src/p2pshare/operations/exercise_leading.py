@@ -116,9 +116,7 @@ class PauseExercise(Request[ExerciseStepped], frozen=True, tag="exercise-pause")
 
     def run(self, node: Node, now: int, progress: Progress) -> ExerciseStepped:
         here = ExerciseHere(node, now)
-        _require_lead(
-            here
-        )  # anybody's entry is taken in, for a real event; of another it would have no effect
+        _require_lead(here)  # a member's own pause without a real event would be written, and stop nothing
         _require_phase(here, RUNNING)
         entry = say_in_exercise(node, here.row, "pause", ExercisePause(is_real_event=0), now)
         return _stepped(node, entry, now)

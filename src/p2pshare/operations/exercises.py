@@ -249,7 +249,7 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
     found = ExerciseHere(played, now)
     pack = found.fold.pack()
     status = found.state.members.get(own, "")
-    inviting = [
+    inviters = [
         one.author
         for one in SpaceReading(played.store.database).waiting(space=exercise, names_us=True)
         if status
@@ -262,10 +262,10 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
         "" if pack is None else pack.id,
         found.fold.phase_at(now),
         found.place_of(own) or "",
-        "lead" if found.state.lead == own else "invited" if inviting else status,
+        "lead" if found.state.lead == own else "invited" if inviters else status,
         called(found.state.lead),
         [called(member) or "" for member in sorted(found.state.members)],
-        None if found.row.opener == own else called(inviting[-1] if inviting else found.row.opener),
+        None if found.row.opener == own else called(inviters[-1] if inviters else found.row.opener),
         "",
     )
 

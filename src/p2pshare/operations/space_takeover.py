@@ -125,7 +125,8 @@ class PreviewTakeover(Query[VotePreview], frozen=True, tag="space-takeover-previ
             void = fold.effect_of(takeover)
             if void:
                 raise _not_possible(void)
-            chosen = next(one for one in fold.open_proposals() if one.vertex.entry_id == takeover)
+            # it is open no more where our own vote is enough: of two white members
+            chosen, _ = fold.vote_of(takeover)
         assert chosen is not None
         return _preview(row, fold, chosen, does, lead, members, own, names_here(node.store))
 
