@@ -541,9 +541,7 @@ class Driver:
         time_now = int(moment.now)
         author, news = await self._read(self._exchange.sift_card, raw, expected, time_now, moment)
         try:
-            if not news or not await self._writer(
-                self._exchange.apply_card, author, news, time_now, moment
-            ):
+            if not news or not await self._writer(self._exchange.apply_card, author, news, time_now, moment):
                 return False
         except PeerError:
             await self.reload_roster()  # a fork has frozen it
