@@ -574,6 +574,8 @@ class Driver:
     # --- intake ---
 
     async def _report_outcome(self, outcome: Outcome) -> None:
+        if outcome.believed_clock is not None:
+            self._now.believe(outcome.believed_clock)
         reported: tuple[events.Event, ...] = (
             outcome.dropped,
             outcome.refused_late,

@@ -102,6 +102,8 @@ class Outcome:
     dropped: ItemsDropped = ItemsDropped(())  # noqa: RUF009 - it is frozen
     missing: tuple[ChainMissing, ...] = ()
     refused_late: DeferralsEnded = DeferralsEnded(())  # noqa: RUF009 - it is frozen
+    believed_clock: int | None = None
+    """What a clock in doubt showed (unix seconds) and is believed from now on."""
     has_changed_roster: bool = False
     """Whether a partner's card is newer, a partner frozen, or more vouched for: roster and pins are to be read again, and
     what was refused may be let in."""
@@ -185,8 +187,8 @@ class Exchange:
         if not moment.is_doubtful and abs(now - self._clock_noted_at) >= CLOCK_NOTED_SECONDS:
             self._node.store.log.note_clock(now)
             self._clock_noted_at = now
-        elif moment.is_doubtful:
-            self._watch_clock(now)
+        elif moment.is_doubtful and (believed := self._watch_clock(now)) is not None:
+            return Outcome(self._news({}), believed_clock=believed, is_more_due=True)
         earliest = int(moment.earliest)
         revoked = revocation_walk.step(self._node, now, earliest)
         if revoked.is_more_due:
@@ -219,23 +221,26 @@ class Exchange:
             ),
         )
 
-    def _watch_clock(self, now: int) -> None:
+    def _watch_clock(self, now: int) -> int | None:
         """Watch a clock in doubt over lives that are shorter than its hour: what it showed first is believed after an hour in which
-        a node ran and the clock did not go back. Else a machine that never runs for an hour would expire nothing, ever."""
+        a node ran and the clock did not go back: returns it then. Else a machine that never runs for an hour would expire nothing, ever."""
         log = self._node.store.log
         watched = log.clock_watched()
         since, at, seconds = watched or (now, now, 0)
         if watched is not None and 0 <= now - at < CLOCK_NOTED_SECONDS:
-            return
+            return None
         if now < at:
             since, seconds = now, 0
         elif now - at <= WATCH_STEP_SECONDS_MAX:
             seconds += now - at
+        believed: int | None = None
         if seconds >= CLOCK_DOUBT_SECONDS:
             if since > (log.clock_noted_at() or 0):
                 log.note_clock(since)
+                believed = since
             since, seconds = now, 0
         log.watch_clock(since, now, seconds)
+        return believed
 
     def _makes_room(self, expired: int, now: int) -> bool:
         """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts
