@@ -498,6 +498,8 @@ class VirtualDriver:
             raise
 
     def _report_outcome(self, outcome: Outcome) -> None:
+        if outcome.believed_clock is not None:
+            self.clock.believe(outcome.believed_clock)
         self.stage.oracle.dropped(self.partner_id, [one.envelope_id for one in outcome.dropped.items])
         self._give(outcome.dropped)
         self._give(outcome.refused_late)

@@ -150,6 +150,12 @@ class MemoryLog:
     def note_clock(self, now: int) -> None:
         """Do nothing: clocks are right in these worlds."""
 
+    def clock_watched(self) -> tuple[int, int, int] | None:
+        return None
+
+    def watch_clock(self, since: int, at: int, seconds: int) -> None:
+        """Do nothing, as `note_clock`."""
+
     def defer(
         self, envelope_id: EnvelopeId, wire: bytes, received_from: PartnerId | None, created: int
     ) -> bool:

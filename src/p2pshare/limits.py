@@ -54,9 +54,11 @@ FUTURE_REFUSE_SECONDS = 86_400  # created further ahead than this: refused
 INCARNATION_REFUSE_SECONDS = 2 * 86_400  # an incarnation further beyond `created` than this: refused
 INCARNATION_COUNT_SECONDS = 86_400  # our next one is above those used up to so far beyond our clock: with one
 # ... limit for both, a thief of our key who goes just below it would leave us no number that is accepted
-INCARNATION_DRAW_SECONDS = 43_200  # where the clock is behind what we used, ours is drawn, up to so far beyond the clock: half of
-# ... what counts, so that numbers still count where the clock is then set back by half a day
-INCARNATION_DRAW_SHARE = 8  # ... from this part of what is left of it, so that fifty starts in a row leave some to draw from
+# Where the clock is behind what we used, ours is drawn: up to so far beyond the clock, half of what counts, so that it
+# still counts where the clock is then set back by half a day; from this part of what is left of that, so that fifty starts
+# in a row leave some to draw from.
+INCARNATION_DRAW_SECONDS = 43_200
+INCARNATION_DRAW_SHARE = 8
 CLOCK_DOUBT_SECONDS = (
     3_600  # after the clock jumped nothing expires by it: by then NTP, or who saw the alarm, has set it right
 )

@@ -69,6 +69,20 @@ def test_a_clock_that_is_set_again_and_again_expires_nothing_until_it_has_stood_
     assert not moment.is_doubtful
 
 
+def test_in_a_doubt_that_never_ends_nothing_is_later_than_what_was_believed_meanwhile() -> None:
+    """A machine that pauses every half hour jumps ahead each time: its first jump held everything for ever."""
+    times = Times()
+    for _ in range(4):
+        times.jump(600.0)
+        moment = times.pass_(1_800)
+    assert moment.earliest == START
+    times.clock.believe(START + 600)
+    assert times.clock.moment().earliest == START + 600
+    times.clock.believe(START)
+    assert times.clock.moment().earliest == START + 600, "it is taken back by no older word"
+    assert times.jump(-100 * DAY).earliest < START, "but by the clock, when it goes back"
+
+
 def test_a_small_step_is_no_jump_until_they_come_to_a_minute() -> None:
     times = Times()
     for _ in range(2):

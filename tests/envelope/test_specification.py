@@ -62,6 +62,11 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         == 172_800,
         "| incarnation beyond now that an author counts | 86,400 s |": limits.INCARNATION_COUNT_SECONDS
         == 86_400,
+        "| incarnation beyond now up to which an author draws, where its clock is behind | 43,200 s |": (
+            limits.INCARNATION_DRAW_SECONDS,
+            limits.INCARNATION_DRAW_SHARE,
+        )
+        == (43_200, 8),
         "created more than 86,400 s ahead; more than 600 s ahead": (
             limits.FUTURE_REFUSE_SECONDS,
             limits.FUTURE_DEFER_SECONDS,

@@ -15,7 +15,10 @@ REASON = re.compile(
 
 
 def test_every_reason_in_the_code_is_explained(repository: Path) -> None:
-    pages = [repository / "docs" / name for name in ("intelligence.md", "training.md", "exercise-packs.md", "exercises.md")]
+    pages = [
+        repository / "docs" / name
+        for name in ("intelligence.md", "training.md", "exercise-packs.md", "exercises.md")
+    ]
     told = {word for page in pages for word in re.findall(r"`([a-z-]+)`", page.read_text())}
     used = {
         reason

@@ -137,6 +137,44 @@ def test_a_sweep_in_doubt_of_the_clock_expires_nothing_that_one_of_the_clocks_ke
     assert Exchange(bravo).begin().clock_noted_at == later
 
 
+def live(bravo: Node, now: int, minutes: int) -> None:
+    """A life of so many minutes at an instant, its clock in doubt from beginning to end, as a daemon's would be."""
+    exchange = Exchange(bravo)
+    noted = exchange.begin().clock_noted_at or now
+    for minute in range(minutes):
+        shown = now + 60 * minute
+        exchange.sweep(shown, Moment(shown, min(noted, shown), shown))
+
+
+def test_a_node_that_never_runs_for_an_hour_expires_all_the_same(world: World) -> None:
+    """A machine that is switched on for half an hour a day doubted its clock each time, and kept everything for ever."""
+    alpha, bravo, _ = chain(world)
+    exchange = Exchange(bravo)
+    exchange.begin()
+    exchange.sweep(NOW)
+    one = send(alpha, ["short.example"], to=["bravo"]).envelopes[0]
+    exchange.commit([ReceivedBody(alpha.identity.partner_id, one, wire_of(alpha, one))], NOW)
+    for day in range(100, 102):
+        live(bravo, NOW + day * DAY, 31)
+    assert bravo.store.log.counts().held == 1, (
+        "its clock may still be wrong: until now it ran for less than an hour"
+    )
+    assert Exchange(bravo).begin().clock_noted_at == NOW + 100 * DAY
+    live(bravo, NOW + 102 * DAY, 31)
+    assert bravo.store.log.counts().held == 0
+
+
+@pytest.mark.parametrize("wrong", [1_000 * DAY, -1_000 * DAY], ids=["ahead", "behind"])
+def test_a_clock_that_goes_back_begins_its_hour_anew(world: World, wrong: int) -> None:
+    """It starts far off each time, and is set right a quarter of an hour later: nothing expires by it, however often."""
+    bravo = chain(world)[1]
+    Exchange(bravo).sweep(NOW)
+    for day in range(1, 12):
+        live(bravo, NOW + day * DAY + wrong, 15)
+        live(bravo, NOW + day * DAY, 2)
+    assert (Exchange(bravo).begin().clock_noted_at or 0) <= NOW + 11 * DAY
+
+
 def test_a_beginning_is_a_new_epoch_and_knows_what_has_not_left(world: World) -> None:
     alpha, bravo, _ = chain(world)
     (envelope_id,) = send(alpha, ["waits.example"], to=["bravo"]).envelopes

@@ -115,9 +115,7 @@ def test_a_revocation_is_believed_in_the_hour_after_our_clock_was_set(chain: Cha
     before = NOW + 10
     now = before + jump
     moment = Moment(now, min(now, before), max(now, before))
-    [verdict] = intake.take_in(
-        bravo, [Arrival(card_notice(alpha), alpha.identity.partner_id)], now, moment
-    )
+    [verdict] = intake.take_in(bravo, [Arrival(card_notice(alpha), alpha.identity.partner_id)], now, moment)
     assert words(verdict) == ("held", "")
     author, third = alpha.identity.partner_id, renewed(alpha, before + 1)
     exchange = Exchange(bravo)

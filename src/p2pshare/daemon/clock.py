@@ -57,6 +57,10 @@ class Clock:
             if now < noted_at:
                 self.jumped_at, self.jumped_seconds = now, now - noted_at
 
+    def believe(self, instant: float) -> None:
+        """Believe that it is later than `instant` (unix seconds): a clock in doubt showed it, and an hour of running has passed."""
+        self._earliest = max(self._earliest, instant)
+
     def moment(self) -> Moment:
         """Returns the time now."""
         monotonic = self._monotonic()

@@ -541,9 +541,7 @@ class Driver:
         time_now = int(moment.now)
         author, news = await self._read(self._exchange.sift_card, raw, expected, time_now, moment)
         try:
-            if not news or not await self._writer(
-                self._exchange.apply_card, author, news, time_now, moment
-            ):
+            if not news or not await self._writer(self._exchange.apply_card, author, news, time_now, moment):
                 return False
         except PeerError:
             await self.reload_roster()  # a fork has frozen it
@@ -576,6 +574,8 @@ class Driver:
     # --- intake ---
 
     async def _report_outcome(self, outcome: Outcome) -> None:
+        if outcome.believed_clock is not None:
+            self._now.believe(outcome.believed_clock)
         reported: tuple[events.Event, ...] = (
             outcome.dropped,
             outcome.refused_late,

@@ -260,7 +260,12 @@ class Link:
             self.ask_again(self.sign_reasons)
             if self.is_offered_again:
                 self.declined.clear()
-            self.sign_at, self.sign_reasons, self.is_offered_again, self.offered_sum = now, frozenset(), False, 0
+            self.sign_at, self.sign_reasons, self.is_offered_again, self.offered_sum = (
+                now,
+                frozenset(),
+                False,
+                0,
+            )
         self.ask_again((Unavailable.GONE,))
         if self.has_card_again:
             self.card_asked, self.has_card_again = 0, False

@@ -64,6 +64,9 @@ from p2pshare.log.interface import (
 LAST_LSN = Setting("last_lsn", int)
 EPOCH = Setting("epoch", bytes)
 CLOCK_NOTED_AT = Setting("clock_noted_at", int)
+CLOCK_WATCHED_SINCE = Setting("clock_watched_since", int)
+CLOCK_WATCHED_AT = Setting("clock_watched_at", int)
+CLOCK_WATCHED_SECONDS = Setting("clock_watched_seconds", int)
 CLOCK_JUMPED_AT = Setting("clock_jumped_at", int)
 CLOCK_JUMPED_SECONDS = Setting("clock_jumped_seconds", int)
 KEYS_PAGE = 4_096  # keys fetched at once: a reader that is left half-read would keep the log from shrinking
@@ -262,6 +265,13 @@ class EnvelopeReading:
     def clock_noted_at(self) -> int | None:
         """Returns what the clock showed (unix seconds) when it was noted last; None where it never was."""
         return self._database.setting(CLOCK_NOTED_AT)
+
+    def clock_watched(self) -> tuple[int, int, int] | None:
+        """Returns since when a clock in doubt has not gone back, when it was looked at last (both by what it showed, unix seconds),
+        and for how many seconds a node ran meanwhile; None where none ever was in doubt."""
+        names = (CLOCK_WATCHED_SINCE, CLOCK_WATCHED_AT, CLOCK_WATCHED_SECONDS)
+        since, at, seconds = map(self._database.setting, names)
+        return None if since is None or at is None or seconds is None else (since, at, seconds)
 
     def clock_jump(self) -> tuple[int, int] | None:
         """Returns when the clock jumped last, by what it showed then (unix seconds), and how far (seconds; negative: back)."""
@@ -775,6 +785,13 @@ class EnvelopeLog(EnvelopeReading):
         once. A minute of it may be lost with the power."""
         with self._database.transaction(frees_space=True, is_durable=False) as writer:
             put_setting(writer, CLOCK_NOTED_AT, now)
+
+    def watch_clock(self, since: int, at: int, seconds: int) -> None:
+        """Note how long a clock in doubt has been watched; see `clock_watched`."""
+        with self._database.transaction(frees_space=True, is_durable=False) as writer:
+            put_setting(writer, CLOCK_WATCHED_SINCE, since)
+            put_setting(writer, CLOCK_WATCHED_AT, at)
+            put_setting(writer, CLOCK_WATCHED_SECONDS, seconds)
 
     def note_jump(self, at: int, seconds: int) -> None:
         """Note that the clock jumped; see `clock_jump`. The next envelope of ours begins an incarnation: a machine that was set back

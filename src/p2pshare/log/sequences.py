@@ -56,7 +56,8 @@ def begin_incarnation(connection: apsw.Connection, now: int, revoked: Collection
     current = own_chain(connection).incarnation
     counting = (current if current <= limit else 0, _highest_counting(connection, limit, revoked))
     least = max(now, 1, *(one + 1 for one in counting))
-    if max(current, *counting) >= now:  # the clock is behind us, so it cannot tell this life from one that a backup lost
+    if max(current, *counting) >= now:
+        # the clock is behind us: it cannot tell this life from one that a backup lost
         least += secrets.randbelow(max(1, (now + INCARNATION_DRAW_SECONDS - least) // INCARNATION_DRAW_SHARE))
     incarnation = _first_unused(connection, least)
     if incarnation > now + INCARNATION_REFUSE_SECONDS:

@@ -32,7 +32,13 @@ from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
 from p2pshare.gossip.moment import Moment
 from p2pshare.gossip.negentropy.key_index import SortedKeys
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
-from p2pshare.limits import KIB, NOTICE_CLASS, QUOTA_RETRY_SECONDS, TTL_SECONDS_BY_CLASS
+from p2pshare.limits import (
+    CLOCK_DOUBT_SECONDS,
+    KIB,
+    NOTICE_CLASS,
+    QUOTA_RETRY_SECONDS,
+    TTL_SECONDS_BY_CLASS,
+)
 from p2pshare.log.interface import EXPIRY_BEGINS, EnvelopeEntry
 from p2pshare.node.node import Node
 from p2pshare.partners.notices import NoticeEntry
@@ -48,6 +54,9 @@ logger = logging.getLogger(__name__)
 ENTRIES_AT_ONCE = 1_000
 CLOCK_NOTED_SECONDS = (
     60  # between two notes of the time in the store, for a life that begins with another clock
+)
+WATCH_STEP_SECONDS_MAX = (
+    300  # from one look at a clock in doubt to the next; after a longer one the node was off, or slept
 )
 NOTICE_WEIGHT_BYTES = 512 * KIB  # of a card (17 ms on shared cores) or a page (32): 16 of them fill a batch
 
@@ -93,6 +102,8 @@ class Outcome:
     dropped: ItemsDropped = ItemsDropped(())  # noqa: RUF009 - it is frozen
     missing: tuple[ChainMissing, ...] = ()
     refused_late: DeferralsEnded = DeferralsEnded(())  # noqa: RUF009 - it is frozen
+    believed_clock: int | None = None
+    """What a clock in doubt showed (unix seconds) and is believed from now on."""
     has_changed_roster: bool = False
     """Whether a partner's card is newer, a partner frozen, or more vouched for: roster and pins are to be read again, and
     what was refused may be let in."""
@@ -176,6 +187,8 @@ class Exchange:
         if not moment.is_doubtful and abs(now - self._clock_noted_at) >= CLOCK_NOTED_SECONDS:
             self._node.store.log.note_clock(now)
             self._clock_noted_at = now
+        elif moment.is_doubtful and (believed := self._watch_clock(now)) is not None:
+            return Outcome(self._news({}), believed_clock=believed, is_more_due=True)
         earliest = int(moment.earliest)
         revoked = revocation_walk.step(self._node, now, earliest)
         if revoked.is_more_due:
@@ -207,6 +220,27 @@ class Exchange:
                 )
             ),
         )
+
+    def _watch_clock(self, now: int) -> int | None:
+        """Watch a clock in doubt over lives that are shorter than its hour: what it showed first is believed after an hour in which
+        a node ran and the clock did not go back: returns it then. Else a machine that never runs for an hour would expire nothing, ever."""
+        log = self._node.store.log
+        watched = log.clock_watched()
+        since, at, seconds = watched or (now, now, 0)
+        if watched is not None and 0 <= now - at < CLOCK_NOTED_SECONDS:
+            return None
+        if now < at:
+            since, seconds = now, 0
+        elif now - at <= WATCH_STEP_SECONDS_MAX:
+            seconds += now - at
+        believed: int | None = None
+        if seconds >= CLOCK_DOUBT_SECONDS:
+            if since > (log.clock_noted_at() or 0):
+                log.note_clock(since)
+                believed = since
+            since, seconds = now, 0
+        log.watch_clock(since, now, seconds)
+        return believed
 
     def _makes_room(self, expired: int, now: int) -> bool:
         """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts
