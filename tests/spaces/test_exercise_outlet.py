@@ -278,3 +278,22 @@ def test_a_real_event_is_an_alarm_of_the_real_node_that_says_nothing_of_the_game
     spaces_of(lead).say(lead.ground.exercise, said, players.now)
     players.run(3)
     assert raised("alpha") == raised("charlie") == []
+
+
+def test_in_an_exercise_that_has_ended_nothing_is_played_any_more(
+    players: Players, lead: Node, bravo: Node
+) -> None:
+    assert lead.ground.exercise is not None
+    ending = SpaceStatement("end", Plain().encode(), int(Tlp.GREEN))
+    spaces_of(lead).say(lead.ground.exercise, ending, players.now)
+    players.run(3)
+    before = len(said_by(bravo, "object")) + len(said_by(bravo, "sighting"))
+    for act in (
+        lambda: published(bravo, ["late.example"], now=players.now),
+        lambda: Sight(TOLD).run(bravo, players.now, quiet),
+        lambda: Withdraw(TOLD, "mistake").run(bravo, players.now, quiet),
+    ):
+        with pytest.raises(RefusedError) as refused:
+            act()
+        assert refused.value.reason == "wrong-phase"
+    assert len(said_by(bravo, "object")) + len(said_by(bravo, "sighting")) == before

@@ -433,6 +433,14 @@ for _verb in (
     exercise.add_command(
         ExerciseCommand(_verb.name, params=_verb.params, callback=_verb.callback, help=_verb.help)
     )
+exercise.add_command(  # `remove` is what a person does with an exercise on its own node
+    ExerciseCommand(
+        "expel",
+        params=space_verbs.remove.params,
+        callback=space_verbs.remove.callback,
+        help="take members out of ID, which they keep as it is now; its lead may",
+    )
+)
 
 
 @exercise.command("remove")
@@ -447,7 +455,9 @@ def remove(home: Path, exercise_id: str, yes: bool, as_json: bool) -> None:
     from p2pshare.operations.exercises import RemoveExercise
 
     confirm(
-        "all that was played leaves this node for good, and nothing of it is taken in again: remove?", yes=yes
+        "all that was played leaves this node for good, and nothing of it is taken in again; "
+        "where we lead it and it still runs, nobody releases injects any more: remove?",
+        yes=yes,
     )
     with connect(home, exercise=REAL) as session:
         gone = session.run(RemoveExercise(exercise_id))

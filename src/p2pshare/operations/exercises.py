@@ -238,12 +238,12 @@ def _listed(played: Node, names: Mapping[PartnerId, str], now: int) -> Iterator[
 
     exercise = note_exercise(played)
     if exercise is None:
-        inviters = {
+        by_space = {
             one.space: one.author for one in SpaceReading(played.store.database).waiting(names_us=True)
         }
         for space in ids_of(played):
             yield ExerciseListed(
-                space.text, realm, "", "", "", "", "invited", None, [], called(inviters.get(space)), ""
+                space.text, realm, "", "", "", "", "invited", None, [], called(by_space.get(space)), ""
             )
         return
     found = ExerciseHere(played, now)

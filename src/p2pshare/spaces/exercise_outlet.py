@@ -27,7 +27,7 @@ from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.sharing.outlet import Played
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.publishing import PreparedPart
-from p2pshare.spaces.exercise import ExerciseFold
+from p2pshare.spaces.exercise import ENDED, ExerciseFold
 from p2pshare.spaces.exercise_entries import (
     READERS,
     STATED_VALUES_MAX,
@@ -55,6 +55,7 @@ class ExerciseOutlet:
         return resolve(tlp, names, self._players(), gate_settings(self._node.config), now)
 
     def publish(self, parts: Iterable[PreparedPart], names: Sequence[str], now: int) -> Played:
+        self._require_not_ended(now)
         played = Played()
         for part in parts:
             audience = self.audience(part.tlp, names, now)
@@ -109,6 +110,7 @@ class ExerciseOutlet:
                 hint="--count 1, or more",
                 reason="bad-argument",
             )
+        self._require_not_ended(now)
         type_, value = self._value(what)
         if not self._is_said((type_, value)):
             raise _unknown_value()
@@ -117,6 +119,7 @@ class ExerciseOutlet:
         return Played([self._say("sighting", body, now)], [(type_, value)], told, [Tlp(self._tlp())])
 
     def withdraw(self, what: str, reason: str, *, is_dry_run: bool, now: int) -> Played:
+        self._require_not_ended(now)
         value = self._value(what)
         if not self._is_said(value):
             raise _unknown_value()
@@ -143,6 +146,14 @@ class ExerciseOutlet:
                 reason="unknown-exercise",
             )
         return exercise
+
+    def _require_not_ended(self, now: int) -> None:
+        if self._fold().phase_at(now) == ENDED:
+            raise RefusedError(
+                "this exercise has ended: nothing is played in it any more",
+                hint="what is real is said without --exercise",
+                reason="wrong-phase",
+            )
 
     def _state(self) -> SpaceState:
         return spaces_of(self._node).state(self._exercise())
