@@ -239,7 +239,9 @@ def test_a_card_that_was_refused_for_a_clock_is_fetched_again(
 
 
 @pytest.mark.parametrize("sign", ["epoch", "hole", "roots"])
-def test_signs_that_a_peer_gives_again_and_again_are_followed_every_ten_seconds(dialogue: Any, sign: str) -> None:
+def test_signs_that_a_peer_gives_again_and_again_are_followed_every_ten_seconds(
+    dialogue: Any, sign: str
+) -> None:
     """Each cost it one line, and had us ask for all that it had named and did not have: 64 ids a request, 10,000 in all."""
     talk = announced_and_gone(dialogue)
     theirs, asked, minutes = keys_of(1), 0, 10
