@@ -26,7 +26,7 @@ NEVER = float("inf")
 ANEW_SECONDS = (
     900.0  # after this all that was given up on a link is tried anew: as long as two stores are apart at most
 )
-SIGN_SECONDS = 60.0  # between two signs of a peer's that are followed: each costs it a line, and us a request for all it named
+SIGN_SECONDS = 10.0  # between two signs of a peer's that are followed: each costs it a line, and us a request for all it named
 LATER_SECONDS = 3_600.0  # after this a body that was refused for a reason of the moment is asked for again
 ROUND_TRIP_WEIGHT = 0.125  # RFC 6298 section 2
 
