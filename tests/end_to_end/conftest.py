@@ -22,6 +22,7 @@ from free_port import free_port
 
 from p2pshare.cli.program import run_program
 from p2pshare.envelope.card import believe_chain, fingerprint
+from p2pshare.log.envelope_log import CLOCK_NOTED_AT
 
 PATIENCE_SECONDS = 20  # how long anything may take before a test gives up
 WRONG_CLOCK = """
@@ -183,8 +184,10 @@ class Partner:
         ) as reader:
             return reader.execute(sql).fetchall()
 
-    def wait_for(self, *values: str) -> None:
-        wait_until(lambda: set(values) <= self.values(), f"{self.name} holds {', '.join(values)[:80]}")
+    def wait_for(self, *values: str, seconds: float = PATIENCE_SECONDS) -> None:
+        wait_until(
+            lambda: set(values) <= self.values(), f"{self.name} holds {', '.join(values)[:80]}", seconds
+        )
 
     # --- the daemon ---
 
@@ -208,6 +211,8 @@ class Partner:
         self._manager.setblocking(False)
         self._told = []
         clock = faked(faketime) if faketime else {}
+        days = re.fullmatch(r"\+(\d+)d", faketime)
+        self._note_clock(clock_ahead_seconds or (int(days[1]) * 86_400 if days else 0))
         watched = {"WATCHDOG_USEC": str(watchdog_seconds * 1_000_000)} if watchdog_seconds else {}
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -221,6 +226,17 @@ class Partner:
             lambda: "READY=1" in self.told_manager() or self.process.poll() is not None, f"{self.name} starts"
         )
         assert self.process.poll() is None, self.log()
+
+    def _note_clock(self, ahead_seconds: int) -> None:
+        """Has the store say that the node ran until the time at which it is to start: one that was off for long doubts its clock
+        for an hour, and what a test asks about is what time does to a node that runs."""
+        store = self.home / "store.sqlite"
+        if ahead_seconds > 0 and store.exists():
+            with closing(sqlite3.connect(store)) as connection, connection:
+                connection.execute(
+                    "INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)",
+                    (CLOCK_NOTED_AT.name, int(time.time()) + ahead_seconds),
+                )
 
     def told_manager(self) -> list[str]:
         """Each line that the daemon told its service manager since it was started."""

@@ -223,11 +223,19 @@ REAL = "seen-for-real.example"
 def test_nothing_that_was_played_is_seen_anywhere_else(game: Game, soon: Soon) -> None:
     """Every exit of all three is searched (tests/support/exercise_exits.py), after all that was done before, and with the ordinary verbs."""
     alpha, bravo, charlie = game.alpha, game.bravo, game.charlie
-    there = ("--exercise", game.check)
+    late = bravo.cli("sight", FOUND, "--exercise", game.check, code=5)
+    assert "this exercise has ended" in late.err
+    players = ("--as", "partner=bravo", "--as", "partner=charlie")
+    named = alpha.cli_json("exercise", "new", "communication-check", *players, "--tlp", "green", "--json")
+    drill = named["exercise"]
+    for one in (bravo, charlie):
+        join(one, drill, soon)
+    soon(lambda: len(joined(bravo, drill)) == 3, "all are in it")
+    there = ("--exercise", drill)
     said = bravo.publish("".join(f"{value}\n" for value in PLAYED[:2]), *there)
     assert (said["published"], said["recipients"], len(said["envelopes"])) == (2, ["alpha", "charlie"], 1)
-    named = ("--title", PLAYED[3], "--type", "ransomware", "--tlp", "green", "--invite", "alpha")
-    incident = bravo.cli_json("incident", "open", *named, *there, "--yes", "--json")["incident"]
+    about = ("--title", PLAYED[3], "--type", "ransomware", "--tlp", "green", "--invite", "alpha")
+    incident = bravo.cli_json("incident", "open", *about, *there, "--yes", "--json")["incident"]
     soon(lambda: alpha.cli("incident", "join", incident, *there, codes=(0, 3)).code == 0, "alpha joins")
     bravo.cli("incident", "note", incident, f"{PLAYED[2]}: {PLAYED[0]}", *there)
     soon(lambda: PLAYED[2] in alpha.cli("incident", "show", incident, *there).out, "alpha reads it")
@@ -252,6 +260,8 @@ def test_nothing_that_was_played_is_seen_anywhere_else(game: Game, soon: Soon) -
             "exports",
             "files of the home",
         }
+    for one in (alpha, bravo, charlie):
+        one.cli("exercise", "remove", drill, "--yes")
 
 
 def test_what_is_of_real_things_alone_is_refused_in_an_exercise(game: Game) -> None:

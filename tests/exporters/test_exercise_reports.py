@@ -114,7 +114,7 @@ def test_what_an_evaluator_wants_done_is_an_item_with_its_owner_and_date() -> No
             "observation-1",
             "Hospital A",
             "O2",
-            "Write the numbers down (Eva saw: Quick.)",
+            "Write the numbers down",
             1_800_000_000,
         )
     ]
