@@ -24,7 +24,7 @@ from p2pshare.exporters.playbooks.playbook_soarca import soarca_warnings
 from p2pshare.importers.playbook_containers import read_container
 from p2pshare.intel.playbooks.playbook_text import playbook_digest, playbook_of
 from p2pshare.intel.playbooks.workflow import Workflow
-from p2pshare.node.shipped_playbooks import shipped_playbooks
+from p2pshare.node.shipped import shipped_playbooks
 
 TOP = Path(__file__).resolve().parent.parent
 FETCH_SECONDS = 120

@@ -22,10 +22,9 @@ FOLDER = "exercises"
 
 
 class Told:
-    """The story as it goes: the daemons that run, and the exercise."""
+    """The story as it goes: the exercise."""
 
     def __init__(self) -> None:
-        self.daemons: list[subprocess.Popen[bytes]] = []
         self.id = ""
 
     def come(self, name: str, number: int) -> None:
@@ -51,16 +50,12 @@ def entries(name: str, kind: str) -> int:
 def tell(arguments: Sequence[str]) -> int:
     """Tells the story; returns the exit code."""
     told = Told()
-    try:
-        found()
-        for name in NAMES:
-            told.daemons.append(stage.start(name))
+    found()
+    with stage.running(NAMES):
         tell_preparing(told)
         tell_playing(told)
         tell_looking_back(told)
         tell_what_is_left(told)
-    finally:
-        stage.stop(told.daemons)
     return 0
 
 

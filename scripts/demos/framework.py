@@ -22,17 +22,13 @@ CASES = "SELECT count(*) FROM space WHERE kind = 'incident'"
 
 def tell(arguments: Sequence[str]) -> int:
     """Tells the story; returns the exit code."""
-    daemons: list[subprocess.Popen[bytes]] = []
-    try:
-        found()
-        daemons += [stage.start(name) for name in NAMES]
+    found()
+    with stage.running(NAMES):
         framework = tell_opening()
         early = tell_approving(framework)
         tell_withdrawing(early, tell_reacting())
         tell_changing(framework)
         tell_exporting()
-    finally:
-        stage.stop(daemons)
     return 0
 
 

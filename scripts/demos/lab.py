@@ -22,10 +22,9 @@ LOOK_INSIDE = (
 
 
 class Told:
-    """The story as it goes: the daemons that run, and the lab."""
+    """The story as it goes: the lab."""
 
     def __init__(self) -> None:
-        self.daemons: list[subprocess.Popen[bytes]] = []
         self.id = ""
 
     def wait_until_equal(self) -> None:
@@ -40,17 +39,13 @@ class Told:
 def tell(arguments: Sequence[str]) -> int:
     """Tells the story; returns the exit code."""
     told = Told()
-    try:
-        found()
-        for name in NAMES:
-            told.daemons.append(stage.start(name))
+    found()
+    with stage.running(NAMES):
         tell_opening(told)
         tell_first_text(told)
         tell_what_stays(told)
         tell_better_text(told)
         tell_production(told)
-    finally:
-        stage.stop(told.daemons)
     tell_what_the_siem_sees()
     return 0
 

@@ -19,16 +19,12 @@ LOOK_INSIDE = (
 
 def tell(arguments: Sequence[str]) -> int:
     """Tells the story; returns the exit code."""
-    daemons: list[subprocess.Popen[bytes]] = []
-    try:
-        found()
-        tell_what_is_ours()
-        tell_what_others_say()
-        daemons += [stage.start(name) for name in (US, CERT)]
+    found()
+    tell_what_is_ours()
+    tell_what_others_say()
+    with stage.running((US, CERT)):
         tell_what_a_partner_sends()
         tell_the_plan()
-    finally:
-        stage.stop(daemons)
     tell_what_the_siem_sees()
     return 0
 

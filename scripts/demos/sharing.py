@@ -23,13 +23,9 @@ def tell(arguments: Sequence[str]) -> int:
     if own_file is not None and not own_file.is_file():
         print(f"error: no file at {own_file}\nhint: scripts/demo [FILE]", file=sys.stderr)
         return 2
-    daemons: list[subprocess.Popen[bytes]] = []
-    try:
-        found_partners()
-        daemons += [stage.start(name) for name in NAMES]
+    found_partners()
+    with stage.running(NAMES):
         tell_story(own_file)
-    finally:
-        stage.stop(daemons)
     tell_how_to_look_inside()
     return 0
 

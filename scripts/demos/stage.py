@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,18 @@ def start(name: str) -> subprocess.Popen[bytes]:
         daemon.terminate()
         raise
     return daemon
+
+
+@contextmanager
+def running(names: Sequence[str]) -> Iterator[None]:
+    """Starts a daemon for each of these, and stops them all in the end, whatever was told."""
+    daemons: list[subprocess.Popen[bytes]] = []
+    try:
+        for name in names:
+            daemons.append(start(name))
+        yield
+    finally:
+        stop(daemons)
 
 
 def stop(daemons: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -22,6 +22,8 @@ systemctl start p2pshare
 as_user status --json >/opt/answers/status || { journalctl -u p2pshare --no-pager | tail -30; false; }
 systemctl show p2pshare --property=ActiveState,NRestarts,StatusText,Result >/opt/answers/started
 systemctl reload p2pshare
+# The job of a reload ends with the signal; the daemon then says RELOADING=1 and READY=1 by itself.
+for _ in $(seq 100); do systemctl is-active --quiet p2pshare && break; sleep 0.1; done
 systemctl show p2pshare --property=ActiveState >/opt/answers/reloaded
 # The same sandbox around the child of an engine: only what is started differs.
 sed -e 's|^Type=.*|Type=oneshot|' -e 's|^ExecStartPre=.*||' -e 's|^ExecReload=.*||' -e 's|^WatchdogSec=.*||' -e 's|^Restart=.*||' \\

@@ -19,7 +19,7 @@ from whole_nodes import NOW, World, quiet
 
 from p2pshare.cli import space_verbs
 from p2pshare.node.node import Node
-from p2pshare.node.shipped_playbooks import shipped_playbooks
+from p2pshare.node.shipped import shipped_playbooks
 from p2pshare.operations.interface import Request
 
 HOSTILE = "a\n\x1b[2J\x07\u202etxt.exe<script>|\u2028"

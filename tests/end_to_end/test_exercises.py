@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from exercise_exits import EXITS, search
+from quick_spaces import QUICK_SPACES
 
 from p2pshare.cli.session import connect
 from p2pshare.errors import ShareError
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.end_to_end
 
 LONG = 60.0  # seconds, on a busy machine
-QUICK = """
-import p2pshare.spaces.travel as travel
-for name in dir(travel):
-    if name.endswith("_SECONDS") and name not in ("RESEND_SECONDS", "INVITE_SECONDS"):
-        setattr(travel, name, getattr(travel, name) / 50)
-import p2pshare.sharing.reading as reading
-reading.REST_SECONDS_MAX = 0.5
+QUICK = f"""{QUICK_SPACES}
 import p2pshare.daemon.exercise_rounds as rounds
 rounds.LOOK_SECONDS = 0.2
 """

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from quick_spaces import QUICK_SPACES
 
-from p2pshare.node.shipped_playbooks import shipped_playbooks
+from p2pshare.node.shipped import shipped_playbooks
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -25,13 +26,6 @@ pytestmark = [
 ]
 
 LONG = 60.0  # seconds, on a busy machine
-# The pauses of docs/spaces.md, a fiftieth as long: a daemon reads them from the module each time.
-QUICK = """
-import p2pshare.spaces.travel as travel
-for name in dir(travel):
-    if name.endswith("_SECONDS") and name not in ("RESEND_SECONDS", "INVITE_SECONDS"):
-        setattr(travel, name, getattr(travel, name) / 50)
-"""
 RANSOMWARE = "221a1897"
 NOT_HERE = {"approvals": [], "hash": None, "version": None, "forked": False, "adopted_by": []}
 
@@ -66,7 +60,7 @@ def agreed(shared_company: Company, eventually: Callable[..., Any]) -> Framework
             if one is not other:
                 one.trust(other)
     for one in three:
-        one.preface = QUICK
+        one.preface = QUICK_SPACES
         one.start()
     alpha, bravo, charlie = three
     invited = ("--invite", "bravo", "--invite", "charlie", "--yes", "--json")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from quick_spaces import QUICK_SPACES
 from tcp_proxy import Roads
 
 from p2pshare.cli.session import connect
@@ -34,13 +35,6 @@ LONG = 60.0  # seconds, on a busy machine
 NOTES = int(
     os.environ.get("P2PSHARE_INCIDENT_NOTES", "15")
 )  # of each side, while the network is cut: 200 is a minute
-# The pauses of docs/spaces.md, a fiftieth as long: a daemon reads them from the module each time.
-QUICK = """
-import p2pshare.spaces.travel as travel
-for name in dir(travel):
-    if name.endswith("_SECONDS") and name not in ("RESEND_SECONDS", "INVITE_SECONDS"):
-        setattr(travel, name, getattr(travel, name) / 50)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +105,7 @@ def case_of_three(shared_company: Company, roads: Roads, eventually: Callable[..
             if one is not other:
                 one.trust(other)
     for one in three:
-        one.preface = QUICK
+        one.preface = QUICK_SPACES
         one.start()
     alpha, bravo, charlie = three
     invited = ("--invite", "bravo", "--invite", "charlie", "--yes")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import space_operations
+from quick_spaces import QUICK_SPACES
 
 from p2pshare.cli.session import connect
 from p2pshare.envelope.entry import decode_header
@@ -26,16 +27,6 @@ pytestmark = pytest.mark.end_to_end
 AMBER, RED = 2, 4
 WEEKS = "+42d"
 LONG = 60.0  # seconds, on a busy machine
-# The pauses of docs/spaces.md, a fiftieth as long: a daemon reads them from the module each time.
-QUICK = """
-import p2pshare.spaces.travel as travel
-for name in dir(travel):
-    if name.endswith("_SECONDS") and name not in ("RESEND_SECONDS", "INVITE_SECONDS"):
-        setattr(travel, name, getattr(travel, name) / 50)
-# On a busy machine the first thing that is read after a start may put its author to rest for a minute.
-import p2pshare.sharing.reading as reading
-reading.REST_SECONDS_MAX = 0.5
-"""
 
 
 def say(
@@ -117,7 +108,7 @@ def line(shared_company: Company, eventually: Callable[..., Any]) -> Line:
     for one in (alpha, charlie):
         link(one, bravo)
     for one in (alpha, bravo, charlie):
-        one.preface = space_operations.PREFACE + QUICK
+        one.preface = space_operations.PREFACE + QUICK_SPACES
         one.start()
     named = ("--title", "ours", "--tlp", "amber", "--invite", "alpha")
     space = str(bravo.cli_json("space", "open", *named, "--yes", "--json")["space"])

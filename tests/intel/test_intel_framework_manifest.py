@@ -22,7 +22,7 @@ from p2pshare.intel.playbooks.framework_manifest import (
 )
 from p2pshare.intel.playbooks.playbook_text import playbook_of
 from p2pshare.node.duty_files import load_duty_templates
-from p2pshare.node.shipped_playbooks import shipped_frameworks, shipped_playbooks
+from p2pshare.node.shipped import shipped_frameworks, shipped_playbooks
 from p2pshare.risk.decision_tables import INPUTS, decision_table
 
 OURS = shipped_frameworks()["hospitals"]

@@ -9,7 +9,7 @@ import pytest
 
 from p2pshare.errors import OperatorError
 from p2pshare.identifiers import EntryId
-from p2pshare.node import own_samples as room
+from p2pshare.node import whole_files
 from p2pshare.node.own_samples import OwnSample, content_of, forget_sample, keep_sample, own_samples
 
 LAB = EntryId(bytes(32))
@@ -55,7 +55,7 @@ def test_what_cannot_be_kept_leaves_nothing_half(tmp_path: Path, monkeypatch: py
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(room.Path, "replace", refuse)
+    monkeypatch.setattr(whole_files.os, "replace", refuse)
     with pytest.raises(OperatorError) as refused:
         keep_sample(tmp_path, LAB, RAW, SAMPLE)
     assert "no space left on device" in refused.value.message and list(folder_of(tmp_path).iterdir()) == []

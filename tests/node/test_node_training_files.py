@@ -156,13 +156,13 @@ def test_a_result_that_cannot_be_read_is_not_written_over(tmp_path: Path, raw: b
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from p2pshare.node import training_files
+from p2pshare.node import training_files, whole_files
 at = {}
 def fsync(descriptor):
     at["n"] = at.get("n", 0) + 1
     if at["n"] == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
-training_files.os = type("Os", (), {name: staticmethod(getattr(os, name)) if callable(getattr(os, name)) and not isinstance(getattr(os, name), type)
+whole_files.os = type("Os", (), {name: staticmethod(getattr(os, name)) if callable(getattr(os, name)) and not isinstance(getattr(os, name), type)
     else getattr(os, name) for name in dir(os) if not name.startswith("__")} | {"fsync": staticmethod(fsync)})
 training_files.pseudonym_of(Path(sys.argv[1]), "Ada Lovelace", may_make=True)
 """

@@ -18,7 +18,7 @@ from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.playbooks.framework_manifest import manifest_bytes, read_manifest
 from p2pshare.node.node import Node
-from p2pshare.node.shipped_playbooks import shipped_frameworks, shipped_playbooks
+from p2pshare.node.shipped import shipped_frameworks, shipped_playbooks
 from p2pshare.operations.framework_reacting import React, Reacted
 from p2pshare.operations.frameworks import AdoptFramework, ApprovePlaybook, ImportPlaybook, WriteManifest
 from p2pshare.operations.incidents import OpenIncident, SayInIncident, ShowIncident

@@ -11,21 +11,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from handing_over import HandingOver
 from store_rows import rows
-from whole_nodes import NOW, READERS, World, befriend
+from whole_nodes import READERS, World, befriend
 
 from p2pshare.envelope.entry import REAL
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import NotFoundError, StoreError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
-from p2pshare.node.node import Node
-from p2pshare.sharing import intake
-from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import ENTRIES, HEADS
 from p2pshare.sharing.publishing import SealedContent
-from p2pshare.sharing.reading import read_all
 from p2pshare.sharing.sending import send
 from p2pshare.spaces import parts, space_exchange, travel
 from p2pshare.spaces.acts import Inviting, Plain
@@ -38,61 +35,21 @@ from p2pshare.spaces.writing import SpaceStatement
 AMBER, RED = 2, 4
 
 
-class Company:
-    """Nodes of one test with one clock."""
-
-    def __init__(self, world: World, *names: str) -> None:
-        self.now = NOW
-        self.world = world
-        self.nodes = {name: world.found(name) for name in names}
-        self._told: dict[str, int] = {}
-
-    def __getitem__(self, name: str) -> Node:
-        return self.nodes[name]
+class Company(HandingOver):
+    """Nodes of one test."""
 
     def link(self, *pairs: tuple[str, str]) -> None:
         for one, other in pairs:
             befriend(self[one], self[other])
             befriend(self[other], self[one])
 
-    def reopen(self, name: str) -> Node:
-        self.nodes[name] = self.world.reopen(name)
-        return self.nodes[name]
-
     def run(self, seconds: int = 1) -> None:
         """Let a time pass in which everybody does what is due, second by second."""
         for _ in range(seconds):
             for name, node in self.nodes.items():
-                self.do(name, node)
+                self.do(node, node)
+                self.deliver(name, node)
             self.now += 1
-
-    def do(self, name: str, node: Node) -> None:
-        roster = load_roster(node)
-        linked = [entry.partner_id for entry in roster]
-        for _ in range(200):
-            if exchange_of(node).step(self.now, roster, linked) > 0:
-                break
-        else:
-            raise AssertionError("a node is never done")
-        self.deliver(name, node)
-
-    def deliver(self, name: str, node: Node) -> None:
-        own = node.identity.partner_id
-        for entry in node.store.log.entries(self._told.get(name, 0), 1_000):
-            self._told[name] = entry.lsn
-            if entry.author == own:
-                for to in node.store.log.audience(entry.envelope_id):
-                    wire = node.store.log.wire(entry.envelope_id)
-                    assert wire is not None
-                    self.hand(node, self.called(to), wire)
-
-    def hand(self, sender: Node, to: Node, wire: bytes) -> None:
-        (verdict,) = intake.take_in(to, [Arrival(wire, sender.identity.partner_id)], self.now)
-        assert verdict.reason == "", verdict
-        read_all(to, READERS, self.now)
-
-    def called(self, partner: PartnerId) -> Node:
-        return next(node for node in self.nodes.values() if node.identity.partner_id == partner)
 
     def send(
         self, sender: str, to: str, frames: list[bytes], *, kind: str = "entries", objects: int = 1
@@ -105,7 +62,7 @@ class Company:
         (envelope,) = send(node, load_roster(node), content, [recipient], self.now).envelopes
         wire = node.store.log.wire(envelope)
         assert wire is not None
-        self._told[sender] = node.store.log.last_lsn()
+        self.skip(sender)
         self.hand(node, self[to], wire)
 
     # --- spaces ---
@@ -118,9 +75,6 @@ class Company:
             spaces_of(self[name]).join(space, self.now)
             self.run(2)
         return space
-
-    def id(self, name: str) -> PartnerId:
-        return self[name].identity.partner_id
 
     def note(self, name: str, space: EntryId, text: str, *, audience: tuple[str, ...] = ()) -> EntryId:
         who = tuple(sorted(self.id(one) for one in audience))

@@ -21,7 +21,7 @@ from p2pshare.intel.course import course_bytes
 from p2pshare.intel.exercise_pack import archive_pack
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
-from p2pshare.node.shipped_playbooks import shipped_frameworks, shipped_playbooks
+from p2pshare.node.shipped import shipped_frameworks, shipped_playbooks
 from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots

@@ -83,7 +83,7 @@ class Wall:
         lead = self.players["alpha"]
         before = lead.store.log.last_lsn()
         for ground in (lead, self.lead):
-            self.players._do(lead, ground)
+            self.players.do(lead, ground)
         self.players.skip("alpha")
         found = [lead.store.log.wire(one.envelope_id) for one in lead.store.log.entries(before, 100)]
         assert len(found) >= 2

@@ -162,7 +162,7 @@ def add(
 
 def _from_file(file: str) -> FrameworkManifest:
     from p2pshare.intel.playbooks.framework_manifest import MANIFEST_BYTES_MAX, read_manifest
-    from p2pshare.node.shipped_playbooks import shipped_frameworks
+    from p2pshare.node.shipped import shipped_frameworks
 
     ours = {} if Path(file).exists() else shipped_frameworks()
     return read_manifest(ours[file] if file in ours else read_input(file, MANIFEST_BYTES_MAX), file)

@@ -14,7 +14,14 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, owner_output_option, read_input
+from p2pshare.cli.options import (
+    STANDARD_STREAM,
+    UsageProblem,
+    json_option,
+    owner_output_option,
+    read_input,
+    required_output_option,
+)
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import open_store_for_reading, read_or_ask
 from p2pshare.cli.space_verbs import (
@@ -1086,14 +1093,7 @@ def attach(
 @incident.command()
 @_id
 @click.argument("what", metavar="SHA256|ENTRY")
-@click.option(
-    "-o",
-    "file",
-    metavar="FILE",
-    required=True,
-    shell_complete=complete_file,
-    help="appears whole or not at all, for its owner alone; - for stdout",
-)
+@required_output_option
 @click.pass_obj
 def fetch(home: Path, incident_id: str, what: str, file: str) -> None:
     """write an attachment of ID into FILE: as its author attached it, byte for byte"""

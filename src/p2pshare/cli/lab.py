@@ -26,6 +26,7 @@ from p2pshare.cli.options import (
     json_option,
     owner_output_option,
     read_input,
+    required_output_option,
 )
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import is_running, open_store_for_reading, read_or_ask
@@ -674,14 +675,7 @@ def deprecate(home: Path, lab_id: str, rule: str, text: str, as_json: bool) -> N
 @lab.command()
 @_id
 @click.argument("what", metavar="RULE|REMEDY|SHA256")
-@click.option(
-    "-o",
-    "file",
-    metavar="FILE",
-    required=True,
-    shell_complete=complete_file,
-    help="appears whole or not at all, for its owner alone; - for stdout",
-)
+@required_output_option
 @click.pass_obj
 def fetch(home: Path, lab_id: str, what: str, file: str) -> None:
     """write a rule, a remedy or a sample of ID into FILE, as its author wrote it, byte for byte"""

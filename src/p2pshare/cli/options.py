@@ -73,6 +73,18 @@ def owner_output_option(function: Function) -> Function:
     )(function)
 
 
+def required_output_option(function: Function) -> Function:
+    """Add `-o FILE` that must be named: a file for its owner alone, which appears whole or not at all, or `-` for stdout."""
+    return click.option(
+        "-o",
+        "file",
+        metavar="FILE",
+        required=True,
+        shell_complete=complete_file,
+        help="appears whole or not at all, for its owner alone; - for stdout",
+    )(function)
+
+
 def read_input(name: str, bytes_max: int) -> bytes:
     """Returns the bytes of a file, or of stdin for `-`. Raises AuthorError when there are more than `bytes_max`, or it
     cannot be read."""

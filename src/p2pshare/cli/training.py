@@ -31,6 +31,7 @@ from p2pshare.cli.options import (
     open_input,
     owner_output_option,
     read_input,
+    required_output_option,
 )
 from p2pshare.cli.output import OWN_MODE, open_output, write_output
 from p2pshare.cli.session import ask, connect, read_or_ask, report_when_it_leaves
@@ -834,14 +835,7 @@ def _what_is_missing(course: Course, kept: TrainingResult) -> str:
 
 @training.command("attest")
 @click.argument("called", metavar="COURSE")
-@click.option(
-    "-o",
-    "file",
-    metavar="FILE",
-    required=True,
-    shell_complete=complete_file,
-    help="where the attestation goes, or - for stdout",
-)
+@required_output_option
 @click.option(
     "--pseudonyms",
     "is_listing",

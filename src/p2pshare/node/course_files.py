@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from contextlib import ExitStack
-from importlib import resources
 from pathlib import Path
 
 from p2pshare.errors import AuthorError
@@ -21,6 +19,8 @@ from p2pshare.intel.course import (
     build_course,
     read_manifest,
 )
+from p2pshare.node.opened_below import opened_below
+from p2pshare.node.shipped import shipped_folders
 
 MANIFEST_NAMES = ("course.toml", "course.json")
 CHUNK_BYTES = 1024 * 1024
@@ -28,10 +28,7 @@ CHUNK_BYTES = 1024 * 1024
 
 def shipped_courses() -> dict[str, Path]:
     """Returns the folders of our courses by name: in the wheel, or in a checkout."""
-    shipped = Path(str(resources.files("p2pshare"))) / "courses"
-    if not shipped.is_dir():
-        shipped = Path(__file__).resolve().parents[3] / "config" / "courses"
-    return {folder.name: folder for folder in sorted(shipped.iterdir()) if folder.is_dir()}
+    return shipped_folders("courses")
 
 
 def read_course_folder(folder: Path) -> tuple[BuiltCourse | None, list[CourseProblem]]:
@@ -64,23 +61,14 @@ def read_course_folder(folder: Path) -> tuple[BuiltCourse | None, list[CoursePro
 
 def _read_file(root: int, path: str) -> FileFound | None:
     """Returns a file below the open folder `root`; None for one that is not there, is no regular file, or stands behind a link."""
-    *folders, name = path.split("/")
-    with ExitStack() as held:
-        at = root
-        try:
-            for folder in folders:
-                at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
-                held.callback(os.close, at)
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
-            held.callback(os.close, descriptor)
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+    try:
+        with opened_below(root, path) as descriptor:
+            if descriptor is None:
                 return None
-            if status.st_size > MATERIAL_BYTES_MAX:
-                return FileFound(status.st_size, "", None)
-            return _digested(descriptor)
-        except OSError:
-            return None
+            size = os.fstat(descriptor).st_size
+            return FileFound(size, "", None) if size > MATERIAL_BYTES_MAX else _digested(descriptor)
+    except (OSError, ValueError):
+        return None
 
 
 def _digested(descriptor: int) -> FileFound:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.duty_templates import TEMPLATE_BYTES_MAX, DutyTemplate, read_template
+from p2pshare.node.shipped import shipped_folder
 
 FOLDER = "duties"
 FILES_MAX = 256  # templates of a home: every law of the world would be fewer
@@ -58,12 +58,8 @@ def duty_template_digests(home: Path) -> dict[str, str]:
 
 
 def _files(home: Path | None) -> Iterator[tuple[str, bytes]]:
-    shipped = resources.files("p2pshare") / FOLDER
-    if not shipped.is_dir():  # run from a checkout, where the wheel's copy is not made
-        shipped = Path(__file__).resolve().parents[3] / "config" / FOLDER
-    for file in sorted(shipped.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".json"):
-            yield file.name, file.read_bytes()
+    for file in sorted(shipped_folder(FOLDER).glob("*.json")):
+        yield file.name, file.read_bytes()
     own = home / FOLDER if home is not None else None
     if own is None or not own.is_dir():
         return

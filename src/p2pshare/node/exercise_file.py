@@ -12,7 +12,6 @@ written in it leaves through the log of its `carrier`. This module is the one do
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,10 +30,10 @@ from p2pshare.node.ground import NodeGround
 from p2pshare.node.home import EXERCISES_NAME
 from p2pshare.node.node import Live, Node
 from p2pshare.node.store import Store
+from p2pshare.node.whole_files import FOLDER_MODE, sync_folder
 from p2pshare.partners.notices import Notices
 from p2pshare.warninglists.warning_index import WarningIndex
 
-FOLDER_MODE = 0o700
 CACHE_BYTES = 4 * MIB  # an exercise has some thousand entries, and a node up to `EXERCISES_HELD_MAX` of them
 _SUFFIX = ".sqlite"
 _BESIDE = ("", "-wal", "-shm", "-journal")
@@ -147,11 +146,7 @@ def delete_exercise_file(home: Path, realm: Realm) -> list[str]:
                 one.unlink()
                 gone.insert(0, one.name)
         if folder.is_dir():
-            opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(opened)
-            finally:
-                os.close(opened)
+            sync_folder(folder)
     except OSError as error:
         raise StoreError(
             f"the exercise's file could not be deleted: {(error.strerror or 'unknown').lower()}",

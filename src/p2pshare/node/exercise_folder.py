@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +22,10 @@ from p2pshare.intel.exercise_pack import (
     PackProblem,
     payload_paths,
 )
+from p2pshare.node.opened_below import opened_below
+from p2pshare.node.shipped import shipped_folders
 
 SHIPPED = "exercises"
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class LoadedPack(NamedTuple):
@@ -50,10 +50,7 @@ class LoadedPack(NamedTuple):
 
 def shipped_packs() -> dict[str, Path]:
     """Returns the packs that come with the program, by name."""
-    shipped = Path(str(resources.files("p2pshare") / SHIPPED))
-    if not shipped.is_dir():  # run from a checkout, where the wheel's copy is not made
-        shipped = Path(__file__).resolve().parents[3] / "config" / SHIPPED
-    return {folder.name: folder for folder in sorted(shipped.iterdir()) if folder.is_dir()}
+    return shipped_folders(SHIPPED)
 
 
 def load_pack(name: str) -> LoadedPack:
@@ -141,32 +138,22 @@ _TOLD = {
 
 def _read(folder: int, path: str, most: int) -> bytes | str:
     """Returns the first `most` + 1 bytes of a file beneath the folder, or the word for why not."""
-    parts = path.split("/")
-    opened: list[int] = []
     try:
-        here = folder
-        for part in parts[:-1]:
-            here = os.open(part, _FLAGS | os.O_DIRECTORY, dir_fd=here)
-            opened.append(here)
-        file = os.open(parts[-1], _FLAGS, dir_fd=here)
-        opened.append(file)
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            return _NO_FILE
-        with os.fdopen(os.dup(file), "rb") as stream:
-            return stream.read(most + 1)
+        with opened_below(folder, path) as file:
+            if file is None:
+                return _NO_FILE
+            with os.fdopen(os.dup(file), "rb") as stream:
+                return stream.read(most + 1)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
             return _MISSING
         if error.errno in (errno.ELOOP, errno.EMLINK):
             return _LINK
         if error.errno == errno.ENOTDIR:  # a link to a folder answers so, too, where a folder is asked for
-            return _LINK if _has_link(folder, parts) else _MISSING
+            return _LINK if _has_link(folder, path.split("/")) else _MISSING
         return _NO_FILE if error.errno in (errno.ENXIO, errno.EISDIR) else _UNREADABLE
     except ValueError:
         return _MISSING
-    finally:
-        for one in opened:
-            os.close(one)
 
 
 def _has_link(folder: int, parts: list[str]) -> bool:

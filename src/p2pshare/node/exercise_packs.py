@@ -7,19 +7,15 @@ serve one exercise: `exercise new` draws others into the file once it has used t
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.intel.exercise_pack import PACK_BYTES_MAX, PackArchive, archive_pack, read_archive
 from p2pshare.node.home import EXERCISES_NAME
+from p2pshare.node.whole_files import make_folder, put_whole
 
 FOLDER = Path(EXERCISES_NAME) / "packs"
-FOLDER_MODE = 0o700
-FILE_MODE = 0o600
 SUFFIX = ".pack"
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -29,18 +25,10 @@ def keep_pack(home: Path, archive: PackArchive) -> Path:
     folder = home / FOLDER
     target = folder / f"{archive.pack.id}{SUFFIX}"
     raw = archive_pack(archive.pack, archive.payloads, archive.salts)
-    unfinished = folder / f".{secrets.token_hex(8)}.part"
     try:
         for one in (folder.parent, folder):
-            one.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(raw)
-            unfinished.replace(target)
-        finally:
-            with suppress(FileNotFoundError):
-                unfinished.unlink()
+            make_folder(one)
+        put_whole(target, raw)
     except OSError as error:
         raise OperatorError(
             f"cannot keep the pack in {folder}: {(error.strerror or 'unknown').lower()}",

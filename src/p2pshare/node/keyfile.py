@@ -44,6 +44,7 @@ from p2pshare.errors import KeyFileError, PeerError
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX, CARD_HINT_KEYS_MAX, ROOT_KEYS_MAX, TLS_CERTIFICATE_BYTES_MAX
 from p2pshare.node.undumpable import make_undumpable
+from p2pshare.node.whole_files import put_whole
 
 KEY_FILE_MAGIC = b"p2pk"
 FORMAT_VERSION = 1
@@ -284,29 +285,10 @@ def check_new_passphrase(passphrase: Secret) -> None:
 
 
 def replace_file(path: Path, raw: bytes, mode: int) -> None:
-    """Write `raw` beside `path`, fsync, rename over it, fsync the folder. A link at `path` is replaced, not followed.
-
-    Raises KeyFileError `key-file-unwritable`.
-    """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    """Write `raw` to `path` as `put_whole` does. Raises KeyFileError `key-file-unwritable`."""
     try:
-        descriptor = os.open(
-            beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode
-        )
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)  # whatever the umask
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        put_whole(path, raw, mode=mode)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise KeyFileError(
             f"{path}: cannot be written: {error.strerror}", reason="key-file-unwritable"
         ) from None

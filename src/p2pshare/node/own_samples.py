@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +18,9 @@ import msgspec
 from p2pshare.errors import OperatorError
 from p2pshare.identifiers import EntryId
 from p2pshare.limits import MIB
+from p2pshare.node.whole_files import make_folder, put_whole
 
 FOLDER = "samples"
-FOLDER_MODE = 0o700
-FILE_MODE = 0o600
 OWN_SAMPLE_BYTES_MAX = 96 * MIB  # one that stays here: what the child of a run can hold; it is read whole
 OWN_SAMPLES_MAX = 10_000  # of one lab
 FACTS_BYTES_MAX = 16_384
@@ -47,29 +45,16 @@ def keep_sample(home: Path, lab: EntryId, raw: bytes, sample: OwnSample) -> None
     """Keep a sample of a lab; one that is kept already is from now on what `sample` says. Raises OperatorError."""
     folder = home / FOLDER / lab.text
     try:
-        folder.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        _put(folder / sample.sha256, raw)
-        _put(folder / f"{sample.sha256}.json", msgspec.json.encode(sample))
+        make_folder(folder.parent)
+        make_folder(folder)
+        put_whole(folder / sample.sha256, raw)
+        put_whole(folder / f"{sample.sha256}.json", msgspec.json.encode(sample))
     except OSError as error:
         raise OperatorError(
             f"cannot keep the sample in {folder}: {(error.strerror or 'unknown').lower()}",
             hint="run as the daemon's user",
             reason="output",
         ) from None
-
-
-def _put(target: Path, raw: bytes) -> None:
-    """Write a file, whole or not at all."""
-    unfinished = target.with_name(f".{secrets.token_hex(8)}.part")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(raw)
-        unfinished.replace(target)
-    finally:
-        with suppress(FileNotFoundError):
-            unfinished.unlink()
 
 
 def forget_sample(home: Path, lab: EntryId, digest: bytes) -> bool:

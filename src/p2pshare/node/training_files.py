@@ -28,12 +28,11 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from p2pshare.errors import AuthorError, NotFoundError, OperatorError
+from p2pshare.node.whole_files import UNFINISHED, make_folder, put_whole
 
 FOLDER = "training"
 SECRET_NAME = "secret"  # noqa: S105 - a file's name
 RESULTS = "results"
-FOLDER_MODE = 0o700
-FILE_MODE = 0o600
 SECRET_BYTES = 32
 PSEUDONYM_BYTES = 16
 DOMAIN_PSEUDONYM = b"p2pshare/v1/training-pseudonym\x00"
@@ -41,7 +40,6 @@ NAME_CHARACTERS_MAX = 200
 RESULT_BYTES_MAX = 4_096
 RESULTS_MAX = 100_000  # files of one home: a thousand people and a hundred courses
 TRIES_MAX = 1_000_000
-_UNFINISHED = re.compile(r"[.][0-9a-f]{16}[.]part")
 _RESULT = re.compile(r"([0-9a-f]{64})-([0-9a-f]{32})\.json")
 
 _Score = Annotated[int, msgspec.Meta(ge=0, le=100)]
@@ -73,7 +71,7 @@ def pseudonym_of(home: Path, name: str, *, may_make: bool) -> str:
     folder = home / FOLDER
     with _told(folder), ExitStack() as held:
         if may_make:
-            _make_folder(folder)
+            make_folder(folder)
         if folder.is_dir():
             held.enter_context(_locked(folder))
             _sweep(folder)
@@ -139,50 +137,15 @@ def _secret(home: Path, *, may_make: bool) -> bytes:
 
 def _make_secret(path: Path) -> None:
     """Put a new secret where there is none; of two that make one at once, the first counts."""
-    _put(path, secrets.token_bytes(SECRET_BYTES), may_replace=False)
+    put_whole(path, secrets.token_bytes(SECRET_BYTES), may_replace=False)
 
 
 def _sweep(folder: Path) -> None:
     """Remove what a command that was killed left unfinished: it may be a second copy of the secret, which must go when the secret goes."""
     for name in os.listdir(folder):
-        if _UNFINISHED.fullmatch(name):
+        if UNFINISHED.fullmatch(name):
             with suppress(FileNotFoundError):
                 (folder / name).unlink()
-
-
-def _put(target: Path, raw: bytes, *, may_replace: bool) -> None:
-    """Write a file, whole or not at all, durably."""
-    unfinished = target.with_name(f".{secrets.token_hex(8)}.part")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(raw)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if may_replace:
-            unfinished.replace(target)
-        else:
-            with suppress(FileExistsError):
-                os.link(unfinished, target)
-        _sync_folder(target.parent)
-    finally:
-        with suppress(FileNotFoundError):
-            unfinished.unlink()
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder where there is none, so that a power cut does not take it with what was told as kept in it."""
-    with suppress(FileExistsError):
-        folder.mkdir(mode=FOLDER_MODE)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def note_result(
@@ -194,8 +157,8 @@ def note_result(
     folder = home / FOLDER / RESULTS
     target = folder / f"{this_try.hash}-{this_try.pseudonym}.json"
     with _told(target):
-        _make_folder(folder.parent)
-        _make_folder(folder)
+        make_folder(folder.parent)
+        make_folder(folder)
         with _locked(folder):
             _sweep(folder)
             before = _read(target)
@@ -214,7 +177,7 @@ def note_result(
             kept = this_try if before is None else _together(before, this_try)
             if not kept.completed and is_passed(kept):
                 kept = msgspec.structs.replace(kept, completed=kept.last)
-            _put(target, msgspec.json.encode(kept), may_replace=True)
+            put_whole(target, msgspec.json.encode(kept))
     return kept
 
 

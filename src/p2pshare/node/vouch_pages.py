@@ -15,10 +15,9 @@ from p2pshare.envelope.card import Card
 from p2pshare.envelope.vouch import Vouch, VouchPage, check_page, decode_page
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.node.keyfile import replace_file
+from p2pshare.node.whole_files import FILE_MODE, FOLDER_MODE
 
 VOUCH_FOLDER = "vouch"
-FOLDER_MODE = 0o700  # the pages of a partner are for it alone
-FILE_MODE = 0o600
 SUFFIX = ".p2pvouch"
 
 
