@@ -54,6 +54,8 @@ ELSEWHERE = {
     "risk": "test_cli_risk.py",
     "incident": "test_cli_incident.py",
     "framework": "test_cli_framework.py",
+    "consumer": "test_cli_tail.py",
+    "tail": "test_cli_tail.py",
     "lab": "test_cli_lab.py",
     "exercise": "test_cli_exercise.py",
     "playbook": "test_cli_playbook.py",

@@ -302,6 +302,7 @@ def test_every_group_is_seen_here() -> None:
         "partner",
         "warninglist",
         "envelope",
+        "consumer",
         "config",
         "recall",
         "incident",

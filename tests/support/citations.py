@@ -33,6 +33,10 @@ VALUES = {
     "rc.local": "a file that looks like a host",
     "loop.create_server": "asyncio's",
     "known_affected": "CSAF's",
+    "threat.indicator": "ECS's",
+    "event.action": "ECS's",
+    "event.reason": "ECS's",
+    "event.id": "ECS's",
 }
 """Ticked words that look like names of this program and are none."""
 

@@ -25,6 +25,13 @@ from p2pshare.node.shipped import shipped_frameworks, shipped_playbooks
 from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
+from p2pshare.operations.consumers import (
+    AddConsumer,
+    AdvanceConsumer,
+    ListConsumers,
+    RemoveConsumer,
+    ResetConsumer,
+)
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.exercise_leading import (
     EndExercise,
@@ -372,6 +379,11 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         SetList("ours", ListAction.INFORM, enabled=True),
         ListLists(),
         CheckValues(("listed.example", "no value", "8.8.8.8")),
+        AddConsumer("siem"),
+        ListConsumers(),
+        AdvanceConsumer("siem", node.store.knowledge.feed_position().end.text),
+        ResetConsumer("siem"),
+        RemoveConsumer("siem"),
         Allow("*.example.org", "ours"),
         ListAllowed(),
         Disallow("*.example.org"),

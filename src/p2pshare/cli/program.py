@@ -88,6 +88,8 @@ COMMANDS = {
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),
     "status": ("p2pshare.cli.status:status", "one screen about this node"),
     "export": ("p2pshare.cli.export:export", "write active indicators to a file or a pipe"),
+    "tail": ("p2pshare.cli.tail:tail", "follow what changes: one line for each value that is added or gone"),
+    "consumer": ("p2pshare.cli.consumer:consumer", "keep cursors for those who follow the change feed"),
     "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
     "verify": ("p2pshare.cli.verify:verify", "check a card, envelope or proof file, offline"),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),

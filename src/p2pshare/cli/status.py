@@ -55,6 +55,11 @@ def _print_status(answer: NodeStatus) -> None:
             f"  over limit {times.over_limit}  longest ping {times.longest_ping_seconds:.2f} s"
         )
     _print_spaces(answer.spaces)
+    for consumer in answer.consumers:
+        behind = f"  {consumer.lag} behind since {consumer.behind_since}" if consumer.behind_since else ""
+        console.print_result(
+            f"consumer     {console.shown(consumer.name)}  {consumer.state}{behind}  moved {consumer.moved_at or 'never'}"
+        )
     for one in answer.publishing:
         how_far = f"given up: {one.reason}" if one.reason else f"{one.what} {one.done} of {one.of}"
         console.print_result(f"publishing   {one.publication}  {console.shown(how_far)}")

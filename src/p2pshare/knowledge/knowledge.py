@@ -32,9 +32,11 @@ from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import (
     assessments,
+    changes,
     claims,
     derivations,
     feed,
+    feed_consumers,
     labelling,
     out_of_effect,
     own_findings,
@@ -51,7 +53,9 @@ from p2pshare.knowledge import (
     withdrawals,
 )
 from p2pshare.knowledge.assessments import FALSE_POSITIVE_REPORTS
+from p2pshare.knowledge.changes import FeedCursor, FeedPage, FeedPosition
 from p2pshare.knowledge.chunk import Chunk
+from p2pshare.knowledge.feed_consumers import ConsumerRow
 from p2pshare.knowledge.interface import (
     AssessmentRow,
     Carrier,
@@ -137,6 +141,24 @@ class KnowledgeReading:
     ) -> dict[Observable, IndicatorRow]:
         """Returns the effective row at `now_us` of each that has a claim no stricter than `tlp_max`, active or not."""
         return self._read(state_queries.effective_states, observables, now_us, tlp_max)
+
+    # --- the change feed ----------------------------------------------------------------------------
+
+    def feed_position(self) -> FeedPosition:
+        """Returns which feed there is, and how far it has come."""
+        return self._read(changes.feed_position)
+
+    def changes_after(self, cursor: FeedCursor | None, limit: int) -> FeedPage:
+        """Returns the next `limit` changes behind `cursor`, or from 0 on where the feed has to be read again; None: from 0 on."""
+        return self._read(changes.changes_after, cursor, limit)
+
+    def changed_since(self, seq: int) -> str | None:
+        """Returns when the first change above `seq` was made (ISO 8601), None where there is none."""
+        return self._read(changes.changed_since, seq)
+
+    def consumers(self) -> list[ConsumerRow]:
+        """Returns who follows the feed under a name, by name."""
+        return self._read(feed_consumers.consumers)
 
     def quarantined(self, observables: Collection[Observable]) -> dict[Observable, list[Quarantine]]:
         """Returns the rows of each quarantined one among these, in order of source; absent keys are not quarantined."""
@@ -291,6 +313,26 @@ class Knowledge(KnowledgeReading):
             return
         with suppress(apsw.ConnectionClosedError):  # closed before: it was marked then
             feed.write_mark(self._database.path.parent, self._read(feed.mark_of))
+
+    def add_consumer(self, name: str, cursor: FeedCursor, now: int) -> None:
+        """Note that somebody follows the feed as `name`, from `cursor` on; one that is there stays as it is."""
+        with self._database.transaction() as writer:
+            feed_consumers.add(writer, name, cursor, now)
+
+    def remove_consumer(self, name: str) -> bool:
+        """Returns whether there was one of that name."""
+        with self._database.transaction(frees_space=True) as writer:
+            return feed_consumers.remove(writer, name)
+
+    def reset_consumer(self, name: str) -> None:
+        """Have the consumer told to begin again, wherever it stands."""
+        with self._database.transaction(frees_space=True) as writer:
+            feed_consumers.begin_again(writer, name)
+
+    def advance_consumer(self, name: str, cursor: FeedCursor, now: int) -> None:
+        """Note that the consumer was told all up to `cursor`. On a full disk, too: it only sets what is there."""
+        with self._database.transaction(frees_space=True) as writer:
+            feed_consumers.advance(writer, name, cursor, now)
 
     def begun(self, writer: apsw.Connection) -> None:
         """Begin a transaction: note the last change before it. See `database.Participant`."""

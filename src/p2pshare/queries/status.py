@@ -14,6 +14,7 @@ from p2pshare.node.store import StoreReading
 from p2pshare.partners.interface import ClosedDoor
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
+from p2pshare.queries.consumer_states import ConsumerState, consumer_states
 from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import PartnerSummary, describe, load_roster
 from p2pshare.sharing.staging import UnderWay, under_way
@@ -125,6 +126,8 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     publishing: list[UnderWay] = []
     """Publications on their way out, and those that were given up and nobody was told of."""
     spaces: SpacesStatus = NO_SPACES
+    consumers: list[ConsumerState] = []
+    """Who follows the change feed under a name."""
 
 
 def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
@@ -208,6 +211,7 @@ def status(
         writer=UNSET if node.live is None else node.live.writer,
         publishing=under_way(store),
         spaces=spaces,
+        consumers=consumer_states(store.knowledge),
     )
 
 

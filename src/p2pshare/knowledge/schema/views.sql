@@ -125,6 +125,7 @@ CREATE VIEW v1_feed AS
 SELECT
     (SELECT lower(hex(s.value)) FROM setting s WHERE s.name = 'feed_id') AS feed_id,
     (SELECT s.value FROM setting s WHERE s.name = 'last_change') AS last_seq,
+    (SELECT s.value FROM setting s WHERE s.name = 'complete_from') AS complete_from,
     (SELECT replace(datetime(s.value, 'unixepoch'), ' ', 'T') || 'Z' FROM setting s WHERE s.name = 'evaluated_at') AS settled_at,
     (SELECT l.label FROM setting s JOIN tlp_label l ON l.level = s.value WHERE s.name = 'siem_tlp_max') AS tlp_max;
 
