@@ -176,7 +176,7 @@ class ToyReader:
     def __init__(self, node: Node) -> None:
         self._database = node.store.database
 
-    def begin(self, now: int) -> None:
+    def begin(self, now: int, *, is_hurried: bool) -> None:
         """Nothing depends on the time."""
 
     def read(

@@ -235,7 +235,7 @@ class HeadsReader:
     def __init__(self, node: Node, read: list[ReceivedPayload], steps: list[str]) -> None:
         self._node, self._read, self._steps = node, read, steps
 
-    def begin(self, now: int) -> None:
+    def begin(self, now: int, *, is_hurried: bool) -> None:
         self._steps.append("begun")
 
     def read(

@@ -68,7 +68,7 @@ class Noted:
     def __init__(self, read: list[tuple[str, int]], names: dict[bytes, str]) -> None:
         self._read, self._names = read, names
 
-    def begin(self, now: int) -> None:
+    def begin(self, now: int, *, is_hurried: bool) -> None:
         pass
 
     def finish(self) -> None:
@@ -336,7 +336,7 @@ def test_a_process_that_is_killed_anywhere_loses_nothing_and_reads_nothing_twice
     deaths = 0
     for _ in range(30):
         done = subprocess.run(
-            [sys.executable, "-c", KILLED, str(home), str(random_.randrange(2, 9)), str(NOW)],
+            [sys.executable, "-c", KILLED, str(home), str(random_.randrange(4, 14)), str(NOW)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -453,3 +453,139 @@ def test_what_was_read_in_time_expires_without_an_alarm(three: tuple[Node, Node,
     (entry,) = bravo.store.log.entries(0, 9)
     bravo.store.log.expire(entry.expires)
     assert bravo.store.log.expired_unread() == []
+
+
+# --- in the order of values --------------------------------------------------------------------------
+
+AHEAD = """
+import os, signal, sys
+from pathlib import Path
+from p2pshare.node.node import open_node
+from p2pshare.operations.payload_readers import load_readers
+from p2pshare.sharing import reading, stix_reader
+stix_reader.SLICE_ROWS = stix_reader.SLICE_ROWS_MIN = stix_reader.SLICE_ROWS_MAX = 100
+chunks, real = int(sys.argv[2]), stix_reader.ContentWriter.write
+calls = 0
+
+def write(self):
+    global chunks
+    chunks -= 1
+    if chunks < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self)
+
+def is_wanted():
+    global calls
+    calls += 1
+    return chunks_written() > 0
+
+def chunks_written():
+    return int(sys.argv[2]) - chunks
+
+stix_reader.ContentWriter.write = write
+node = open_node(Path(sys.argv[1]))
+reader = reading.ContentReader(node, load_readers(), lambda: 0.0)
+while reader.read_on(int(sys.argv[3]), is_wanted):
+    pass
+"""
+
+
+def everything(node: Node) -> dict[str, Sequence[tuple[object, ...]]]:
+    """What is held of content, but for the numbers of rows."""
+    ask = node.store.database.fetch
+    return {
+        "claims": ask(
+            """SELECT o.value, hex(c.object_key), c.position, c.status, c.tlp, hex(e.envelope_id) FROM claim c
+            JOIN observable o ON o.id = c.observable JOIN frame f ON f.id = c.frame JOIN envelope e ON e.lsn = f.envelope
+            ORDER BY 1, 2"""
+        ),
+        "frames": ask("SELECT hex(bytes) FROM frame ORDER BY 1"),
+        "feed": ask("SELECT op, type, value, authors, sources FROM v1_changes ORDER BY value"),
+        "counts": ask("SELECT content, cost FROM envelope ORDER BY size"),
+    }
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 5, 9])
+def test_who_is_killed_amid_a_batch_in_the_order_of_values_ends_with_what_another_has(
+    world: World, three: tuple[Node, Node, Node], chunks: int
+) -> None:
+    """Others waited, so some of the batch was committed: it is read again, and what is there changes nothing."""
+    alpha, bravo, charlie = three
+    lists = [[f"{(7 * n + k) % 1_000}.v.example" for n in range(250)] for k in range(3)]
+    for receiver in (bravo, charlie):
+        take_in(receiver, alpha, *lists)
+    read_all(charlie, READERS, NOW)
+    home = bravo.home
+    bravo.store.close()
+    done = subprocess.run(
+        [sys.executable, "-c", AHEAD, str(home), str(chunks), str(NOW)],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    bravo = world.reopen("bravo")
+    assert bravo.store.log.counts().unread == 1
+    read_all(bravo, READERS, NOW)
+    mine, wanted = everything(bravo), everything(charlie)
+    assert len(wanted["claims"]) == len({one for each in lists for one in each}) and len(wanted["frames"]) == 3
+    assert [row[:5] for row in mine["claims"]] == [row[:5] for row in wanted["claims"]]
+    assert [mine[name] for name in ("frames", "feed", "counts")] == [
+        wanted[name] for name in ("frames", "feed", "counts")
+    ]
+    assert bravo.store.partners.refusals() == {}
+
+
+def test_who_begins_to_wait_while_much_is_gathered_waits_for_a_chunk_of_it(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8,192 rows written in one go make others wait for a quarter of a second."""
+    alpha, bravo, _ = three
+    monkeypatch.setattr(stix_reader, "SLICE_ROWS", 200)
+    monkeypatch.setattr(stix_reader, "SLICE_ROWS_MAX", 200)
+    take_in(bravo, alpha, *([f"{k}-{n}.example" for n in range(900)] for k in range(4)))
+    written: list[int] = []
+    real = stix_reader.ContentWriter.write
+
+    def write(self: stix_reader.ContentWriter) -> int:
+        written.append(real(self))
+        return written[-1]
+
+    monkeypatch.setattr(stix_reader.ContentWriter, "write", write)
+    steps = 0
+
+    def is_wanted() -> bool:
+        nonlocal steps
+        steps += 1
+        return steps > 20  # some 2,500 rows are gathered
+
+    reader, turns = ContentReader(bravo, READERS, lambda: 0.0), []
+    while reader.read_on(NOW, is_wanted):
+        turns.append(sum(written))
+        written.clear()
+    assert max(turns[1:]) <= 200 + stix_reader.PIECE_ROWS, "each turn writes one chunk"
+    assert len(everything(bravo)["claims"]) == 3_600
+
+
+def test_a_list_that_is_said_again_inflates_each_stored_frame_a_few_times(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of values each chunk would compare with all frames that are held."""
+    from p2pshare.knowledge import contents
+
+    alpha, bravo, _ = three
+    lists = [[f"{k}-{n}.example" for n in range(1_000)] for k in range(6)]
+    take_in(bravo, alpha, *lists, begin=1)
+    read_all(bravo, READERS, NOW)
+    inflated = 0
+    real = contents.inflate_frame
+
+    def inflate_frame(*arguments: object, **more: object) -> bytes:
+        nonlocal inflated
+        inflated += 1
+        return real(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(contents, "inflate_frame", inflate_frame)
+    take_in(bravo, alpha, *lists, begin=2)
+    read_all(bravo, READERS, NOW)
+    assert 0 < inflated <= 6 * 2 * 4

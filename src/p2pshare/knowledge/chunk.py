@@ -39,7 +39,7 @@ from p2pshare.log.interface import EnvelopeOrigin
 _KNOWN_OBSERVABLES = """
 SELECT o.value, o.id FROM {keys} k CROSS JOIN observable o ON o.value = k.value AND o.type = ?
 """
-_NEWEST_FRAME = "SELECT max(id) FROM frame WHERE envelope = ?"
+_ADD_FRAME = "INSERT INTO frame VALUES (?, ?, ?, ?)"
 _NOTE_FORK = """
 INSERT INTO object_fork VALUES (?, ?, ?, ?, ?, 1, ?)
 ON CONFLICT DO UPDATE SET times = times + 1
@@ -60,6 +60,17 @@ def next_id(connection: apsw.Connection, table: str) -> int:
     """Returns one above the highest id of a table."""
     (highest,) = fetch(connection, f"SELECT max(rowid) FROM {table}")[0]
     return (highest or 0) + 1
+
+
+def add_frames(connection: apsw.Connection, source: EnvelopeOrigin, frames: Sequence[bytes]) -> list[int]:
+    """Store frames of one envelope; returns their rows."""
+    first = next_id(connection, "frame")
+    rows = list(range(first, first + len(frames)))
+    connection.executemany(
+        _ADD_FRAME,
+        ((row, source.lsn, source.received_at, frame) for row, frame in zip(rows, frames, strict=True)),
+    )
+    return rows
 
 
 class Chunk:
@@ -95,23 +106,20 @@ class Chunk:
         self._objects = PendingRows("object", next_id(connection, "object"))
 
     def _place(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]]) -> list[StoredFrame]:
-        """Give each frame its row; pieces of one frame share it."""
+        """Give each frame its row that has none yet."""
         row_id = next_id(self._connection, "frame")
-        newest: dict[int, int] = {}
         placed = []
         for source, frame in frames:
-            if not frame.is_continued:
-                newest[source.lsn] = row_id
-                self._new_frames.append((row_id, source.lsn, source.received_at, frame.frame))
-                row_id += 1
-            elif source.lsn not in newest:
-                [(newest[source.lsn],)] = fetch(self._connection, _NEWEST_FRAME, (source.lsn,))
-            placed.append(StoredFrame(source, newest[source.lsn], frame.objects))
+            row = frame.row
+            if row is None:
+                row, row_id = row_id, row_id + 1
+                self._new_frames.append((row, source.lsn, source.received_at, frame.frame))
+            placed.append(StoredFrame(source, row, frame.objects))
         return placed
 
     def store(self) -> None:
         """Write everything of the chunk, inside the caller's transaction."""
-        self._connection.executemany("INSERT INTO frame VALUES (?, ?, ?, ?)", self._new_frames)
+        self._connection.executemany(_ADD_FRAME, self._new_frames)
         self._intern_observables()
         keys = [[encode_object_id(fact.object_id) for fact in frame.objects] for frame in self._frames]
         by_author: dict[int, set[EncodedId]] = defaultdict(set)

@@ -34,13 +34,13 @@ Walked = Callable[[int, int], None]
 class NewFrame:
     """A zstd frame of STIX objects as it was sealed, and the facts read from it.
 
-    `objects[n].position` is the place of the object in the frame's JSON array. A frame may come in pieces, in order:
-    `is_continued` says that the newest frame of the same envelope goes on.
+    `objects[n].position` is the place of the object in the frame's JSON array. A frame may come in pieces: then it was given its
+    `row` before (`Knowledge.add_frames`).
     """
 
     frame: bytes
     objects: Sequence[ObjectFacts]
-    is_continued: bool = field(default=False, kw_only=True)
+    row: int | None = field(default=None, kw_only=True)
 
 
 class PublicationPart(Struct, frozen=True):

@@ -54,7 +54,7 @@ from p2pshare.knowledge import (
 )
 from p2pshare.knowledge.assessments import FALSE_POSITIVE_REPORTS
 from p2pshare.knowledge.changes import FeedCursor, FeedPage, FeedPosition
-from p2pshare.knowledge.chunk import Chunk
+from p2pshare.knowledge.chunk import Chunk, add_frames
 from p2pshare.knowledge.feed_consumers import ConsumerRow
 from p2pshare.knowledge.interface import (
     AssessmentRow,
@@ -353,6 +353,11 @@ class Knowledge(KnowledgeReading):
             self._evaluated_at = max(self._evaluated_at, now)
             Chunk(writer, self._vocabulary, frames, now).store()
             state_table.evaluate_marked(writer, self._evaluated_at, self._reported_before)
+
+    def add_frames(self, source: EnvelopeOrigin, frames: Sequence[bytes]) -> list[int]:
+        """Store frames of an envelope that the log holds, whose objects come in pieces (`NewFrame.row`); returns their rows."""
+        with self._database.transaction() as writer:
+            return add_frames(writer, source, frames)
 
     def note_findings(self, findings: Collection[OwnFinding], now: int) -> None:
         """Keep which objects of ours state what another author's object does, at `now` (unix seconds). Before they are sealed:

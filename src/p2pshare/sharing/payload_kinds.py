@@ -16,8 +16,9 @@ A reader can rely on this, and keeps its part:
    Others wait for the writer until a step is over, so none should take longer than SLICE_SECONDS: the generator is sent the
    seconds that its last step took. It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or
    gathers what it says. It returns the rows that it came to (`policy.content_cost`), all of the payload: its author pays for them.
-3. `begin(now)` begins each transaction in which it is walked, and `finish()` ends it and writes what was gathered. That may be between two steps
-   of a payload: the walk then goes on in a later transaction, or in a later life from the place that was kept.
+3. `begin(now)` begins each transaction in which it is walked, and `finish()` ends it and writes what was gathered up to the last place. That may
+   be between two steps of a payload: the walk then goes on in a later transaction, or in a later life from the place that was kept. A step
+   may leave the place where it was: who gathers much before it is written must bear to be handed it again.
    After a transaction that was undone a new reader begins at the place that was kept last.
 4. What is wrong inside is counted in `refused`, by reason, and what is good beside it is kept. A PeerError ends the
    payload and is counted as `content-REASON`. Both are counted against the author, never against who passed it on. What
@@ -135,8 +136,9 @@ Steps = Generator[Place, float | None, int | None]
 class PayloadReader(Protocol):
     """Reads the payloads of one kind: see the contract above."""
 
-    def begin(self, now: int) -> None:
-        """A transaction begins: what is written in it is evaluated at `now` (unix seconds)."""
+    def begin(self, now: int, *, is_hurried: bool) -> None:
+        """A transaction begins: what is written in it is evaluated at `now` (unix seconds). `is_hurried`: somebody waited for the
+        writer when the last one ended."""
         ...
 
     def read(

@@ -77,6 +77,8 @@ class _Walk:
     rows: int = 0
     """That it came to, once it is at its end."""
     refused: Counter[str] = field(default_factory=Counter)
+    kept: bytes = b""
+    """The place that is kept."""
 
 
 class ContentReader:
@@ -98,6 +100,10 @@ class ContentReader:
         self._made: dict[str, PayloadReader] = {}
         self._walks: dict[int, _Walk] = {}
         """Those that are not at their end, by lsn; the oldest first."""
+        self._is_wanted = False
+        """Whether somebody waited for the writer when the last turn ended."""
+        self._is_hurried = False
+        """Whether readers are to write as they go: somebody waits for the writer, or what is read ended badly before."""
         self._rests: dict[int, float] = {}
         """Until when authors rest, by their rows."""
 
@@ -112,6 +118,7 @@ class ContentReader:
             return False
         if self._node.store.database.lacks_space(READING_SPACE_BYTES_MIN):
             raise DiskFull("too little space is free to read what arrived", hint="free some space")
+        self._is_hurried = self._is_wanted or chosen[0].attempts > 0
         self._node.store.log.begin_reading(one.source for one in chosen)
         seconds: dict[int, float] = {}
         try:
@@ -123,7 +130,8 @@ class ContentReader:
         except Exception as error:  # noqa: BLE001 - a bug of ours in one envelope must not stop the others
             logger.error("content was not read: internal-error (%s)", type(error).__name__)
             self._forget()
-        if is_wanted():
+        self._is_wanted = is_wanted()
+        if self._is_wanted:
             self._let_rest(seconds, began)
         return True
 
@@ -168,7 +176,7 @@ class ContentReader:
         with self._node.store.transaction():
             roster = load_roster(self._node)
             for reader in self._made.values():
-                reader.begin(now)
+                reader.begin(now, is_hurried=self._is_hurried)
             for number, one in enumerate(chosen):
                 self._last_author = one.source.author
                 author_began = self._worked()
@@ -191,8 +199,18 @@ class ContentReader:
                 self._node.store.partners.count_refusals(walk.envelope.author, walk.refused)
                 walk.refused.clear()
                 if walk.envelope.source.lsn in self._walks:
-                    log.put_place(walk.envelope.source, json.dumps(walk.place).encode())
+                    self._keep_place(walk)
         self._keep_few()
+
+    def _keep_place(self, walk: _Walk) -> None:
+        """Where a turn has come no further, the attempts before it stand: what takes the process with it twice on the way to the next
+        place is left aside (rule 2)."""
+        log, place = self._node.store.log, json.dumps(walk.place).encode() if walk.place else b""
+        if place == walk.kept:
+            log.forgive_reading([walk.envelope.source])
+        else:
+            log.put_place(walk.envelope.source, place)
+            walk.kept = place
 
     def _is_at_its_end(self, walk: _Walk, until: float, is_wanted: Callable[[], bool]) -> bool:
         """Steps on; returns whether nothing is left."""
@@ -262,13 +280,13 @@ class ContentReader:
         name = payload.kind.name
         if name not in self._made:
             self._made[name] = self._readers[name](self._node)
-            self._made[name].begin(now)
+            self._made[name].begin(now, is_hurried=self._is_hurried)
         place: Place = tuple(json.loads(one.place)) if one.place else ()
         refused: Counter[str] = Counter()
         steps = self._made[name].read(one.source, payload, refused, place)
         header = payload.header
         part_of = PublicationPart(header.publication, header.part)
-        return _Walk(one, payload.stated_bytes, steps, place, part_of, refused=refused)
+        return _Walk(one, payload.stated_bytes, steps, place, part_of, refused=refused, kept=one.place)
 
     def _has_come_home(self, one: UnreadEnvelope) -> bool:
         """Returns whether a partner brought an envelope of ours: what is unread else is ours since it was sealed here

@@ -44,7 +44,6 @@ class ContentWriter:
 
     def gather(self, source: EnvelopeOrigin, frame: NewFrame, rows: int | None = None) -> None:
         """Take a frame that touches `rows` rows, those of its objects where that is not said; write nothing yet."""
-        self._watch.look(frame.objects)
         self._pending.append((source, frame))
         if rows is None:
             rows = sum(len(one.claims) or 1 for one in frame.objects)
@@ -65,6 +64,7 @@ class ContentWriter:
         """Write what was gathered; returns how many rows it was. Raises StoreError."""
         rows = self._rows
         if self._pending:
+            self._watch.look([one for _, frame in self._pending for one in frame.objects])
             self._knowledge.add(self._pending, self._now)
         self._pending, self._rows = [], 0
         return rows

@@ -30,7 +30,7 @@ class EntriesReader:
         self._exchange.spaces.forget()  # one is made anew where a transaction was undone
         self._now = 0
 
-    def begin(self, now: int) -> None:
+    def begin(self, now: int, *, is_hurried: bool) -> None:
         self._now = now
 
     def finish(self) -> None:
@@ -104,7 +104,7 @@ class HeadsReader:
         self._exchange.spaces.forget()
         self._now = 0
 
-    def begin(self, now: int) -> None:
+    def begin(self, now: int, *, is_hurried: bool) -> None:
         self._now = now
 
     def finish(self) -> None:

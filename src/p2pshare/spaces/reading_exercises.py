@@ -30,7 +30,7 @@ class ExerciseReader:
             exchange_of(one).spaces.forget()  # a reader is made anew where a transaction was undone
         self._now = 0
 
-    def begin(self, now: int) -> None:
+    def begin(self, now: int, *, is_hurried: bool) -> None:
         self._now = now
 
     def finish(self) -> None:
