@@ -39,7 +39,7 @@ from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
-from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
+from p2pshare.daemon.service_manager import asked_for_patience, notify, notify_reloading, watchdog_seconds
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
@@ -48,6 +48,7 @@ from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
+from p2pshare.node.upgrading import forget_copies
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
@@ -121,9 +122,11 @@ async def _run(home: Path, readers: Readers) -> None:
     _listen_to_signals(stop, reload)
     async with AsyncExitStack() as life:
         writer = WriterThread(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
-        node = await writer(open_node, home, read_operational_keys_apart)
-        life.push_async_callback(writer, close_node, node)
-        for damaged in (await writer(exercises_of, node)).damaged:
+        async with asked_for_patience():  # a store of an older version is brought forward here
+            node = await writer(open_node, home, read_operational_keys_apart)
+            life.push_async_callback(writer, close_node, node)
+            exercises = await writer(exercises_of, node)
+        for damaged in exercises.damaged:
             log.error("the file of the exercise in %s is left alone: %s", damaged.realm.short, damaged.reason)
         await writer(spool.empty, home)  # what a crash left
         await writer(staging.tidy, node)
@@ -416,6 +419,18 @@ class Running:
             await asyncio.sleep(TIDY_SECONDS)
             await self._account()
             await self._move_log()
+            await self._forget_copies()
+
+    async def _forget_copies(self) -> None:
+        """Remove what an upgrade has left a week ago; not in doubt of the clock, for then nobody knows what a week is."""
+        moment = self._driver.moment
+        if moment.is_doubtful:
+            return
+        try:
+            for name in await self._writer(forget_copies, self._node.home, moment.now):
+                log.info("the copy %s of before an upgrade has had its time", name)
+        except ShareError as error:
+            log.error("a copy of before an upgrade stays: %s", error.message)
 
     async def _keep_log_short(self) -> None:
         self._node.store.database.leave_log()
