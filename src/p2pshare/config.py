@@ -435,6 +435,13 @@ def _toml(value: Any) -> str:
     return "[" + ", ".join(_toml(item) for item in value) + "]"
 
 
+def fields_changed(before: Config, after: Config) -> list[str]:
+    """Returns the dotted names of the fields that differ, in the order of the file: no values."""
+    return [
+        key for key in field_explanations() if operator.attrgetter(key)(before) != operator.attrgetter(key)(after)
+    ]
+
+
 def field_explanations() -> dict[str, tuple[Any, str]]:
     """Returns dotted key -> (default, explanation), in file order; sections last, as TOML demands."""
     return _explained(Config, "")

@@ -86,6 +86,7 @@ class LocalSession:
         self._exercise = exercise
 
     def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
+        from p2pshare.cli.auditing import auditing
         from p2pshare.operations.crossing import checked, fields_of
         from p2pshare.operations.interface import Query
         from p2pshare.operations.table import node_for
@@ -96,7 +97,9 @@ class LocalSession:
             )
         _require_text(fields_of(request) | {"exercise": self._exercise})
         node = node_for(self._node, checked(request), self._exercise)
-        return request.run(node, int(time.time()), progress)
+        with auditing(self._node.home, request, self._exercise) as answered:
+            answered.append(answer := request.run(node, int(time.time()), progress))
+        return answer
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import grp
+import hashlib
 import logging
 import os
 import signal
@@ -32,8 +33,10 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
-from p2pshare.config import Config, load_config
-from p2pshare.daemon.control import ControlServer, Permitted
+from p2pshare import __version__
+from p2pshare.audit_log import DONE, UNKNOWN_UID, append_record, require_auditable
+from p2pshare.config import Config, fields_changed, load_config
+from p2pshare.daemon.control import ControlServer, PeerCredentials, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
@@ -49,12 +52,13 @@ from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
 from p2pshare.node.upgrading import forget_copies
+from p2pshare.operations.audited import audited, subject
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
 from p2pshare.operations.incident_labels import LabelRounds
 from p2pshare.operations.incident_watch import WatchRounds
-from p2pshare.operations.interface import AsideWork, LongRequest
+from p2pshare.operations.interface import AsideWork, LongRequest, Request
 from p2pshare.operations.lab_autorun import AutorunRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
@@ -89,6 +93,7 @@ INCIDENT_SECONDS = (
 )
 ALARM_LOG_SECONDS = 15.0  # between two looks at what the log is told of; `status` looks when it is asked
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
+CONFIG_DIGEST_DIGITS = 16  # of a digest that is compared by eye
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
 
@@ -133,6 +138,7 @@ async def _run(home: Path, readers: Readers) -> None:
         life.push_async_callback(writer, spool.empty, home)
         running = Running(node, writer, readers)
         await running.start(life)
+        await running.note_start()
         _freeze_memory()
         writer.forget_times()
         notify("READY=1")
@@ -284,6 +290,13 @@ class Running:
         await control.start()
         life.push_async_callback(control.stop)
 
+    async def note_start(self) -> None:
+        """Note in the audit log that a daemon starts, with the version of the program and the beginning of the config's digest: a config that
+        was changed while none ran is seen by it."""
+        raw = await asyncio.to_thread((self._node.home / CONFIG_NAME).read_bytes)
+        config = hashlib.sha256(raw).hexdigest()[:CONFIG_DIGEST_DIGITS]
+        await self._audit(os.geteuid(), "start", f"version={__version__} config={config}")
+
     async def serve(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Work until `stop` is set: reload when asked, ping the watchdog, keep the accounts and the store tidy."""
         async with asyncio.TaskGroup() as tasks:
@@ -311,11 +324,36 @@ class Running:
                 task.cancel()
         await self._account()
 
-    async def _perform(self, message: Message, report: Progress) -> Message:
-        """Perform one operation for the command line, in the writer thread unless it only reads, and wake the parts that must
-        look again."""
+    async def _perform(self, message: Message, report: Progress, asker: PeerCredentials) -> Message:
+        """Perform one operation for the command line, and write down who asked for it. Where that cannot be written nothing is done."""
         exercise, fields = exercise_in(message)
         request = read_request(fields)
+        if (row := audited(request)) is None:
+            return fields_of(await self._do(request, exercise, report))
+        await asyncio.to_thread(require_auditable, self._node.home)
+        try:
+            answer = await self._do(request, exercise, report)
+        except Exception as error:
+            reason = error.reason if isinstance(error, ShareError) else "internal"
+            await self._audit(asker.uid, row.action, subject(row, request, None, exercise), reason)
+            raise
+        await self._audit(asker.uid, row.action, subject(row, request, answer, exercise), DONE)
+        return fields_of(answer)
+
+    async def _audit(self, uid: int, action: str, subject: str, result: str = DONE) -> None:
+        """Write a record into the audit log, and a line with its place into the journal. What was done stays done where that fails."""
+        try:
+            place = await asyncio.to_thread(
+                append_record, self._node.home, int(time.time()), uid, action, subject, result
+            )
+            log.info("audit %s: uid %d %s %s %s", place.short, uid, action, result, subject)
+        except OSError as error:
+            log.critical(
+                "the audit log lacks: uid %d %s %s %s (%s)", uid, action, result, subject, type(error).__name__
+            )
+
+    async def _do(self, request: Request[Any], exercise: str, report: Progress) -> Struct:
+        """Perform one operation, in the writer thread unless it only reads, and wake the parts that must look again."""
         operation = OPERATIONS[name_of(request)]
         node = await self._writer(node_for, self._node, request, exercise) if exercise else self._node
         if operation.reports_refusals or not operation.reads_only:
@@ -361,7 +399,7 @@ class Running:
         if operation.publishes or operation.wakes:
             self._driver.wake()
             self._is_staged.set()
-        return fields_of(answer)
+        return answer
 
     async def _in_steps(self, name: str, node: Node, request: LongRequest[Struct]) -> Struct:
         """Do a request step after step, other work of the writer in between; what needs no node beside it. Raises ShareError."""
@@ -394,14 +432,17 @@ class Running:
             reload.clear()
             notify_reloading()
             try:
-                await self._reload()
+                changed = await self._reload()
+                await self._audit(UNKNOWN_UID, "config-reload", " ".join(changed))
             except ShareError as error:
                 log.error("the config was not reloaded: %s", error.message)
+                await self._audit(UNKNOWN_UID, "config-reload", "", error.reason)
             notify("READY=1")
 
-    async def _reload(self) -> None:
-        """Take the new config where that is possible while running. Raises ConfigError."""
+    async def _reload(self) -> list[str]:
+        """Take the new config where that is possible while running; returns the names of the fields that changed. Raises ConfigError."""
         config = load_config(self._node.home / CONFIG_NAME)
+        changed = fields_changed(self._node.config, config)
         for name in NEEDS_RESTART:
             if getattr(config, name) != getattr(self._node.config, name):
                 log.warning("'%s' was changed in the config: it needs a restart", name)
@@ -413,6 +454,7 @@ class Running:
         )  # what was refused for a quota, or waits for it unread, may have room now
         self._driver.wake()
         log.info("config reloaded")
+        return changed
 
     async def _tidy(self) -> None:
         while True:
@@ -594,6 +636,7 @@ class Running:
                 try:
                     renewing = partial(renew, self._node, now, must_finish=True)
                     issued = await self._writer.call("renewing the card", renewing)
+                    await self._audit(os.geteuid(), "keys-renew", f"version={issued.version}")
                     log.info("the keys on our card were renewed: version %d", issued.version)
                     await self._driver.follow_card()
                 except ShareError as error:

@@ -30,17 +30,17 @@ class NodeBeside:
     live: Live | None = None
 
     def __init__(self, home: Path, store: StoreReading) -> None:
-        self._home = home
+        self.home = home
         self.store = store
 
     @cached_property
     def config(self) -> Config:
         from p2pshare.config import load_config
 
-        return load_config(self._home / CONFIG_NAME)
+        return load_config(self.home / CONFIG_NAME)
 
     @cached_property
     def card(self) -> Card:
         from p2pshare.envelope.card import believe_chain
 
-        return believe_chain((self._home / CARD_FILE_NAME).read_bytes())
+        return believe_chain((self.home / CARD_FILE_NAME).read_bytes())

@@ -14,6 +14,7 @@ from p2pshare.node.node import Node
 from p2pshare.operations import (
     already_held,
     assessing,
+    auditing,
     cards,
     exercise_leading,
     exercise_playing,
@@ -78,6 +79,8 @@ OPERATIONS: dict[str, Operation] = {
     "allow-add": Operation(warninglists.Allow, changes_lists=True),
     "allow-list": Operation(warninglists.ListAllowed),
     "allow-remove": Operation(warninglists.Disallow, changes_lists=True),
+    "audit-check": Operation(auditing.CheckAudit),
+    "audit-list": Operation(auditing.ListAudit),
     "card-install": Operation(cards.InstallCard, changes_card=True),
     "card-renew": Operation(cards.RenewCard, changes_card=True),
     "card-revoke": Operation(cards.RevokeKey, changes_card=True),
