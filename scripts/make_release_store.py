@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--again"]):
         print(__doc__.strip())
         return 0 if arguments in (["-h"], ["--help"]) else 2
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="p2pshare-release-") as folder:
         home = made_home(Path(folder))
@@ -48,7 +50,10 @@ def main(arguments: list[str]) -> int:
         ):
             target = FOLDER / f"{name}-{number:04}.sql.gz"
             if target.exists() and not arguments:
-                print(f"{target.name} is there already: a number that was released is not written again", file=sys.stderr)
+                print(
+                    f"{target.name} is there already: a number that was released is not written again",
+                    file=sys.stderr,
+                )
                 continue
             with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
                 text = dump(connection, f"-- {name} of schema {number}, written at {commit}")

@@ -35,11 +35,14 @@ from p2pshare.limits import KIB, MIB
 
 AUDIT_FOLDER = "audit"
 AUDIT_FILE_BYTES = 1 * MIB  # some 4,000 records: one file is read and checked in a tenth of a second
-AUDIT_FILES_MAX = 32  # 32 MiB, some 130,000 records: years of what people do, months of an export every five minutes
+AUDIT_FILES_MAX = (
+    32  # 32 MiB, some 130,000 records: years of what people do, months of an export every five minutes
+)
 SUBJECT_CHARACTERS_MAX = 200  # a few ids
 WORD_CHARACTERS_MAX = 64  # a user's or partner's name
 RECORD_BYTES_MAX = 4 * KIB  # of one line: far above what the two bounds make of it
 DONE = "done"
+REMOVED = "audit-removed"
 UNKNOWN_UID = -1
 """Of a signal: it does not say who sent it."""
 _NAME = re.compile(r"([0-9]{10})\.log")
@@ -105,7 +108,9 @@ def subject_of(
 
 def _plain_words(parts: Iterable[tuple[str, object]], plain: re.Pattern[str]) -> Iterator[str]:
     for key, value in parts:
-        several = [one for one in (value if isinstance(value, list | tuple) else [value]) if one not in (None, "")]
+        several = [
+            one for one in (value if isinstance(value, list | tuple) else [value]) if one not in (None, "")
+        ]
         if several:
             shown = [str(one) if plain.fullmatch(str(one)) else "?" for one in several[:3]]
             yield f"{key}={','.join(shown)}" + (f"+{len(several) - 3}" if len(several) > 3 else "")
@@ -134,7 +139,9 @@ def require_auditable(home: Path) -> None:
         ) from None
 
 
-def append_record(home: Path, at: int, uid: int, action: str, subject: str = "", result: str = DONE) -> AuditPlace:
+def append_record(
+    home: Path, at: int, uid: int, action: str, subject: str = "", result: str = DONE
+) -> AuditPlace:
     """Append a record, durably, and return where it stands. Raises OSError."""
     user = user_name(uid)  # outside of the lock
     with _locked(audit_folder(home)) as folder:
@@ -143,55 +150,66 @@ def append_record(home: Path, at: int, uid: int, action: str, subject: str = "",
         if path is not None and path.stat().st_size >= AUDIT_FILE_BYTES:
             before = _begin_file(folder, before, at)
             path = _last_file(folder)
-        return _append(path or folder / _file_name(1), AuditRecord(before.number + 1, at, user, uid, action, subject, result), before)
+        return _append(
+            path or folder / _file_name(1),
+            AuditRecord(before.number + 1, at, user, uid, action, subject, result),
+            before,
+        )
 
 
-def read_records(home: Path) -> Iterator[AuditRecord | AuditFault]:
-    """Yields the records from the oldest on, and a fault where the log is not as it was written. Raises OSError."""
-    folder = audit_folder(home)
-    before: AuditPlace | None = None
-    told_gone = 0
-    for path in _files(folder):
-        first = int(path.stem)
-        if before is None and first > 1:
-            told_gone = first - 1
-        with path.open("rb") as stream:
-            for line in stream:
-                raw = line.rstrip(b"\n")
-                record, previous = _parsed(raw)
-                number = (before.number if before else first - 1) + 1
-                if record is None:
-                    yield AuditFault(number, "unreadable: a write that was cut off, or a line that was changed")
-                    before = AuditPlace(number - 1, _digest(raw))
-                    continue
-                if before is not None and (record.number != number or previous != before.digest):
-                    yield AuditFault(record.number, "does not follow the record before it: lines were taken out, changed or put between")
-                if record.action == REMOVED and record.result == DONE:
-                    told_gone = 0 if _gone_up_to(record.subject) >= told_gone else told_gone
-                before = AuditPlace(record.number, _digest(raw))
-                yield record
-    if told_gone:
-        yield AuditFault(told_gone, "the records up to here are gone, and none says that their time was over")
+class AuditReading:
+    """The audit log of a home for who only reads it. Every call raises OSError where the files cannot be read."""
 
+    def __init__(self, home: Path) -> None:
+        self._folder = audit_folder(home)
 
-def last_place(home: Path) -> AuditPlace | None:
-    """Returns where the last record stands, None where there is none. Raises OSError."""
-    place = _last_place(audit_folder(home))
-    return place if place.number else None
+    def records(self) -> Iterator[AuditRecord | AuditFault]:
+        """Yields the records from the oldest on, and a fault where the log is not as it was written."""
+        before: AuditPlace | None = None
+        told_gone = 0
+        for path in _files(self._folder):
+            first = int(path.stem)
+            if before is None and first > 1:
+                told_gone = first - 1
+            with path.open("rb") as stream:
+                for line in stream:
+                    raw = line.rstrip(b"\n")
+                    record, previous = _parsed(raw)
+                    number = (before.number if before else first - 1) + 1
+                    if record is None:
+                        yield AuditFault(
+                            number, "unreadable: a write that was cut off, or a line that was changed"
+                        )
+                        before = AuditPlace(number - 1, _digest(raw))
+                        continue
+                    if record.number != number or (before is not None and previous != before.digest):
+                        yield AuditFault(
+                            record.number,
+                            "does not follow the record before it: lines were taken out, changed or put between",
+                        )
+                    if record.action == REMOVED and record.result == DONE:
+                        told_gone = 0 if _gone_up_to(record.subject) >= told_gone else told_gone
+                    before = AuditPlace(record.number, _digest(raw))
+                    yield record
+        if told_gone:
+            yield AuditFault(
+                told_gone, "the records up to here are gone, and none says that their time was over"
+            )
 
+    def last_place(self) -> AuditPlace | None:
+        """Returns where the last record stands, None where there is none."""
+        place = _last_place(self._folder)
+        return place if place.number else None
 
-def place_of(home: Path, number: int) -> AuditPlace | None:
-    """Returns where the record of that number stands, None where it is not there. Raises OSError."""
-    for path in _files(audit_folder(home)):
-        with path.open("rb") as stream:
-            for line in stream:
-                record, _ = _parsed(raw := line.rstrip(b"\n"))
-                if record is not None and record.number == number:
-                    return AuditPlace(number, _digest(raw))
-    return None
-
-
-REMOVED = "audit-removed"
+    def place_of(self, number: int) -> AuditPlace | None:
+        """Returns where the record of that number stands, None where it is not there."""
+        for path in _files(self._folder):
+            with path.open("rb") as stream:
+                for line in stream:
+                    record, _ = _parsed(raw := line.rstrip(b"\n"))
+                    if record is not None and record.number == number:
+                        return AuditPlace(number, _digest(raw))
+        return None
 
 
 def _gone_up_to(subject: str) -> int:
@@ -207,7 +225,15 @@ def _begin_file(folder: Path, before: AuditPlace, at: int) -> AuditPlace:
     gone = [files.pop(0) for _ in range(max(0, len(files) - AUDIT_FILES_MAX))]
     if not gone:
         return before
-    record = AuditRecord(before.number + 1, at, user_name(os.getuid()), os.getuid(), REMOVED, f"records=1-{int(files[0].stem) - 1}", DONE)
+    record = AuditRecord(
+        before.number + 1,
+        at,
+        user_name(os.getuid()),
+        os.getuid(),
+        REMOVED,
+        f"records=1-{int(files[0].stem) - 1}",
+        DONE,
+    )
     place = _append(path, record, before)
     for one in gone:
         with suppress(OSError):  # a file that the kernel keeps from being removed (chattr +a) stays
@@ -216,7 +242,9 @@ def _begin_file(folder: Path, before: AuditPlace, at: int) -> AuditPlace:
 
 
 def _append(path: Path, record: AuditRecord, before: AuditPlace) -> AuditPlace:
-    line = json.dumps(asdict(record) | {"previous": before.digest}, separators=(",", ":"), sort_keys=True).encode()
+    line = json.dumps(
+        asdict(record) | {"previous": before.digest}, separators=(",", ":"), sort_keys=True
+    ).encode()
     descriptor = _open_for_append(path, path.parent)
     try:
         begin = b"" if _ends_whole(descriptor) else b"\n"  # behind a write that was cut off
@@ -268,7 +296,9 @@ def _parsed(raw: bytes) -> tuple[AuditRecord | None, str]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None, ""
     numbers = type(record.number) is type(record.at) is type(record.uid) is int
-    texts = all(type(one) is str for one in (record.user, record.action, record.subject, record.result, previous))
+    texts = all(
+        type(one) is str for one in (record.user, record.action, record.subject, record.result, previous)
+    )
     return (record, previous) if numbers and texts else (None, "")
 
 
@@ -279,7 +309,9 @@ def _digest(line: bytes) -> str:
 def _files(folder: Path) -> Iterator[Path]:
     """Yields the files of the log, the oldest first."""
     if folder.is_dir():
-        yield from sorted(one for one in folder.iterdir() if _NAME.fullmatch(one.name) and not one.is_symlink())
+        yield from sorted(
+            one for one in folder.iterdir() if _NAME.fullmatch(one.name) and not one.is_symlink()
+        )
 
 
 def _last_file(folder: Path) -> Path | None:

@@ -438,7 +438,9 @@ def _toml(value: Any) -> str:
 def fields_changed(before: Config, after: Config) -> list[str]:
     """Returns the dotted names of the fields that differ, in the order of the file: no values."""
     return [
-        key for key in field_explanations() if operator.attrgetter(key)(before) != operator.attrgetter(key)(after)
+        key
+        for key in field_explanations()
+        if operator.attrgetter(key)(before) != operator.attrgetter(key)(after)
     ]
 
 

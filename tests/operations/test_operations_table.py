@@ -123,6 +123,7 @@ def test_type_checking_refuses_a_query_that_writes_or_answers_otherwise(
 
 def test_what_a_query_is_handed_has_neither_key_nor_pen() -> None:
     assert {name for name in vars(NodeReading) if not name.startswith("_")} == {
+        "audit",
         "config",
         "card",
         "store",

@@ -29,7 +29,9 @@ PROMISED = ("v1_indicators", "v1_claims", "v1_feed", "v1_changes", "v1_sightings
 
 def rows_by_table(path: Path) -> dict[str, int]:
     with closing(apsw.Connection(str(path))) as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        names = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ]
         return {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()[0][0] for name in names}
 
 
@@ -39,7 +41,11 @@ def promised(path: Path) -> dict[str, list[dict[str, Any]]]:
         found = {}
         for view in PROMISED:
             cursor = connection.execute(f"SELECT * FROM {view}")
-            columns = [one[0] for one in cursor.get_description()] if connection.execute(f"SELECT 1 FROM {view} LIMIT 1").fetchall() else []
+            columns = (
+                [one[0] for one in cursor.get_description()]
+                if connection.execute(f"SELECT 1 FROM {view} LIMIT 1").fetchall()
+                else []
+            )
             found[view] = sorted((dict(zip(columns, row, strict=True)) for row in cursor), key=repr)
         return found
 
@@ -60,18 +66,24 @@ def bring_forward(path: Path, schema: Schema) -> None:
 def test_there_is_a_file_of_every_number_that_was_released() -> None:
     """Raised the number? The step is there; the file of the number of before was written when that number was released."""
     for name, schema in SCHEMAS.items():
-        assert set(released(name)) >= set(range(schema.released, max(schema.released, schema.number - 1) + 1)), name
+        assert set(released(name)) >= set(
+            range(schema.released, max(schema.released, schema.number - 1) + 1)
+        ), name
 
 
 @pytest.mark.parametrize(("name", "number"), FILES)
-def test_a_file_of_a_released_version_is_brought_to_this_one_with_all_that_is_in_it(name: str, number: int, tmp_path: Path) -> None:
+def test_a_file_of_a_released_version_is_brought_to_this_one_with_all_that_is_in_it(
+    name: str, number: int, tmp_path: Path
+) -> None:
     path = make_released(name, number, tmp_path / f"{name}.sqlite")
     schema = exercise_schema(realm_of(path)) if name == "exercise" else SCHEMAS[name]
     before = rows_by_table(path)
     shown = promised(path) if name == "store" else {}
     bring_forward(path, schema)
     after = rows_by_table(path)
-    assert {table: after.get(table) for table in before if table in after} == {table: count for table, count in before.items() if table in after}
+    assert {table: after.get(table) for table in before if table in after} == {
+        table: count for table, count in before.items() if table in after
+    }
     if name == "warninglists":
         with closing(open_warning_index(path)) as index:
             assert [row.allowed.value for row in index.allowed()] == ["allowed.example"]
@@ -81,7 +93,9 @@ def test_a_file_of_a_released_version_is_brought_to_this_one_with_all_that_is_in
         now = promised(path)
         assert shown["v1_indicators"] and shown["v1_changes"]
         for view, rows in shown.items():
-            assert [{column: row[column] for column in kept} for row, kept in zip(now[view], rows, strict=True)] == rows, view
+            assert [
+                {column: row[column] for column in kept} for row, kept in zip(now[view], rows, strict=True)
+            ] == rows, view
 
 
 @pytest.fixture

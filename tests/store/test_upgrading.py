@@ -16,8 +16,8 @@ import apsw
 import next_schema
 import pytest
 from next_schema import NEXT, bring_forward, make_rooms
-from stored_envelopes import store_envelopes
 from store_rows import rows
+from stored_envelopes import store_envelopes
 
 from p2pshare.database import schema as schemas
 from p2pshare.database import upgrading
@@ -49,7 +49,10 @@ def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def old(store_path: Path, make: Any) -> Path:
     """A store of now with content, closed."""
     store = open_store(store_path, free_space_bytes_min=0)
-    store_envelopes(store, [make.envelope(make.indicator(f"198.51.100.{number}"), sequence=number) for number in range(1, 9)])
+    store_envelopes(
+        store,
+        [make.envelope(make.indicator(f"198.51.100.{number}"), sequence=number) for number in range(1, 9)],
+    )
     store.close()
     return store_path
 
@@ -59,14 +62,21 @@ def number_of(path: Path) -> int:
 
 
 def all_of(path: Path) -> dict[str, list[Any]]:
-    names = [name for (name,) in rows(path, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
+    names = [
+        name
+        for (name,) in rows(
+            path, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        )
+    ]
     return {name: sorted(rows(path, f'SELECT * FROM "{name}"'), key=repr) for name in names}
 
 
 # --- forward -------------------------------------------------------------------------------------------
 
 
-def test_what_the_steps_make_is_what_a_new_file_has_and_nothing_of_the_content_is_lost(old: Path, rooms: Path, tmp_path: Path) -> None:
+def test_what_the_steps_make_is_what_a_new_file_has_and_nothing_of_the_content_is_lost(
+    old: Path, rooms: Path, tmp_path: Path
+) -> None:
     before, was = all_of(old), old.read_bytes()
     bring_forward(old)
     new = tmp_path / "new.sqlite"
@@ -97,13 +107,18 @@ def test_a_second_opening_finds_nothing_to_do(old: Path, rooms: Path) -> None:
     ("step", "told"),
     [
         (next_schema.STEP.replace("put_at INTEGER", "put_at TEXT"), "notice"),
-        (next_schema.STEP.replace("CREATE INDEX", "CREATE INDEX other ON colour (word); CREATE INDEX"), "other"),
+        (
+            next_schema.STEP.replace("CREATE INDEX", "CREATE INDEX other ON colour (word); CREATE INDEX"),
+            "other",
+        ),
         (next_schema.STEP + "DELETE FROM organisation;", "refer to nothing"),
         (next_schema.STEP + "SELECT nonsense;", "nonsense"),
     ],
     ids=["another-column", "an-index-too-many", "rows-that-refer-to-nothing", "a-mistake"],
 )
-def test_a_step_that_is_wrong_changes_nothing(old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, told: str) -> None:
+def test_a_step_that_is_wrong_changes_nothing(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, told: str
+) -> None:
     folder = make_rooms(tmp_path / "rooms", step)
     monkeypatch.setattr(schemas, "_folder", lambda room: folder / room / "schema")
     next_schema.forget()
@@ -116,12 +131,17 @@ def test_a_step_that_is_wrong_changes_nothing(old: Path, tmp_path: Path, monkeyp
     open_store(old, free_space_bytes_min=0).close()  # the version of before goes on
 
 
-def test_an_upgrade_that_is_killed_leaves_the_old_store_or_the_new_one(store_path: Path, make: Any, tmp_path: Path) -> None:
+def test_an_upgrade_that_is_killed_leaves_the_old_store_or_the_new_one(
+    store_path: Path, make: Any, tmp_path: Path
+) -> None:
     """SIGKILL in the middle of a drawn write: to the copy, to the log of the store, to the store."""
     store = open_store(store_path, free_space_bytes_min=0)
     store_envelopes(store, [make.envelope(make.indicator())])
     with store.transaction() as writer:
-        writer.executemany("INSERT INTO organisation (partner_id) VALUES (?)", [(number.to_bytes(32, "big"),) for number in range(3_000)])
+        writer.executemany(
+            "INSERT INTO organisation (partner_id) VALUES (?)",
+            [(number.to_bytes(32, "big"),) for number in range(3_000)],
+        )
     store.close()
     rooms = make_rooms(tmp_path / "rooms")
     seed, draws = 20261201, int(os.environ.get("P2PSHARE_KILLS", "24"))
@@ -136,7 +156,12 @@ def test_an_upgrade_that_is_killed_leaves_the_old_store_or_the_new_one(store_pat
     assert len(rounds) == draws + 2
     for one in rounds:
         assert one["found"] in (BEFORE, NEXT.number), one
-        assert (one["faults"], one["kept"], one["whole"], one["after"]) == (["ok"], True, True, NEXT.number), one
+        assert (one["faults"], one["kept"], one["whole"], one["after"]) == (
+            ["ok"],
+            True,
+            True,
+            NEXT.number,
+        ), one
         assert one["copies"] == [f"store.sqlite.schema-{BEFORE}"], one
     assert all(one["killed"] for one in rounds)
     assert {one["found"] for one in rounds} == {BEFORE, NEXT.number}
@@ -152,7 +177,9 @@ def test_a_disk_without_room_for_copy_and_steps_is_said_before_anything_is_writt
     assert not list(old.parent.glob("*.schema-*"))
 
 
-def test_who_only_reads_is_told_who_brings_the_store_forward(old: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_only_reads_is_told_who_brings_the_store_forward(
+    old: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("p2pshare.database.schema.STORE", NEXT)
     with pytest.raises(StoreError) as refusal, reading_store(old):
         pass
@@ -231,7 +258,9 @@ def test_copies_go_after_a_week_and_at_once_when_something_has_to_be_gone(old: P
     assert not copy.exists() and not left.exists()
 
 
-def test_every_file_of_a_home_is_brought_forward_at_once(old: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_file_of_a_home_is_brought_forward_at_once(
+    old: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("p2pshare.node.upgrading.STORE", NEXT)
     done = upgrade_home(old.parent)
     assert [(one.file, one.from_schema, one.to_schema, one.copy) for one in done] == [

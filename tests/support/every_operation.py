@@ -24,6 +24,7 @@ from p2pshare.node.node import Node
 from p2pshare.node.shipped import shipped_frameworks, shipped_playbooks
 from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
+from p2pshare.operations.auditing import CheckAudit, ListAudit
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.exercise_leading import (
@@ -358,6 +359,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         ShowEnvelope(node.store.log.entries(0, 1)[0].envelope_id.text),
         Explain(OWN, "bravo"),
         ShowStatus(),
+        ListAudit(NOW, "publish"),
+        CheckAudit(),
         FindShared((claim.object_id, "no id")),
         FindOwnStatements((("domain", OWN),)),
         NoteFindings(((node.identity.partner_id.text, claim.object_id, claim.object_id),)),

@@ -19,9 +19,7 @@ from typing import Any
 import apsw
 from next_schema import NEXT, bring_forward, use_rooms
 
-from p2pshare.database import schema as schemas
-from p2pshare.database import upgrade_copies, upgrading
-from p2pshare.database.connection import open_writer
+from p2pshare.database import upgrade_copies
 
 
 class KillingFile(apsw.VFSFile):
@@ -103,5 +101,4 @@ def copied(store: Path, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    assert (schemas, upgrading, open_writer)
     main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

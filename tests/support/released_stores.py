@@ -20,8 +20,12 @@ def dump(connection: apsw.Connection, head: str) -> str:
     written = io.StringIO()
     shell = apsw.shell.Shell(stdout=written, db=connection)
     shell.process_command(".dump")
-    marks = "".join(f"PRAGMA {name} = {connection.pragma(name)};\n" for name in ("application_id", "user_version"))
-    text = re.sub(r"^-- .*\n", "", written.getvalue(), flags=re.MULTILINE)  # the shell's own words: a date, a path
+    marks = "".join(
+        f"PRAGMA {name} = {connection.pragma(name)};\n" for name in ("application_id", "user_version")
+    )
+    text = re.sub(
+        r"^-- .*\n", "", written.getvalue(), flags=re.MULTILINE
+    )  # the shell's own words: a date, a path
     return f"{head}\n{marks}{text}"
 
 

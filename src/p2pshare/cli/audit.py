@@ -25,18 +25,28 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--since", metavar="WHEN", help="2026-11-24, 2026-11-24T06:00:00Z, or 12h, 7d, 4w ago")
-@click.option("--action", metavar="ACTION", default="", help="only this: publish, withdraw, partner-add, export, ...")
-@click.option("--limit", metavar="N", type=click.IntRange(1, 20_000), default=LISTED, show_default=True, help="the newest N at most")
+@click.option(
+    "--action", metavar="ACTION", default="", help="only this: publish, withdraw, partner-add, export, ..."
+)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 20_000),
+    default=LISTED,
+    show_default=True,
+    help="the newest N at most",
+)
 @json_option
 @click.pass_obj
 def list_audit(home: Path, since: str | None, action: str, limit: int, as_json: bool) -> None:
     """the newest records: when, who, what, to what, and what came of it"""
+    from p2pshare.audit_log import AuditReading
     from p2pshare.operations.auditing import ListAudit
     from p2pshare.operations.crossing import checked
 
     begin = 0 if since is None else max(0, instant_of(since, int(time.time())))
     query = checked(ListAudit(begin, action, limit))
-    listed = query.read(home) if _may_read(home) else ask(home, query)
+    listed = query.read(AuditReading(home)) if _may_read(home) else ask(home, query)
     if as_json:
         console.print_json(listed.each)
     else:
@@ -51,16 +61,23 @@ def list_audit(home: Path, since: str | None, action: str, limit: int, as_json: 
 
 
 @audit.command("check")
-@click.option("--at", "place", metavar="NUMBER:DIGEST", default="", help="a place that the journal has: the log must have it, too")
+@click.option(
+    "--at",
+    "place",
+    metavar="NUMBER:DIGEST",
+    default="",
+    help="a place that the journal has: the log must have it, too",
+)
 @json_option
 @click.pass_obj
 def check_audit(home: Path, place: str, as_json: bool) -> None:
     """whether every record follows the one before it; exit code 1 where one does not"""
+    from p2pshare.audit_log import AuditReading
     from p2pshare.operations.auditing import CheckAudit
     from p2pshare.operations.crossing import checked
 
     query = checked(CheckAudit(place))
-    found = query.read(home) if _may_read(home) else ask(home, query)
+    found = query.read(AuditReading(home)) if _may_read(home) else ask(home, query)
     if as_json:
         console.print_json(found)
     else:

@@ -68,17 +68,32 @@ def called(context: click.Context) -> str:
     return context.command_path.partition(" ")[2]
 
 
-def note_command(context: click.Context, row: NotedCommand, error: BaseException | None, answer: object) -> None:
+def note_command(
+    context: click.Context, row: NotedCommand, error: BaseException | None, answer: object
+) -> None:
     """Write down what came of a command: `done`, `exit-N`, or the reason of the error that ended it. Nothing where it was called wrongly, where
     it only showed something, and where there is no home."""
     home, given = context.obj, context.params
     is_shown = bool(row.unless_shown) and given.get(row.unless_shown) in (None, STANDARD_STREAM)
-    if isinstance(error, UsageProblem | click.ClickException) or is_shown or not (home / CONFIG_NAME).is_file():
+    if (
+        isinstance(error, UsageProblem | click.ClickException)
+        or is_shown
+        or not (home / CONFIG_NAME).is_file()
+    ):
         return
     if given.get("is_listing"):
         return
     result = f"exit-{answer}" if type(answer) is int and answer else "done"
     if error is not None:
-        result = error.reason if isinstance(error, ShareError) else "cut-off" if isinstance(error, OSError) else "ended"
-    subject = subject_of([(key, given.get(key)) for key in row.ids], names=[(key.rstrip("_"), given.get(key)) for key in row.words])
+        result = (
+            error.reason
+            if isinstance(error, ShareError)
+            else "cut-off"
+            if isinstance(error, OSError)
+            else "ended"
+        )
+    subject = subject_of(
+        [(key, given.get(key)) for key in row.ids],
+        names=[(key.rstrip("_"), given.get(key)) for key in row.words],
+    )
     note_act(home, row.action, subject, result)

@@ -48,7 +48,7 @@ def noted(home: Path, action: str, subject: str = "") -> Iterator[None]:
 def auditing(home: Path, request: Request[Any], exercise: str) -> Iterator[list[Any]]:
     """Yields a list for the answer to a request of ours, and writes down what came of it. Raises OperatorError `audit-not-writable` before
     anything is done."""
-    from p2pshare.operations.audited import audited, subject
+    from p2pshare.operations.audited import audited, outcome, subject
 
     answered: list[Any] = []
     if (row := audited(request)) is None:
@@ -60,4 +60,5 @@ def auditing(home: Path, request: Request[Any], exercise: str) -> Iterator[list[
     except ShareError as error:
         note_act(home, row.action, subject(row, request, None, exercise), error.reason)
         raise
-    note_act(home, row.action, subject(row, request, answered[0] if answered else None, exercise))
+    if answered and (result := outcome(row, answered[0])):
+        note_act(home, row.action, subject(row, request, answered[0], exercise), result)

@@ -90,7 +90,10 @@ COMMANDS = {
     "export": ("p2pshare.cli.export:export", "write active indicators to a file or a pipe"),
     "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
     "verify": ("p2pshare.cli.verify:verify", "check a card, envelope or proof file, offline"),
-    "audit": ("p2pshare.cli.audit:audit", "list who did what at this node, and check that nothing is missing"),
+    "audit": (
+        "p2pshare.cli.audit:audit",
+        "list who did what at this node, and check that nothing is missing",
+    ),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
     "config": ("p2pshare.cli.config:config", "check the config file"),
 }

@@ -215,9 +215,11 @@ def is_running(home: Path) -> bool:
 
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
+    from p2pshare.cli.auditing import note_act
     from p2pshare.node.home import require_home
     from p2pshare.node.keyfile import read_operational_keys
     from p2pshare.node.node import close_node, open_node
+    from p2pshare.node.upgrading import upgrade_home
     from p2pshare.queries.refresh import reevaluate_all
     from p2pshare.sharing import spool, staging
 
@@ -225,6 +227,11 @@ def _own_node(home: Path) -> Iterator[Node]:
         wait_for_home(require_home(home), is_hopeless=partial(is_running, home)),
         ExitStack() as life,
     ):
+        for done in upgrade_home(home):
+            console.say(
+                f"{done.file} was brought from schema {done.from_schema} to {done.to_schema}; as it was before, it stands in {done.copy}"
+            )
+            note_act(home, "upgrade", done.told)
         node = open_node(home, read_operational_keys)  # it issues no card: no root is needed
         life.callback(close_node, node)
         life.callback(spool.empty, home)

@@ -51,6 +51,7 @@ SOCKET_MODE = 0o660
 SO_PEERGROUPS = 59  # asm-generic/socket.h, Linux 4.13; the socket module has no name for it
 GROUPS_BYTES_MAX = 1024  # what socket.getsockopt takes at most: 256 groups
 
+
 @dataclass(frozen=True)
 class PeerCredentials:
     """The user and groups of the process on the other end, as the kernel reports them."""

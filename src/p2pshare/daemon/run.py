@@ -51,8 +51,8 @@ from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
-from p2pshare.node.upgrading import forget_copies
-from p2pshare.operations.audited import audited, subject
+from p2pshare.node.upgrading import files_behind, forget_copies, upgrade_home
+from p2pshare.operations.audited import audited, outcome, subject
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
@@ -128,6 +128,7 @@ async def _run(home: Path, readers: Readers) -> None:
     async with AsyncExitStack() as life:
         writer = WriterThread(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
         async with asked_for_patience():  # a store of an older version is brought forward here
+            await _bring_forward(home, writer)
             node = await writer(open_node, home, read_operational_keys_apart)
             life.push_async_callback(writer, close_node, node)
             exercises = await writer(exercises_of, node)
@@ -149,6 +150,19 @@ async def _run(home: Path, readers: Readers) -> None:
     log.info("stopped")
     if writer.failure is not None:
         raise writer.failure
+
+
+async def _bring_forward(home: Path, writer: WriterThread) -> None:
+    """Bring files that an older version left to this one's schemas, and say so: it may take minutes. Raises StoreError, DiskFull."""
+    for path, schema, number in await writer(lambda: list(files_behind(home))):
+        log.warning(
+            "%s is brought from schema %d to %d; it is copied first", path.name, number, schema.number
+        )
+    for done in await writer(upgrade_home, home):
+        log.warning(
+            "%s has schema %d now; as it was before, it stands in %s", done.file, done.to_schema, done.copy
+        )
+        await asyncio.to_thread(append_record, home, int(time.time()), os.geteuid(), "upgrade", done.told)
 
 
 def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
@@ -337,7 +351,8 @@ class Running:
             reason = error.reason if isinstance(error, ShareError) else "internal"
             await self._audit(asker.uid, row.action, subject(row, request, None, exercise), reason)
             raise
-        await self._audit(asker.uid, row.action, subject(row, request, answer, exercise), DONE)
+        if result := outcome(row, answer):
+            await self._audit(asker.uid, row.action, subject(row, request, answer, exercise), result)
         return fields_of(answer)
 
     async def _audit(self, uid: int, action: str, subject: str, result: str = DONE) -> None:
@@ -349,7 +364,12 @@ class Running:
             log.info("audit %s: uid %d %s %s %s", place.short, uid, action, result, subject)
         except OSError as error:
             log.critical(
-                "the audit log lacks: uid %d %s %s %s (%s)", uid, action, result, subject, type(error).__name__
+                "the audit log lacks: uid %d %s %s %s (%s)",
+                uid,
+                action,
+                result,
+                subject,
+                type(error).__name__,
             )
 
     async def _do(self, request: Request[Any], exercise: str, report: Progress) -> Struct:

@@ -13,8 +13,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-PATIENCE_SECONDS = 30.0  # asked for at once, and again well before it is over; systemd gives up after TimeoutStartSec= else
-PATIENCE_SECONDS_MAX = 6 * 3_600.0  # by then a start has hung: the largest store is brought forward in minutes
+PATIENCE_SECONDS = (
+    30.0  # asked for at once, and again well before it is over; systemd gives up after TimeoutStartSec= else
+)
+PATIENCE_SECONDS_MAX = (
+    6 * 3_600.0
+)  # by then a start has hung: the largest store is brought forward in minutes
 
 
 def notify(state: str) -> None:

@@ -142,7 +142,11 @@ def _steps(schema: Schema, number: int) -> dict[int, list[str]]:
     """Returns the SQL of each step that leads on from `number`. Raises StoreError where one is missing."""
     found = {to: list(_step_texts(schema, to)) for to in range(number + 1, schema.number + 1)}
     if missing := [to for to, texts in found.items() if not texts]:
-        raise StoreError(f"the step to schema {missing[0]} is missing", hint="install p2pshare again", reason="schema-step-missing")
+        raise StoreError(
+            f"the step to schema {missing[0]} is missing",
+            hint="install p2pshare again",
+            reason="schema-step-missing",
+        )
     return found
 
 

@@ -67,7 +67,9 @@ def make_copy(path: Path, number: int) -> Path:
         _sync(made.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise StoreError(f"no copy of {path.name} could be made: {(error.strerror or 'unknown').lower()}") from None
+        raise StoreError(
+            f"no copy of {path.name} could be made: {(error.strerror or 'unknown').lower()}"
+        ) from None
     except StoreError:
         part.unlink(missing_ok=True)
         raise
@@ -100,7 +102,8 @@ def remove_copies(path: Path, *, older_than: float | None = None) -> list[str]:
             continue
         except OSError as error:
             raise StoreError(
-                f"{one} could not be removed: {(error.strerror or 'unknown').lower()}", hint="check its owner and mode"
+                f"{one} could not be removed: {(error.strerror or 'unknown').lower()}",
+                hint="check its owner and mode",
             ) from None
     return gone
 

@@ -11,9 +11,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,16 +23,17 @@ from p2pshare.database.fetching import fetch
 from p2pshare.database.upgrade_copies import make_copy, require_room
 from p2pshare.errors import StoreError
 
-log = logging.getLogger(__name__)
-
-PROGRESS_OPERATIONS = 50_000_000  # of SQLite's machine between two looks at the clock: some seconds
-PROGRESS_SECONDS = 30.0  # between two lines that a long step writes into the log
-
 Steps = Mapping[int, list[str]]
 """The SQL of each step by the number it leads to."""
 
 
-def upgrade(connection: apsw.Connection, number: int, steps: Steps, wanted: Mapping[str, str], finish: Callable[[], None]) -> Path | None:
+def upgrade(
+    connection: apsw.Connection,
+    number: int,
+    steps: Steps,
+    wanted: Mapping[str, str],
+    finish: Callable[[], None],
+) -> Path | None:
     """Bring the file of `connection` from schema `number` through all `steps`, whose last leads to the current one, and return the place
     of the copy that was made before; None where another process has done it meanwhile. `wanted` is what `tables` finds in a new file; `finish` marks the file and makes its views,
     and is called inside the transaction.
@@ -49,22 +48,18 @@ def upgrade(connection: apsw.Connection, number: int, steps: Steps, wanted: Mapp
             if connection.pragma("user_version") != number:  # another process was faster
                 connection.execute("ROLLBACK")
                 return None
-            log.warning("%s is brought from schema %d to %d; it is copied first", path.name, number, max(steps))
             copy = make_copy(path, number)
             _drop_views(connection)
-            with _progress_told(connection, path.name):
-                for to in sorted(steps):
-                    log.info("%s: the step to schema %d", path.name, to)
-                    for text in steps[to]:
-                        connection.execute(text).fetchall()
-                _require_wanted(connection, wanted)
+            for to in sorted(steps):
+                for text in steps[to]:
+                    connection.execute(text).fetchall()
+            _require_wanted(connection, wanted)
             finish()
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # a full disk has undone everything already
                 connection.execute("ROLLBACK")
             raise
-    log.warning("%s has schema %d now; as it was before, it stands in %s", path.name, max(steps), copy.name)
     return copy
 
 
@@ -118,22 +113,3 @@ def _without_references(connection: apsw.Connection) -> Iterator[None]:
     finally:
         connection.pragma("legacy_alter_table", False)
         connection.pragma("foreign_keys", True)
-
-
-@contextmanager
-def _progress_told(connection: apsw.Connection, name: str) -> Iterator[None]:
-    """Tell the log that a long step still works."""
-    began = told = time.monotonic()
-
-    def tell() -> bool:
-        nonlocal told
-        if (now := time.monotonic()) - told > PROGRESS_SECONDS:
-            told = now
-            log.warning("%s is still brought forward, since %.0f s", name, now - began)
-        return False
-
-    connection.set_progress_handler(tell, PROGRESS_OPERATIONS)
-    try:
-        yield
-    finally:
-        connection.set_progress_handler(None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME
 
 if TYPE_CHECKING:
+    from p2pshare.audit_log import AuditReading
     from p2pshare.config import Config
     from p2pshare.envelope.card import Card
     from p2pshare.node.node import Live
@@ -30,17 +31,23 @@ class NodeBeside:
     live: Live | None = None
 
     def __init__(self, home: Path, store: StoreReading) -> None:
-        self.home = home
+        self._home = home
         self.store = store
+
+    @property
+    def audit(self) -> AuditReading:
+        from p2pshare.audit_log import AuditReading
+
+        return AuditReading(self._home)
 
     @cached_property
     def config(self) -> Config:
         from p2pshare.config import load_config
 
-        return load_config(self.home / CONFIG_NAME)
+        return load_config(self._home / CONFIG_NAME)
 
     @cached_property
     def card(self) -> Card:
         from p2pshare.envelope.card import believe_chain
 
-        return believe_chain((self.home / CARD_FILE_NAME).read_bytes())
+        return believe_chain((self._home / CARD_FILE_NAME).read_bytes())

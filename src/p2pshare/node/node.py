@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from p2pshare.audit_log import AuditReading
 from p2pshare.config import RULE_STATUSES, Config, load_config
 from p2pshare.database.settings import Setting
 from p2pshare.envelope.card import Card
@@ -76,7 +77,7 @@ class NodeReading(Protocol):
     """A node for queries: all that is held and configured, and our public card. No key, and nothing that writes."""
 
     @property
-    def home(self) -> Path: ...
+    def audit(self) -> AuditReading: ...
     @property
     def config(self) -> Config: ...
     @property
@@ -123,6 +124,10 @@ class Node:
     @property
     def card(self) -> Card:
         return self.identity.card
+
+    @property
+    def audit(self) -> AuditReading:
+        return AuditReading(self.home)
 
 
 def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from p2pshare.audit_log import subject_of
+from p2pshare.audit_log import DONE, subject_of
 from p2pshare.operations.crossing import name_of
 from p2pshare.operations.interface import Query, Request
 
@@ -26,6 +26,8 @@ class Audited(Struct, frozen=True):
     objects: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    is_refusal_only: bool = False
+    """Whether it is written down only where it was refused: what goes on from it is written down later."""
 
 
 def _space(action: str, *asked: str, words: tuple[str, ...] = ()) -> Audited:
@@ -58,8 +60,12 @@ AUDITED: dict[str, Audited] = {
     "framework-adopt": _space("framework-adopt", "id"),
     "framework-react": Audited("framework-react", asked=("id",), answered=("incident", "framework", "hash")),
     "framework-write": _space("framework-write", "id"),
-    "incident-add-indicators": Audited("incident-add-indicators", asked=("id",), answered=("incident", "envelopes")),
-    "incident-archive": Audited("incident-archive", asked=("id",), answered=("incident",), words=("is_undone",)),
+    "incident-add-indicators": Audited(
+        "incident-add-indicators", asked=("id",), answered=("incident", "envelopes")
+    ),
+    "incident-archive": Audited(
+        "incident-archive", asked=("id",), answered=("incident",), words=("is_undone",)
+    ),
     "incident-attach": _space("incident-attach", "id"),
     "incident-open": Audited("incident-open", answered=("incident", "entry")),
     "incident-say": _space("incident-say", "id", words=("kind",)),
@@ -70,8 +76,11 @@ AUDITED: dict[str, Audited] = {
     "opinion": Audited("opinion", answered=("envelopes",), objects=("what",), words=("opinion",)),
     "partner-add": Audited("partner-add", answered=("partner_id",), names=("alias",)),
     "partner-remove": Audited("partner-remove", answered=("partner_id",), names=("alias",)),
-    "playbook-approve": Audited("playbook-approve", answered=("space", "entry", "hash"), words=("is_revoked",)),
+    "playbook-approve": Audited(
+        "playbook-approve", answered=("space", "entry", "hash"), words=("is_revoked",)
+    ),
     "playbook-import": Audited("playbook-import", asked=("id",), answered=("space", "entry", "hash")),
+    "prepare": Audited("publish", is_refusal_only=True),
     "propose": Audited("propose", answered=("envelopes",), objects=("what",)),
     "publishing-discard": Audited("publish-discard", asked=("publication",)),
     "seal": Audited("publish", answered=("publication", "envelopes")),
@@ -105,7 +114,6 @@ NOT_AUDITED: dict[str, str] = {
     "discard": "what was prepared and shown leaves nothing behind",
     "exercise-list": "it lists, and opens the files of exercises to do so",
     "note-findings": "a part of publishing, which is audited as it is sealed",
-    "prepare": "a part of publishing: nothing leaves before it is sealed",
     "seal-on": "a step of what was sealed",
     "space-shown": "looking at a space says by itself how far",
     "warninglist-evaluate": "a step of what changed the lists",
@@ -119,14 +127,32 @@ def audited(request: Request[Any]) -> Audited | None:
     return AUDITED.get(name_of(request))
 
 
+def outcome(row: Audited, answer: Struct) -> str:
+    """Returns `done`, or the reason code with which policy refused it in the answer; "" where nothing is written down."""
+    refusal = getattr(answer, "refusal", None)
+    if refusal is not None:
+        return str(refusal.reason)
+    return "" if row.is_refusal_only else DONE
+
+
 def subject(row: Audited, request: Request[Any], answer: Struct | None, exercise: str = "") -> str:
     """Returns what a record says of the request and its answer, which is None where there was none; `exercise` is the id of the one it was for."""
-    ids = [("exercise", exercise)] if exercise else []
+    ids: list[tuple[str, object]] = [("exercise", exercise)] if exercise else []
     answered = {field for field in row.answered if getattr(answer, field, None) not in (None, "", [])}
-    ids += [(field, getattr(request, field)) for field in row.asked if not answered & {field, "space", "exercise", "incident"}]
+    ids += [
+        (field, getattr(request, field))
+        for field in row.asked
+        if not answered & {field, "space", "exercise", "incident"}
+    ]
     ids += [(field, _hex(getattr(answer, field))) for field in row.answered if field in answered]
-    objects = [(field, getattr(request, field, None) or getattr(answer, field, None)) for field in row.objects]
-    names = [(field, getattr(request, field)) for field in row.words if getattr(request, field) not in (False, None)]
+    objects = [
+        (field, getattr(request, field, None) or getattr(answer, field, None)) for field in row.objects
+    ]
+    names = [
+        (field, getattr(request, field))
+        for field in row.words
+        if getattr(request, field) not in (False, None)
+    ]
     names += [(field, getattr(answer, field, None)) for field in row.names]
     return subject_of(ids, objects, names)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from p2pshare.audit_log import AuditFault, AuditRecord, last_place, place_of, read_records
+from p2pshare.audit_log import AuditFault, AuditReading, AuditRecord
 from p2pshare.errors import AuthorError, OperatorError
 from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import NodeReading, Progress
@@ -47,25 +46,32 @@ class ListAudit(Query[AuditListed], frozen=True, tag="audit-list"):
     limit: Annotated[int, Meta(ge=1, le=AUDIT_LIST_MAX)] = 1_000
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> AuditListed:
-        return self.read(node.home)
+        return self.read(node.audit)
 
-    def read(self, home: Path) -> AuditListed:
-        """Returns what the log of a home has, whatever has become of its store. Raises OperatorError `audit-unreadable`."""
+    def read(self, log: AuditReading) -> AuditListed:
+        """Returns what the log has. Raises OperatorError `audit-unreadable`."""
         kept: deque[AuditRecord] = deque(maxlen=self.limit)
         faults: deque[str] = deque(maxlen=AUDIT_FAULTS_MAX)
         found = 0
         try:
-            for one in read_records(home):
+            for one in log.records():
                 if isinstance(one, AuditFault):
                     faults.append(f"record {one.number}: {one.what}")
                 elif one.at >= self.since and self.action in ("", one.action):
                     kept.append(one)
                     found += 1
-            place = last_place(home)
+            place = log.last_place()
         except OSError as error:
             raise unreadable(error) from None
         each = [
-            Audit(format_instant(one.at * SECOND_US) or "", one.user, one.uid, one.action, one.subject, one.result)
+            Audit(
+                format_instant(one.at * SECOND_US) or "",
+                one.user,
+                one.uid,
+                one.action,
+                one.subject,
+                one.result,
+            )
             for one in kept
         ]
         return AuditListed(each, found > len(each), list(faults), place.short if place else "")
@@ -85,31 +91,39 @@ class CheckAudit(Query[AuditChecked], frozen=True, tag="audit-check"):
     place: Annotated[str, Meta(max_length=80)] = ""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> AuditChecked:
-        return self.read(node.home)
+        return self.read(node.audit)
 
-    def read(self, home: Path) -> AuditChecked:
-        """Returns what is wrong with the log of a home. Raises OperatorError `audit-unreadable`, AuthorError."""
+    def read(self, log: AuditReading) -> AuditChecked:
+        """Returns what is wrong with the log. Raises OperatorError `audit-unreadable`, AuthorError."""
         records, faults = 0, []
         try:
-            for one in read_records(home):
+            for one in log.records():
                 if isinstance(one, AuditFault):
                     faults.append(f"record {one.number}: {one.what}")
                 else:
                     records += 1
-            if self.place and not self._has_place(home):
-                faults.insert(0, f"it does not have {self.place}: its end was cut off, or it was written anew")
-            place = last_place(home)
+            if self.place and not self._has_place(log):
+                faults.insert(
+                    0, f"it does not have {self.place}: its end was cut off, or it was written anew"
+                )
+            place = log.last_place()
         except OSError as error:
             raise unreadable(error) from None
         return AuditChecked(records, place.short if place else "", faults[:AUDIT_FAULTS_MAX])
 
-    def _has_place(self, home: Path) -> bool:
+    def _has_place(self, log: AuditReading) -> bool:
         number, _, digest = self.place.partition(":")
         if not number.isascii() or not number.isdigit() or len(number) > 12 or len(digest) < 8:
-            raise AuthorError("that is no place in the audit log", hint="NUMBER:DIGEST, as the journal has it", reason="bad-argument")
-        found = place_of(home, int(number))
+            raise AuthorError(
+                "that is no place in the audit log",
+                hint="NUMBER:DIGEST, as the journal has it",
+                reason="bad-argument",
+            )
+        found = log.place_of(int(number))
         return found is not None and found.digest.startswith(digest)
 
 
 def unreadable(error: OSError) -> OperatorError:
-    return OperatorError(f"the audit log cannot be read: {(error.strerror or 'unknown').lower()}", reason="audit-unreadable")
+    return OperatorError(
+        f"the audit log cannot be read: {(error.strerror or 'unknown').lower()}", reason="audit-unreadable"
+    )
