@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from p2pshare.database import schema as schemas
-from p2pshare.database.schema import STORE, Schema
+from p2pshare.database.schema import RISK, STORE, WARNING_INDEX, Schema
 
 NEXT = replace(STORE, number=STORE.number + 1)
 
@@ -52,7 +52,7 @@ PUT_AT = ("    pages INTEGER\n)", "    pages INTEGER,\n    put_at INTEGER\n)")
 
 def make_rooms(folder: Path, step: str = STEP) -> Path:
     """Copies the tables of all rooms to `folder`, as the next schema has them."""
-    for room in STORE.rooms:
+    for room in (*STORE.rooms, *WARNING_INDEX.rooms, *RISK.rooms):
         shutil.copytree(Path(schemas.__file__).parents[1] / room / "schema", folder / room / "schema")
     own = folder / "database" / "schema"
     (own / "organisations.sql").write_text(ORGANISATIONS)
