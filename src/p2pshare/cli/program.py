@@ -91,7 +91,7 @@ COMMANDS = {
     "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
     "verify": ("p2pshare.cli.verify:verify", "check a card, envelope or proof file, offline"),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
-    "config": ("p2pshare.cli.config:config", "check the config file"),
+    "config": ("p2pshare.cli.config:config", "check the config file, and have the daemon take it anew"),
 }
 
 
