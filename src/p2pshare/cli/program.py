@@ -44,6 +44,10 @@ COMMANDS = {
     ),
     "partner": ("p2pshare.cli.partner:partner", "add, list, export and remove partners"),
     "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),
+    "service": (
+        "p2pshare.cli.service:service",
+        "install, upgrade, show and remove the daemon as a service of systemd",
+    ),
     "publish": ("p2pshare.cli.publish:publish", "publish a STIX bundle or a list of values"),
     "warninglist": ("p2pshare.cli.warninglist:warninglist", "import, list, check and set warning lists"),
     "allow": ("p2pshare.cli.allow:allow", "the own allow list: what is harmless here"),

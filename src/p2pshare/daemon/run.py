@@ -50,7 +50,7 @@ from p2pshare.daemon.service_manager import (
 )
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
-from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
+from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
 from p2pshare.identifiers import PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import require_home
@@ -109,8 +109,17 @@ def run_daemon(home: Path, log_level: str) -> None:
     program that is missing."""
     _log_to_stderr(log_level)
     readers = load_readers()
-    with wait_for_home(require_home(home), is_hopeless=partial(_is_answered, home)):
+    _require_home(home)
+    with wait_for_home(home, is_hopeless=partial(_is_answered, home)):
         asyncio.run(_run(home, readers))
+
+
+def _require_home(home: Path) -> None:
+    """Require a home. Raises ConfigError, with whose exit code a service manager does not try for ever."""
+    try:
+        require_home(home)
+    except OperatorError as error:
+        raise ConfigError(error.message, hint=error.hint, reason=error.reason) from None
 
 
 def _is_answered(home: Path) -> bool:
