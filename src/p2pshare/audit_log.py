@@ -102,7 +102,9 @@ def subject_of(
     """Returns a subject as `key=value` words, of lists the first three. Of `ids` only what looks like an id or a number is written, of `objects`
     only ids of STIX, and `?` for all else; of `names`, which this program chose or a partner is called by, what is printable."""
     words = [*_plain_words(ids, _ID), *_plain_words(objects, _OBJECT_ID)]
-    words += [f"{key}={_word(str(value))}" for key, value in names if value not in (None, "")]
+    for key, value in names:
+        several = [_word(str(one)) for one in (value if isinstance(value, list | tuple) else [value]) if one not in (None, "")]
+        words += [f"{key}={','.join(several)}"] if several else []
     return " ".join(words)[:SUBJECT_CHARACTERS_MAX]
 
 

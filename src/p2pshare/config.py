@@ -400,10 +400,13 @@ def _place(where: str, text: str, path: tuple[str, ...]) -> str:
     return where
 
 
-def render_config(name: str, url: str, listen: str) -> str:
-    """Returns the commented file that `init` writes: every field with its default and its explanation."""
-    values: dict[str, Any] = {"name": name, "url": url, "listen": listen}
-    lines = ["# p2pshare configuration. Every field is shown with its default; SIGHUP reloads it.", ""]
+def render_config(name: str, url: str, listen: str, group: str = "") -> str:
+    """Returns the commented file that `init` writes: every field with its default and its explanation; `group` is `control.group`."""
+    values: dict[str, Any] = {"name": name, "url": url, "listen": listen, "control.group": group}
+    lines = [
+        "# p2pshare configuration. Every field is shown with its default; `p2pshare config reload` takes it anew.",
+        "",
+    ]
     sections: list[str] = []
     explained = field_explanations()
     for key, (default, explanation) in explained.items():

@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from p2pshare.daemon.service_manager import ERROR_PRIORITY, WARNING_PRIORITY, with_priority, writes_to_journal
 from p2pshare.errors import OperatorError, ShareError
 from p2pshare.intel.display import safe
 from p2pshare.lookalikes import notes_on
@@ -195,9 +196,9 @@ def complain(error: ShareError, *, as_json: bool = False) -> None:
         fields = {"message": _told(error.message), "hint": _told(error.hint)}
         _talk(json_text({"error": fields | {"reason": error.reason, "exit_code": error.exit_code}}))
         return
-    say(f"{_coloured('error:', '31')} {_told(error.message)}")
+    _say_at(ERROR_PRIORITY, f"{_coloured('error:', '31')} {_told(error.message)}")
     if error.hint:
-        say(f"{_coloured('hint:', '36')} {_told(error.hint)}")
+        _say_at(ERROR_PRIORITY, f"{_coloured('hint:', '36')} {_told(error.hint)}")
 
 
 def _told(text: str) -> str:
@@ -208,7 +209,12 @@ def _told(text: str) -> str:
 
 
 def warn(text: str) -> None:
-    say(f"{_coloured('warning:', '33')} {safe(text)}")
+    _say_at(WARNING_PRIORITY, f"{_coloured('warning:', '33')} {safe(text)}")
+
+
+def _say_at(priority: int, text: str) -> None:
+    """Say it, where a service runs the command with the priority by which its journal sorts."""
+    _talk(with_priority(_marked(text), priority) if writes_to_journal(sys.stderr) else _marked(text))
 
 
 def unwritable(name: str, error: OSError) -> OperatorError:

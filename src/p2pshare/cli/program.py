@@ -44,6 +44,10 @@ COMMANDS = {
     ),
     "partner": ("p2pshare.cli.partner:partner", "add, list, export and remove partners"),
     "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),
+    "service": (
+        "p2pshare.cli.service:service",
+        "install, upgrade, show and remove the daemon as a service of systemd",
+    ),
     "publish": ("p2pshare.cli.publish:publish", "publish a STIX bundle or a list of values"),
     "warninglist": ("p2pshare.cli.warninglist:warninglist", "import, list, check and set warning lists"),
     "allow": ("p2pshare.cli.allow:allow", "the own allow list: what is harmless here"),
@@ -95,7 +99,7 @@ COMMANDS = {
         "list who did what at this node, and check that nothing is missing",
     ),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
-    "config": ("p2pshare.cli.config:config", "check the config file"),
+    "config": ("p2pshare.cli.config:config", "check the config file, and have the daemon take it anew"),
 }
 
 

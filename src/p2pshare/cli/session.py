@@ -26,7 +26,15 @@ from p2pshare.daemon.control_protocol import (
     socket_path,
 )
 from p2pshare.daemon.home_lock import HomeBusy, wait_for_home
-from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, RefusedError, StoreError
+from p2pshare.errors import (
+    AuthorError,
+    DaemonUnreachable,
+    DiskFull,
+    OperatorError,
+    RefusedError,
+    ShareError,
+    StoreError,
+)
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -213,6 +221,16 @@ def is_running(home: Path) -> bool:
         return False
 
 
+def running_version(home: Path) -> str | None:
+    """Returns the version of the daemon that answers on the control socket of `home`; None where none does, or not to us."""
+    try:
+        with _connected(home) as (_, greeting):
+            version = greeting.get("greeting", {}).get("version")
+    except (ShareError, OSError):
+        return None
+    return version if isinstance(version, str) else None
+
+
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
     from p2pshare.cli.auditing import note_act
@@ -245,6 +263,14 @@ def _own_node(home: Path) -> Iterator[Node]:
 @contextmanager
 def _greeted(home: Path) -> Iterator[socket.socket]:
     """Yields a connection on which the daemon has greeted. Raises DaemonUnreachable, or the daemon's refusal."""
+    with _connected(home) as (connection, greeting):
+        _check_greeting(greeting)
+        yield connection
+
+
+@contextmanager
+def _connected(home: Path) -> Iterator[tuple[socket.socket, Message]]:
+    """Yields a connection, and the first message on it. Raises DaemonUnreachable."""
     path = socket_path(home)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONTROL_SILENCE_SECONDS_MAX)
@@ -255,15 +281,15 @@ def _greeted(home: Path) -> Iterator[socket.socket]:
         except PermissionError:
             raise OperatorError(
                 f"this user may not use the daemon at {path}",
-                hint="run as the daemon's user, or set control.group in the config",
+                hint="run it as root, as the daemon's user, or as a member of control.group; for the installed service `adduser NAME p2pshare`"
+                " makes one, who then logs in anew",
                 reason="not-permitted",
             ) from None
         except (OSError, EOFError) as error:
             raise DaemonUnreachable(
                 f"no daemon answers at {path} ({type(error).__name__})", hint="start it with `p2pshare run`"
             ) from None
-        _check_greeting(greeting)
-        yield connection
+        yield connection, greeting
 
 
 def _check_greeting(greeting: Message) -> None:

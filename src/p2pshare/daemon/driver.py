@@ -452,7 +452,7 @@ class Driver:
     async def _take_card(self, peer: PartnerId, raw: bytes) -> None:
         moment = self.moment
         if await self._writer(self._exchange.apply_card, peer, raw, int(moment.now), moment):
-            log.info("partner %s has a newer card", peer.short)
+            log.info("partner %s has a newer card", self._named(peer))
             self._is_roster_stale.set()
 
     async def _take_chain(self, action: actions.FetchChain, raw: bytes) -> None:
@@ -461,7 +461,7 @@ class Driver:
         is_changed, dropped = await self._writer(self._exchange.apply_chain, *arguments)
         self._give(dropped)
         if is_changed:
-            log.info("partner %s has a newer card", action.partner.short)
+            log.info("partner %s has a newer card", self._named(action.partner))
             self._is_roster_stale.set()
 
     async def _fetch(self, action: actions.SendGet, client: PeerClient) -> None:
@@ -511,7 +511,7 @@ class Driver:
             place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
             log.error("a knock failed: %s\n%s", type(error).__name__, place)
             outcome = "internal"
-        log.info("knocked at %s, %s: %s", peer.short, reason, outcome)
+        log.info("knocked at %s, %s: %s", self._named(peer), reason, outcome)
         noted = self._knocks.ended(
             peer, reason, outcome, was_heard=was_heard, now=int(time.time()), at=self._now()
         )
@@ -546,7 +546,7 @@ class Driver:
         except PeerError:
             await self.reload_roster()  # a fork has frozen it
             raise
-        log.info("partner %s has a newer card", author.short)
+        log.info("partner %s has a newer card", self._named(author))
         await self.reload_roster()
         return True
 
@@ -688,22 +688,27 @@ class Driver:
     def _note_exchange(self, peer: PartnerId) -> None:
         self._exchanged[peer] = int(time.time())
 
+    def _named(self, partner: PartnerId) -> str:
+        """Returns our name for a partner, for the log; the short form of its id where it has none here (any more)."""
+        entry = self.roster.get(partner)
+        return partner.short if entry is None else entry.alias
+
     def _log_note(self, peer: PartnerId, reason: str) -> None:
         """Log a line, unless the peer makes us write too many: it chooses how often, and in part the words."""
         minute = int(self._now() // 60)
         since, logged = self._notes_reported.get(peer, (minute, 0))
         if since != minute:
             if logged > NOTES_PER_MINUTE_MAX:
-                log.info("partner %s: %d more notes", peer.short, logged - NOTES_PER_MINUTE_MAX)
+                log.info("partner %s: %d more notes", self._named(peer), logged - NOTES_PER_MINUTE_MAX)
             logged = 0
         self._notes_reported[peer] = (minute, logged + 1)
         if logged < NOTES_PER_MINUTE_MAX:
-            log.info("partner %s: %s", peer.short, reason)
+            log.info("partner %s: %s", self._named(peer), reason)
 
     def _note_trouble(self, peer: PartnerId, reason: str) -> None:
         """Note why our last request to the peer failed, empty when it did not; logged once a change, not once a try."""
         if reason != self._troubles.get(peer, ""):
-            log.info("partner %s: %s", peer.short, reason or "answers")
+            log.info("partner %s: %s", self._named(peer), reason or "answers")
             self._troubles[peer] = reason
 
     async def _note_exchanges(self) -> None:

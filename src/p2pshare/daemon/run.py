@@ -24,7 +24,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
@@ -35,26 +35,36 @@ from msgspec import Struct, structs
 
 from p2pshare import __version__
 from p2pshare.audit_log import DONE, UNKNOWN_UID, append_record, require_auditable
-from p2pshare.config import Config, fields_changed, load_config
+from p2pshare.config import Config
 from p2pshare.daemon.control import ControlServer, PeerCredentials, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
+from p2pshare.daemon.journal import JournalFormatter
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
-from p2pshare.daemon.service_manager import asked_for_patience, notify, notify_reloading, watchdog_seconds
+from p2pshare.daemon.service_manager import (
+    asked_for_patience,
+    handed_sockets,
+    is_managed,
+    notify,
+    notify_reloading,
+    watchdog_seconds,
+    writes_to_journal,
+)
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
-from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
-from p2pshare.identifiers import PublicationId
+from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
+from p2pshare.identifiers import PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
-from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
+from p2pshare.node.node import Door, LinkState, Live, Node, Progress, WriterTimes, close_node, open_node
 from p2pshare.node.upgrading import files_behind, forget_copies, upgrade_home
-from p2pshare.operations.audited import audited, outcome, subject
+from p2pshare.operations.audited import AUDITED, audited, outcome, subject
+from p2pshare.operations.config_reloading import ConfigReloaded, ReloadConfig
 from p2pshare.operations.crossing import fields_of, name_of
-from p2pshare.operations.incident_alarms import AlarmLog
+from p2pshare.operations.incident_alarms import EVERY_ALARM, AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
 from p2pshare.operations.incident_labels import LabelRounds
 from p2pshare.operations.incident_watch import WatchRounds
@@ -65,7 +75,9 @@ from p2pshare.operations.spaces import caught_up
 from p2pshare.operations.table import OPERATIONS, exercise_in, node_for, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
+from p2pshare.queries.alarms import alarms
 from p2pshare.queries.refresh import reevaluate
+from p2pshare.queries.standing import standing_line
 from p2pshare.sharing import spool, staging
 from p2pshare.sharing.own_card import needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
@@ -92,9 +104,11 @@ INCIDENT_SECONDS = (
     2.0  # between two looks at what incidents ask of this node: a sighting is told well within a gossip round
 )
 ALARM_LOG_SECONDS = 15.0  # between two looks at what the log is told of; `status` looks when it is asked
+STANDING_SECONDS = (
+    20.0  # between two lines for `systemctl status`: as long as a person waits for one that is true
+)
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
 CONFIG_DIGEST_DIGITS = 16  # of a digest that is compared by eye
-NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
 
 def run_daemon(home: Path, log_level: str) -> None:
@@ -102,8 +116,17 @@ def run_daemon(home: Path, log_level: str) -> None:
     program that is missing."""
     _log_to_stderr(log_level)
     readers = load_readers()
-    with wait_for_home(require_home(home), is_hopeless=partial(_is_answered, home)):
+    _require_home(home)
+    with wait_for_home(home, is_hopeless=partial(_is_answered, home)):
         asyncio.run(_run(home, readers))
+
+
+def _require_home(home: Path) -> None:
+    """Require a home. Raises ConfigError, with whose exit code a service manager does not try for ever."""
+    try:
+        require_home(home)
+    except OperatorError as error:
+        raise ConfigError(error.message, hint=error.hint, reason=error.reason) from None
 
 
 def _is_answered(home: Path) -> bool:
@@ -116,9 +139,12 @@ def _is_answered(home: Path) -> bool:
 
 
 def _log_to_stderr(level: str) -> None:
-    """Log in UTC, one line an event, warnings of libraries included."""
+    """Log in UTC, one line an event, warnings of libraries included; where stderr is the journal, as that takes it."""
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    if writes_to_journal(sys.stderr):
+        for one in logging.getLogger().handlers:
+            one.setFormatter(JournalFormatter())
 
 
 async def _run(home: Path, readers: Readers) -> None:
@@ -293,12 +319,7 @@ class Running:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
         life.push_async_callback(self._driver.stop)
-        if (address := self._node.config.listen_address) is None:
-            log.info("listening nowhere: this node dials its partners")
-        else:
-            chosen = await self._server.start(*address)
-            life.push_async_callback(self._server.stop)
-            log.info("listening on %s port %d", address[0], chosen)
+        await self._listen(life)
         permitted = Permitted(os.geteuid(), _group_id(self._node.config.control.group))
         control = ControlServer(socket_path(self._node.home), permitted, self._perform)
         await control.start()
@@ -310,6 +331,33 @@ class Running:
         raw = await asyncio.to_thread((self._node.home / CONFIG_NAME).read_bytes)
         config = hashlib.sha256(raw).hexdigest()[:CONFIG_DIGEST_DIGITS]
         await self._audit(os.geteuid(), "start", f"version={__version__} config={config}")
+
+    async def _listen(self, life: AsyncExitStack) -> None:
+        """Listen where the config says, or on what a socket unit handed over: then `listen` in the config is what partners are told."""
+        address = self._node.config.listen_address
+        handed = handed_sockets()
+        if address is None:
+            for one in handed:
+                one.close()
+            if handed:
+                log.warning(
+                    "the service manager's socket is not used: this node has no `url`, it dials its partners"
+                )
+            log.info("listening nowhere: this node dials its partners")
+            return
+        life.push_async_callback(self._server.stop)
+        if not handed:
+            chosen = await self._server.start(*address)
+            log.info("listening on %s port %d", address[0], chosen)
+            return
+        self._server.start_on(handed)
+        for one in handed:
+            host, port = one.getsockname()[:2]
+            log.info(
+                "listening on %s port %d, a socket of the service manager; `listen` in the config is not used",
+                host,
+                port,
+            )
 
     async def serve(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Work until `stop` is set: reload when asked, ping the watchdog, keep the accounts and the store tidy."""
@@ -329,6 +377,7 @@ class Running:
                     self._follow_incidents(),
                     self._exercises.run(),
                     self._log_alarms(),
+                    self._tell_standing(),
                     self._try_rules(),
                 )
             ]
@@ -375,6 +424,8 @@ class Running:
     async def _do(self, request: Request[Any], exercise: str, report: Progress) -> Struct:
         """Perform one operation, in the writer thread unless it only reads, and wake the parts that must look again."""
         operation = OPERATIONS[name_of(request)]
+        if operation.reloads_config and not exercise:  # of an exercise it is refused below
+            return await self._reload()
         node = await self._writer(node_for, self._node, request, exercise) if exercise else self._node
         if operation.reports_refusals or not operation.reads_only:
             await self._account()
@@ -450,31 +501,31 @@ class Running:
         while True:
             await reload.wait()
             reload.clear()
-            notify_reloading()
             try:
-                changed = await self._reload()
-                await self._audit(UNKNOWN_UID, "config-reload", " ".join(changed))
-            except ShareError as error:
-                log.error("the config was not reloaded: %s", error.message)
+                done = await self._reload()
+                await self._audit(UNKNOWN_UID, "config-reload", subject(AUDITED["config-reload"], ReloadConfig(), done))
+            except ShareError as error:  # it is in the log
                 await self._audit(UNKNOWN_UID, "config-reload", "", error.reason)
-            notify("READY=1")
 
-    async def _reload(self) -> list[str]:
-        """Take the new config where that is possible while running; returns the names of the fields that changed. Raises ConfigError."""
-        config = load_config(self._node.home / CONFIG_NAME)
-        changed = fields_changed(self._node.config, config)
-        for name in NEEDS_RESTART:
-            if getattr(config, name) != getattr(self._node.config, name):
-                log.warning("'%s' was changed in the config: it needs a restart", name)
-        self._node.config = config
-        await self._writer(note_config, self._node)
-        self._is_stale.set()
-        await (
-            self._driver.reload_roster()
-        )  # what was refused for a quota, or waits for it unread, may have room now
-        self._driver.wake()
+    async def _reload(self) -> ConfigReloaded:
+        """Take the new config where that is possible while running; the service manager hears of it. Raises ConfigError, and the old one
+        stays."""
+        notify_reloading()
+        try:
+            request = partial(ReloadConfig().run, self._node, int(time.time()), lambda *_: None)
+            done = await self._writer.call("config-reload", request)
+            self._is_stale.set()
+            await (
+                self._driver.reload_roster()
+            )  # what was refused for a quota, or waits for it unread, may have room now
+            self._driver.wake()
+        except ShareError as error:
+            log.error("the config was not reloaded: %s", error.message)
+            raise
+        finally:
+            notify("READY=1")
         log.info("config reloaded")
-        return changed
+        return done
 
     async def _tidy(self) -> None:
         while True:
@@ -592,6 +643,20 @@ class Running:
             except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one alarm
                 log_failure("alarms were not looked at", error)
                 await asyncio.sleep(TIDY_SECONDS)
+
+    async def _tell_standing(self) -> None:
+        """Tell the service manager how this node stands."""
+        while is_managed():
+            try:
+                notify(f"STATUS={await asyncio.to_thread(self._standing, self._driver.peer_states())}")
+            except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one alarm
+                log_failure("the service manager was not told how this node stands", error)
+            await asyncio.sleep(STANDING_SECONDS)
+
+    def _standing(self, links: Mapping[PartnerId, LinkState]) -> str:
+        store, card, now = self._node.store, self._node.card, int(time.time())
+        asking = alarms(store, card, is_running=True, now=now, functions=EVERY_ALARM)
+        return standing_line(self._node, links, asking)
 
     async def _sweep_spool(self) -> None:
         """Remove publications that were prepared and never sealed: their askers are gone, or still think."""

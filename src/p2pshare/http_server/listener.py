@@ -17,7 +17,7 @@ import random
 import socket
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,10 +126,16 @@ class Listener:
 
     async def start(self, host: str, port: int) -> int:
         """Listen on every address of `host`; returns the port (the chosen one when `port` is 0). Raises OperatorError."""
-        self._sockets = await _bind(host, port)
-        self._accepting = [asyncio.create_task(self._accept(sock)) for sock in self._sockets]
+        self.start_on(await _bind(host, port))
         chosen: int = self._sockets[0].getsockname()[1]
         return chosen
+
+    def start_on(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept on sockets that listen already; they are closed at the end."""
+        self._sockets = list(sockets)
+        for sock in self._sockets:
+            sock.setblocking(False)
+        self._accepting = [asyncio.create_task(self._accept(sock)) for sock in self._sockets]
 
     @property
     def in_progress(self) -> int:

@@ -18,7 +18,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import socket
 import ssl
+from collections.abc import Sequence
 from typing import Generic, cast
 
 import aiohttp
@@ -102,11 +104,18 @@ class HttpServer(Generic[Caller]):
 
         Raises OperatorError, `address-in-use` or `cannot-listen`.
         """
+        return await self._new_listener().start(host, port)
+
+    def start_on(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept on sockets that listen already, which a service manager handed over; they are closed at the end."""
+        self._new_listener().start_on(sockets)
+
+    def _new_listener(self) -> Listener:
         self._connections = Connections(
             self._serve, self._service, self._limits, self.tally, self._known, self._protocol_of
         )
         self._listener = Listener(self._context, self._connections, self._limits, self.tally, self._known)
-        return await self._listener.start(host, port)
+        return self._listener
 
     async def stop(self) -> None:
         """Accept no new connection, let requests in progress end for `stop_seconds`, then cut every connection."""

@@ -44,6 +44,7 @@ AUDITED: dict[str, Audited] = {
     "card-rotate": Audited("keys-rotate", answered=("version",)),
     "card-set": Audited("card-set", answered=("version",)),
     "card-threshold": Audited("keys-threshold", answered=("version",), words=("threshold",)),
+    "config-reload": Audited("config-reload", names=("changed",)),
     "exercise-ack": _space("exercise-ack", words=("number",)),
     "exercise-answer": _space("exercise-answer", words=("number",)),
     "exercise-end": Audited("exercise-end", answered=("exercise", "entry")),

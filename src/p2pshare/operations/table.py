@@ -16,6 +16,7 @@ from p2pshare.operations import (
     assessing,
     auditing,
     cards,
+    config_reloading,
     exercise_leading,
     exercise_playing,
     exercise_reporting,
@@ -63,6 +64,8 @@ class Operation:
     """Whether it writes entries: it waits until members were asked what they hold, and entries go out after it."""
     in_exercise: bool = False
     """Whether it may be asked of an exercise's node; else it is of what is real alone (`not-in-exercise`)."""
+    reloads_config: bool = False
+    """Whether the service manager is told of it, and all that the config says is looked at again after it."""
     reports_refusals: bool = False
     """Whether the refusals of the peer listener until now have to be in the store before it reads."""
 
@@ -87,6 +90,7 @@ OPERATIONS: dict[str, Operation] = {
     "card-rotate": Operation(cards.RotateCard, changes_card=True),
     "card-set": Operation(cards.SetCard, changes_card=True),
     "card-threshold": Operation(cards.SetRoots, changes_card=True),
+    "config-reload": Operation(config_reloading.ReloadConfig, reloads_config=True),
     "discard": Operation(publishing.Discard, in_exercise=True),
     "exercise-ack": Operation(exercise_playing.AckInject, writes_spaces=True, in_exercise=True),
     "exercise-answer": Operation(exercise_playing.AnswerInject, writes_spaces=True, in_exercise=True),
