@@ -103,7 +103,11 @@ def subject_of(
     only ids of STIX, and `?` for all else; of `names`, which this program chose or a partner is called by, what is printable."""
     words = [*_plain_words(ids, _ID), *_plain_words(objects, _OBJECT_ID)]
     for key, value in names:
-        several = [_word(str(one)) for one in (value if isinstance(value, list | tuple) else [value]) if one not in (None, "")]
+        several = [
+            _word(str(one))
+            for one in (value if isinstance(value, list | tuple) else [value])
+            if one not in (None, "")
+        ]
         words += [f"{key}={','.join(several)}"] if several else []
     return " ".join(words)[:SUBJECT_CHARACTERS_MAX]
 

@@ -29,6 +29,7 @@ from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
 
 NAME_CHARACTERS_MAX = 64  # an organisation's name must fit a table's column
 SUFFIX_PATTERN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,9}")
+PROXY_HOST_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 ALIAS_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -45,6 +46,13 @@ class GossipConfig:
 
     connect_timeout_seconds: int = 10
     """How long a dial may take. Lower gives up on slow links; higher keeps dead partners in flight longer."""
+
+    proxy: str = ""
+    """The proxy that every dial goes through: http://HOST:PORT (it must allow CONNECT to your partners' ports) or
+    socks5://HOST:PORT. It resolves partners' names, and reads nothing: TLS ends at the partner. Empty: none."""
+
+    proxy_login: str = ""
+    """A file whose first line is NAME:PASSWORD for the proxy; readable by the daemon's user alone. Empty: the proxy wants none."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +269,7 @@ KEV_ABSENCES = ("unknown", "not-active")
 RULE_STATUSES = ("experimental", "test", "stable")
 """What a rule of a lab can be, in ascending order (docs/labs.md)."""
 CAGES = ("required",)
+PROXY_KINDS = ("http", "socks5")
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -270,6 +279,30 @@ def split_address(text: str) -> tuple[str, int]:
     if not separator or not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise ConfigError(f"'{text}' is not HOST:PORT", hint="for example 0.0.0.0:8443 or [::]:8443")
     return host, int(port)
+
+
+def proxy_address(text: str) -> tuple[str, str, int]:
+    """Returns (kind, host, port) of `http://HOST:PORT` or `socks5://HOST:PORT`. Raises ConfigError."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if "@" in parts.netloc:
+        raise ConfigError(
+            "a proxy's login does not stand in its address",
+            hint="write NAME:PASSWORD into a file of mode 0600, and name the file in gossip.proxy_login",
+        )
+    if (
+        parts.scheme not in PROXY_KINDS
+        or not host
+        or not port
+        or parts.path not in ("", "/")
+        or parts.query
+        or not PROXY_HOST_PATTERN.fullmatch(host)
+    ):
+        raise ConfigError(f"'{text}' is not a proxy's address", hint="http://HOST:PORT or socks5://HOST:PORT")
+    return parts.scheme, host, port
 
 
 def url_address(url: str) -> tuple[str, int]:
@@ -364,6 +397,13 @@ def _check_values(config: Config, text: str, where: str) -> None:
         split_address(config.listen or "localhost:0")
     except ConfigError as error:
         refuse("listen", error.message, error.hint)
+    if config.gossip.proxy:
+        try:
+            proxy_address(config.gossip.proxy)
+        except ConfigError as error:
+            refuse("gossip.proxy", error.message, error.hint)
+    elif config.gossip.proxy_login:
+        refuse("gossip.proxy_login", "there is no proxy to log in at", "set gossip.proxy, too")
     for key, (low, high) in RANGES.items():
         value = operator.attrgetter(key)(config)
         if not low <= value <= high:

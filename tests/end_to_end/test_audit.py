@@ -58,7 +58,11 @@ def test_publish_withdraw_configuration_and_export_are_in_the_log_and_the_journa
     [withdrawn] = [one for one in found if one["action"] == "withdraw" and one["result"] == "done"]
     assert shown["id"] in withdrawn["subject"]
     [reloaded] = [one for one in found if one["action"] == "config-reload"]
-    assert (reloaded["subject"], reloaded["uid"], reloaded["user"]) == ("incidents.watch_days", -1, "")
+    assert (reloaded["subject"], reloaded["uid"], reloaded["user"]) == (
+        "changed=incidents.watch_days",
+        -1,
+        "",
+    )
     assert {one["uid"] for one in found if one["action"] != "config-reload"} == {os.getuid()}
     assert all(set(one) == {"at", "user", "uid", "action", "subject", "result"} for one in found)
     for word in (VALUE, "unheard-of"):

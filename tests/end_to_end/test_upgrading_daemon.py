@@ -25,7 +25,9 @@ object.__setattr__(next_schema.STORE, "number", next_schema.NEXT.number)
 """
 
 
-def test_a_later_daemon_brings_the_store_forward_and_this_version_is_shown_the_way_back(company: Company, tmp_path: Path) -> None:
+def test_a_later_daemon_brings_the_store_forward_and_this_version_is_shown_the_way_back(
+    company: Company, tmp_path: Path
+) -> None:
     alpha, bravo = company.found("alpha"), company.found("bravo")
     alpha.trust(bravo, "--alias", "bravo")
     alpha.start()

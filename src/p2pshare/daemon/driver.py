@@ -29,6 +29,7 @@ from p2pshare.daemon.clock import Clock
 from p2pshare.daemon.dialling import Lines
 from p2pshare.daemon.intake_queue import IntakeQueue, StoreWriter
 from p2pshare.daemon.knocks import CARD_TAKEN, HANDED_OVER, NOTHING_NEW, Knocks, reason_of
+from p2pshare.daemon.proxy_login import proxy_of
 from p2pshare.daemon.reading_pauses import ReadingPauses
 from p2pshare.errors import NotFoundError, PeerError, ShareError, StoreError
 from p2pshare.gossip import actions, events
@@ -103,7 +104,9 @@ class Driver:
         self._now = Clock()
         """Steady seconds; and what time it is."""
         self._jump: tuple[float | None, int] = (None, 0)
-        self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
+        proxy = proxy_of(node.config)
+        connect_seconds = node.config.gossip.connect_timeout_seconds
+        self._lines = Lines(self.gate, DialLimits(connect_seconds=connect_seconds, proxy=proxy))
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
         self._intake = IntakeQueue(
             self._exchange,
@@ -129,7 +132,7 @@ class Driver:
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
         self._knocks = Knocks(node.store.partners.closed_doors())
-        self._knock_limits = KnockLimits(node.config.gossip.connect_timeout_seconds)
+        self._knock_limits = KnockLimits(connect_seconds, proxy=proxy)
         self._roster_lock = asyncio.Lock()
         self._is_roster_stale = asyncio.Event()
         self._is_stopping = False

@@ -503,7 +503,9 @@ class Running:
             reload.clear()
             try:
                 done = await self._reload()
-                await self._audit(UNKNOWN_UID, "config-reload", subject(AUDITED["config-reload"], ReloadConfig(), done))
+                await self._audit(
+                    UNKNOWN_UID, "config-reload", subject(AUDITED["config-reload"], ReloadConfig(), done)
+                )
             except ShareError as error:  # it is in the log
                 await self._audit(UNKNOWN_UID, "config-reload", "", error.reason)
 

@@ -11,6 +11,7 @@ from p2pshare.gossip.messages import PutAnswer
 from p2pshare.gossip.protocol import Question
 from p2pshare.http_server.interface import ServerLimits
 from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.peering.proxies import Proxy
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -80,3 +81,5 @@ class DialLimits:
     answer_seconds: float = limits.REQUEST_SECONDS_MAX + limits.BODY_GRACE_SECONDS
     grace_seconds: float = limits.BODY_GRACE_SECONDS
     bytes_per_second_min: float = limits.BODY_RATE_BYTES_PER_SECOND_MIN
+    proxy: Proxy | None = None
+    """What is dialled through, None for nothing."""

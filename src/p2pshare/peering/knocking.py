@@ -32,6 +32,7 @@ from p2pshare.peering.faults import (
     is_unknown_ca_alert,
 )
 from p2pshare.peering.frames import READ_BUFFER_BYTES, cut, end_of, hang_up, read_message, write_message
+from p2pshare.peering.proxies import Proxy, open_stream
 from p2pshare.peering.tls import guest_context
 
 KNOCK_SECONDS_MAX = 30  # as long as a host gives its guests
@@ -39,10 +40,11 @@ KNOCK_SECONDS_MAX = 30  # as long as a host gives its guests
 
 @dataclass(frozen=True, slots=True)
 class KnockLimits:
-    """The limits of a knock, both in seconds."""
+    """The limits of a knock, both in seconds, and what is dialled through."""
 
     connect_seconds: float = 10
     seconds: float = KNOCK_SECONDS_MAX
+    proxy: Proxy | None = None
 
 
 async def hand_card(
@@ -86,9 +88,11 @@ async def _at_the_door(
     context = guest_context(knock_key(host_card), certificates)
     with _translated_faults():
         async with asyncio.timeout(limits.seconds):
-            reader, writer = await asyncio.open_connection(
+            reader, writer = await open_stream(
+                limits.proxy,
                 host,
                 port,
+                limits.connect_seconds,
                 ssl=context,
                 limit=READ_BUFFER_BYTES,
                 ssl_handshake_timeout=limits.connect_seconds,
