@@ -198,6 +198,18 @@ class LabConfig:
 
 
 @dataclass(frozen=True)
+class LogConfig:
+    """What the daemon logs. Values, titles and keys are in no line, at any level."""
+
+    level: str = "info"
+    """"error", "warning", "info" or "debug". Lower tells what needs a person; "debug" also has each request to a partner.
+    `run --log-level` goes before it."""
+
+    rooms: tuple[str, ...] = ()
+    """Levels of single rooms of the program: "peering=debug", "sharing=warning"."""
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration. Built by `load_config`; the defaults are what `init` writes."""
 
@@ -209,7 +221,8 @@ class Config:
     node, it dials its partners and asks them for news."""
 
     listen: str = ""
-    """HOST:PORT to listen on. Empty: the host and port of `url`."""
+    """HOST:PORT to listen on. Empty: the host and port of `url`. 0.0.0.0 is every IPv4 address, [::] every address of both
+    families, [::1] or [2001:db8::7] one of IPv6; [fe80::1%eth0] names the interface of a link-local one."""
 
     ttl: str = "90d"
     """How long a publication is carried by partners: 1d, 7d, 30d, 90d, 1y or 2y. Too short: a partner who
@@ -228,6 +241,7 @@ class Config:
     risk: RiskConfig = field(default_factory=RiskConfig)
     incidents: IncidentsConfig = field(default_factory=IncidentsConfig)
     lab: LabConfig = field(default_factory=LabConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
     @property
     def listen_address(self) -> tuple[str, int] | None:
@@ -269,7 +283,21 @@ KEV_ABSENCES = ("unknown", "not-active")
 RULE_STATUSES = ("experimental", "test", "stable")
 """What a rule of a lab can be, in ascending order (docs/labs.md)."""
 CAGES = ("required",)
+LOG_LEVELS = ("error", "warning", "info", "debug")
+LOGGED_ROOMS = ("daemon", "http_server", "node", "operations", "peering", "sharing")
+"""The rooms that log anything."""
 PROXY_KINDS = ("http", "socks5")
+
+
+def room_level(text: str) -> tuple[str, str]:
+    """Returns (room, level) of `ROOM=LEVEL`. Raises ConfigError."""
+    room, _, level = text.partition("=")
+    if room not in LOGGED_ROOMS or level not in LOG_LEVELS:
+        raise ConfigError(
+            f"'{text}' is not ROOM=LEVEL",
+            hint=f"a room is one of {', '.join(LOGGED_ROOMS)}, a level one of {', '.join(LOG_LEVELS)}",
+        )
+    return room, level
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -324,6 +352,11 @@ def url_address(url: str) -> tuple[str, int]:
         raise ConfigError(
             f"'{url}' is not a partner's address",
             hint="it looks like https://HOST:PORT, in ASCII (punycode), with no path",
+        )
+    if "%" in parts.hostname:
+        raise ConfigError(
+            f"'{url}' is an address of one machine's link",
+            hint="what stands behind the % has another name at each partner: give a global address, or a name",
         )
     return parts.hostname, port
 
@@ -408,6 +441,13 @@ def _check_values(config: Config, text: str, where: str) -> None:
         value = operator.attrgetter(key)(config)
         if not low <= value <= high:
             refuse(key, f"{value} is out of range", f"from {low} to {high}")
+    if config.log.level not in LOG_LEVELS:
+        refuse("log.level", "no such level", f"one of {', '.join(LOG_LEVELS)}")
+    try:
+        if len(dict(map(room_level, config.log.rooms))) < len(config.log.rooms):
+            refuse("log.rooms", "a room stands there twice", "one level for each room")
+    except ConfigError as error:
+        refuse("log.rooms", error.message, error.hint)
     if config.risk.kev_absence_means not in KEV_ABSENCES:
         refuse("risk.kev_absence_means", "no such meaning", f"one of {', '.join(KEV_ABSENCES)}")
     if config.lab.siem_status_min not in RULE_STATUSES:

@@ -365,6 +365,7 @@ class Driver:
                 if action.request in self._requests:
                     self._requests.pop(action.request).cancel()
             case _:
+                log.debug("request %d: %s", action.request, type(action).__name__)
                 task = asyncio.create_task(self._request(action))
                 self._requests[action.request] = task
                 task.add_done_callback(functools.partial(self._forget, action.request))

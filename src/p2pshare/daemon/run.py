@@ -35,7 +35,7 @@ from msgspec import Struct, structs
 
 from p2pshare import __version__
 from p2pshare.audit_log import DONE, UNKNOWN_UID, append_record, require_auditable
-from p2pshare.config import Config
+from p2pshare.config import Config, LogConfig
 from p2pshare.daemon.control import ControlServer, PeerCredentials, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
@@ -43,6 +43,7 @@ from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.journal import JournalFormatter
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
+from p2pshare.daemon.log_levels import apply_levels
 from p2pshare.daemon.service_manager import (
     asked_for_patience,
     handed_sockets,
@@ -111,14 +112,15 @@ RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have ser
 CONFIG_DIGEST_DIGITS = 16  # of a digest that is compared by eye
 
 
-def run_daemon(home: Path, log_level: str) -> None:
+def run_daemon(home: Path, log_level: str | None) -> None:
     """Run until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use, a part of the
     program that is missing."""
-    _log_to_stderr(log_level)
+    _log_to_stderr()
+    apply_levels(LogConfig(), log_level)  # until the config is read
     readers = load_readers()
     _require_home(home)
     with wait_for_home(home, is_hopeless=partial(_is_answered, home)):
-        asyncio.run(_run(home, readers))
+        asyncio.run(_run(home, readers, log_level))
 
 
 def _require_home(home: Path) -> None:
@@ -138,16 +140,16 @@ def _is_answered(home: Path) -> bool:
     return False
 
 
-def _log_to_stderr(level: str) -> None:
+def _log_to_stderr() -> None:
     """Log in UTC, one line an event, warnings of libraries included; where stderr is the journal, as that takes it."""
     logging.Formatter.converter = time.gmtime
-    logging.basicConfig(level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    logging.basicConfig(format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
     if writes_to_journal(sys.stderr):
         for one in logging.getLogger().handlers:
             one.setFormatter(JournalFormatter())
 
 
-async def _run(home: Path, readers: Readers) -> None:
+async def _run(home: Path, readers: Readers, log_level: str | None) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     stop, reload = asyncio.Event(), asyncio.Event()
     _listen_to_signals(stop, reload)
@@ -157,13 +159,14 @@ async def _run(home: Path, readers: Readers) -> None:
             await _bring_forward(home, writer)
             node = await writer(open_node, home, read_operational_keys_apart)
             life.push_async_callback(writer, close_node, node)
+            apply_levels(node.config.log, log_level)
             exercises = await writer(exercises_of, node)
         for damaged in exercises.damaged:
             log.error("the file of the exercise in %s is left alone: %s", damaged.realm.short, damaged.reason)
         await writer(spool.empty, home)  # what a crash left
         await writer(staging.tidy, node)
         life.push_async_callback(writer, spool.empty, home)
-        running = Running(node, writer, readers)
+        running = Running(node, writer, readers, log_level)
         await running.start(life)
         await running.note_start()
         _freeze_memory()
@@ -297,9 +300,12 @@ def _name_of(function: Callable[..., object]) -> str:
 class Running:
     """The parts of a running daemon, and what passes between them. All from one event loop."""
 
-    def __init__(self, node: Node, writer: WriterThread, readers: Readers) -> None:
+    def __init__(
+        self, node: Node, writer: WriterThread, readers: Readers, log_level: str | None = None
+    ) -> None:
         self._node = node
         self._writer = writer
+        self._log_level = log_level
         self._driver = Driver(node, writer, readers)
         self._server = PeerServer(
             self._driver, self._driver.gate, _door_limits(node.config), guests=self._driver
@@ -526,6 +532,7 @@ class Running:
             raise
         finally:
             notify("READY=1")
+        apply_levels(self._node.config.log, self._log_level)
         log.info("config reloaded")
         return done
 

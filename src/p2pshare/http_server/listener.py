@@ -289,8 +289,10 @@ async def _bind(host: str, port: int) -> list[socket.socket]:
         ) from None
     sockets: list[socket.socket] = []
     try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            sockets.append(_listening_socket(family, kind, protocol, address))
+        several = dict.fromkeys(found)
+        for family, kind, protocol, _, address in several:
+            is_for_both = len(several) == 1 and address[0] == "::"
+            sockets.append(_listening_socket(family, kind, protocol, address, is_for_both=is_for_both))
     except OSError as error:
         for sock in sockets:
             sock.close()
@@ -303,14 +305,21 @@ async def _bind(host: str, port: int) -> list[socket.socket]:
 
 
 def _listening_socket(
-    family: socket.AddressFamily, kind: socket.SocketKind, protocol: int, address: tuple[object, ...]
+    family: socket.AddressFamily,
+    kind: socket.SocketKind,
+    protocol: int,
+    address: tuple[object, ...],
+    *,
+    is_for_both: bool,
 ) -> socket.socket:
+    """`is_for_both`: on [::] alone whoever has IPv4 comes in, too, as a mapped address (RFC 4291 section 2.5.5.2); else 0.0.0.0 may stand
+    beside it."""
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or a restart waits for TIME_WAIT
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # 0.0.0.0 may stand beside [::]
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not is_for_both)
         sock.bind(address)
         sock.listen(BACKLOG)
     except BaseException:
