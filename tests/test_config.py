@@ -107,15 +107,26 @@ def test_the_example_explains_every_field(repository: Path) -> None:
 
 
 def test_a_level_for_each_room_and_no_other_word() -> None:
-    assert parse(MINIMAL + '[log]\nlevel = "debug"\nrooms = ["peering=error"]\n').log == LogConfig("debug", ("peering=error",))
-    for wrong in ('level = "loud"', 'rooms = ["peering"]', 'rooms = ["kitchen=debug"]', 'rooms = ["peering=debug", "peering=info"]'):
+    assert parse(MINIMAL + '[log]\nlevel = "debug"\nrooms = ["peering=error"]\n').log == LogConfig(
+        "debug", ("peering=error",)
+    )
+    for wrong in (
+        'level = "loud"',
+        'rooms = ["peering"]',
+        'rooms = ["kitchen=debug"]',
+        'rooms = ["peering=debug", "peering=info"]',
+    ):
         with pytest.raises(ConfigError, match="log"):
             parse(MINIMAL + f"[log]\n{wrong}\n")
 
 
 def test_the_rooms_that_can_have_a_level_are_those_that_log() -> None:
     folder = Path(p2pshare.config.__file__).parent
-    logging = {file.relative_to(folder).parts[0] for file in folder.rglob("*.py") if "logging.getLogger(__name__)" in file.read_text()}
+    logging = {
+        file.relative_to(folder).parts[0]
+        for file in folder.rglob("*.py")
+        if "logging.getLogger(__name__)" in file.read_text()
+    }
     assert logging == set(LOGGED_ROOMS)
 
 

@@ -40,6 +40,7 @@ SHARED_FILE_NAMES = {
     "refusals.py": "of what was read, of a request",
     "connection.py": "to a database, to a caller",
     "registry.py": "formats in, formats out",
+    "audit.py": "of what partners hold, command",
     "fetching.py": "rows, bodies",
     "incident.py": "kind of space, command",
     "lab.py": "kind of space, command",

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.end_to_end
 Eventually = Callable[[Callable[[], Any], str], Any]
 
 
-def test_debug_tells_of_requests_and_of_no_content_and_a_reload_makes_it_quiet(company: Company, eventually: Eventually) -> None:
+def test_debug_tells_of_requests_and_of_no_content_and_a_reload_makes_it_quiet(
+    company: Company, eventually: Eventually
+) -> None:
     alpha, bravo = company.linked("alpha", "bravo")
     for one in (alpha, bravo):
         one.configure("level", '"debug"')
@@ -29,7 +31,10 @@ def test_debug_tells_of_requests_and_of_no_content_and_a_reload_makes_it_quiet(c
     alpha.configure("level", '"warning"')
     alpha.configure("rooms", '["peering=error"]')
     alpha.signal(signal.SIGHUP)
-    eventually(lambda: alpha.cli_json("audit", "list", "--action", "config-reload", "--json"), "the reload is in the audit log")
+    eventually(
+        lambda: alpha.cli_json("audit", "list", "--action", "config-reload", "--json"),
+        "the reload is in the audit log",
+    )
     before = alpha.log()
     alpha.publish("quiet.example\n")
     bravo.wait_for("quiet.example")

@@ -26,9 +26,9 @@ from p2pshare.database.exercise_schema import exercise_schema
 from p2pshare.database.schema import RISK, STORE, WARNING_INDEX, Schema, create_or_check
 from p2pshare.database.upgrade_copies import copy_path
 from p2pshare.errors import DiskFull, StoreError
+from p2pshare.node.bringing_forward import forget_copies, upgrade_home
 from p2pshare.node.home import STORE_NAME
 from p2pshare.node.store import open_store, reading_store
-from p2pshare.node.upgrading import forget_copies, upgrade_home
 
 BEFORE = STORE.number
 DAY = 86_400
@@ -261,7 +261,7 @@ def test_copies_go_after_a_week_and_at_once_when_something_has_to_be_gone(old: P
 def test_every_file_of_a_home_is_brought_forward_at_once(
     old: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2pshare.node.upgrading.STORE", NEXT)
+    monkeypatch.setattr("p2pshare.node.bringing_forward.STORE", NEXT)
     done = upgrade_home(old.parent)
     assert [(one.file, one.from_schema, one.to_schema, one.copy) for one in done] == [
         ("store.sqlite", BEFORE, NEXT.number, f"store.sqlite.schema-{BEFORE}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import click
 
 from p2pshare.audit_log import subject_of
-from p2pshare.cli.auditing import note_act
+from p2pshare.cli.noting_acts import note_act
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
 from p2pshare.errors import ShareError
 from p2pshare.node.home import CONFIG_NAME

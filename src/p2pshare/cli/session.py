@@ -94,7 +94,7 @@ class LocalSession:
         self._exercise = exercise
 
     def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
-        from p2pshare.cli.auditing import auditing
+        from p2pshare.cli.noting_acts import auditing
         from p2pshare.operations.crossing import checked, fields_of
         from p2pshare.operations.interface import Query
         from p2pshare.operations.table import node_for
@@ -233,11 +233,11 @@ def running_version(home: Path) -> str | None:
 
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
-    from p2pshare.cli.auditing import note_act
+    from p2pshare.cli.noting_acts import note_act
+    from p2pshare.node.bringing_forward import upgrade_home
     from p2pshare.node.home import require_home
     from p2pshare.node.keyfile import read_operational_keys
     from p2pshare.node.node import close_node, open_node
-    from p2pshare.node.upgrading import upgrade_home
     from p2pshare.queries.refresh import reevaluate_all
     from p2pshare.sharing import spool, staging
 

@@ -58,10 +58,10 @@ from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
 from p2pshare.identifiers import PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
+from p2pshare.node.bringing_forward import files_behind, forget_copies, upgrade_home
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, LinkState, Live, Node, Progress, WriterTimes, close_node, open_node
-from p2pshare.node.upgrading import files_behind, forget_copies, upgrade_home
 from p2pshare.operations.audited import AUDITED, audited, outcome, subject
 from p2pshare.operations.config_reloading import ConfigReloaded, ReloadConfig
 from p2pshare.operations.crossing import fields_of, name_of

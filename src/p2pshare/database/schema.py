@@ -47,7 +47,7 @@ class Schema:
     number: int
     """Raised with every change of a table, index, trigger or first row. Not with a view."""
     released: int
-    """The first number that was released: from it on, each higher one has its steps (`ROOM/schema/steps/NNNN.sql`)."""
+    """The first number that was released: from it on, each higher one has its steps (a file of `ROOM/schema/steps/` with that number for its name)."""
     older_hint: str
     """The hint on how to go on with a file from before the first release."""
     realm: bytes = REAL_REALM

@@ -1,6 +1,6 @@
 """Bringing a file of an older schema forward: a copy, then every step, in one transaction (docs/operations/upgrading.md).
 
-1. From the first released number on, each number has its steps: `ROOM/schema/steps/NNNN.sql` of the rooms whose tables changed, in the
+1. From the first released number on, each number has its steps: a file of `ROOM/schema/steps/` with that number for its name of the rooms whose tables changed, in the
    order of rooms. They bring a file of NNNN - 1 to NNNN, and a step that was released is never edited again.
 2. All steps, the new number and the new views are one transaction under the file's write lock: a kill, a full disk or an error leaves
    the file as it was, and the next start begins anew.
@@ -23,14 +23,14 @@ from p2pshare.database.fetching import fetch
 from p2pshare.database.upgrade_copies import make_copy, require_room
 from p2pshare.errors import StoreError
 
-Steps = Mapping[int, list[str]]
+StepTexts = Mapping[int, list[str]]
 """The SQL of each step by the number it leads to."""
 
 
 def upgrade(
     connection: apsw.Connection,
     number: int,
-    steps: Steps,
+    steps: StepTexts,
     wanted: Mapping[str, str],
     finish: Callable[[], None],
 ) -> Path | None:
