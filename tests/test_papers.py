@@ -161,6 +161,7 @@ def test_the_index_of_documents_has_every_page(repository: Path) -> None:
     text = (folder / "README.md").read_text()
     told = set(re.findall(r"^\| \[[^\]]+\]\(([^)]+)\) \| .", text, re.MULTILINE))
     there = {path.name for path in folder.glob("*.md")} | {"p2pshare.1", "decisions/README.md"}
+    there |= {f"operations/{path.name}" for path in (folder / "operations").glob("*.md")}
     assert told == there - {"README.md"}
 
 
