@@ -203,7 +203,9 @@ def _end_home(*, purge: bool, dry_run: bool) -> Iterable[InstallStep]:
 
     if not purge:
         if installation.SERVICE_HOME.exists():
-            yield installation.InstallStep("kept", f"{installation.SERVICE_HOME}, with user {installation.USER}")
+            yield installation.InstallStep(
+                "kept", f"{installation.SERVICE_HOME}, with user {installation.USER}"
+            )
         return
     if not dry_run:
         installation.remove_home()
