@@ -54,11 +54,14 @@ PACKAGED = {
 }
 """Where Debian has packages put what differs."""
 WRAPPER = "bin/p2pshare"
-WRAPPER_TEXT = """#!/bin/sh
-# The command of the p2pshare service: on the service's home, unless P2PSHARE_HOME or --home names another one.
+WRAPPER_MARK = "#!/bin/sh\n# The command of the p2pshare service"
+WRAPPER_TEXT = (
+    WRAPPER_MARK
+    + """: on the service's home, unless P2PSHARE_HOME or --home names another one.
 export P2PSHARE_HOME="${{P2PSHARE_HOME-{home}}}"
 exec {program} "$@"
 """
+)
 
 
 class InstalledFile(Struct, frozen=True):
@@ -152,7 +155,14 @@ def require_root() -> None:
 
 def require_reachable() -> None:
     """Require that the service can start this program, and that only root can change it. Raises OperatorError
-    (`hidden-from-service`, `odd-place`, `writable-by-others`)."""
+    (`no-environment`,
+    `hidden-from-service`, `odd-place`, `writable-by-others`)."""
+    if sys.prefix == sys.base_prefix:
+        raise OperatorError(
+            "this p2pshare stands among the system's own packages, which an upgrade of those would change",
+            hint=f"install it into an environment of its own: python3 -m venv {WHEEL_PLACE}",
+            reason="no-environment",
+        )
     parts = (environment(), Path(sys.executable).resolve(), Path(p2pshare.__file__).resolve())
     for part in parts:
         if hidden := next((one for one in HIDDEN if part.is_relative_to(one)), None):
@@ -183,8 +193,16 @@ def _require_roots(path: Path) -> None:
         )
 
 
-def require_unhidden() -> None:
-    """Require that no unit by hand hides ours: systemd takes the one in /etc. Raises OperatorError `unit-by-hand`."""
+def require_ours() -> None:
+    """Require that no unit by hand hides ours, for systemd takes the one in /etc, and that nobody else's command is overwritten. Raises
+    OperatorError (`unit-by-hand`, `other-command`)."""
+    command = LOCAL_PREFIX / WRAPPER
+    if command.exists() and not command.read_bytes().startswith(WRAPPER_MARK.encode()):
+        raise OperatorError(
+            f"{command} is another program's",
+            hint=f"where it is a p2pshare that was installed by hand, remove it: this one is {environment() / 'bin' / 'p2pshare'}",
+            reason="other-command",
+        )
     for name in UNITS:
         path = BY_HAND / name
         if path.is_file() and not path.is_symlink():
@@ -253,8 +271,9 @@ def make_home() -> None:
     SERVICE_HOME.chmod(SERVICE_HOME_MODE)
 
 
-def as_service(*words: str) -> None:
-    """Run this program as the service's user, on its home. Raises OperatorError with what it said."""
+def as_service(*words: str) -> tuple[list[str], list[str]]:
+    """Run this program as the service's user, on its home; returns the lines of its result, and of its talk. Raises OperatorError with
+    what it said."""
     program = str(environment() / "bin" / "p2pshare")
     environ = {"PATH": "/usr/bin:/bin", "P2PSHARE_HOME": str(SERVICE_HOME), "LC_ALL": "C.UTF-8"}
     try:
@@ -283,6 +302,7 @@ def as_service(*words: str) -> None:
             hint=f"chmod -R go+rX {environment()}, where it could not be read",
             reason="service-cannot-start",
         )
+    return done.stdout.splitlines(), done.stderr.splitlines()
 
 
 def has_home() -> bool | None:
@@ -387,7 +407,7 @@ def install(*, dry_run: bool) -> Iterator[InstallStep]:
     """Bring files, user and home to what this program wants; yields each with what was done, and does nothing to what is there
     already. Raises OperatorError."""
     require_reachable()
-    require_unhidden()
+    require_ours()
     wanted, packaged = own_pieces(), is_packaged()
     for link in leftover_links():
         if not dry_run:
@@ -433,6 +453,8 @@ def uninstall(*, dry_run: bool) -> Iterator[InstallStep]:
             continue
         if not dry_run:
             piece.path.unlink()
+            if piece.path.parent.name == USER:  # a folder of ours alone
+                piece.path.parent.rmdir()
         yield InstallStep("removed", str(piece.path))
     if not dry_run:
         reload_units()

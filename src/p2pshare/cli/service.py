@@ -81,7 +81,7 @@ def install_service(
         installation.require_root()
     steps = _told(installation.install(dry_run=dry_run), as_json=as_json)
     if name:
-        steps += _told(_found(name, url, listen, dry_run=dry_run), as_json=as_json)
+        steps += _told(_found(name, url, listen, dry_run=dry_run, as_json=as_json), as_json=as_json)
     if name or start:
         steps += _told(_start(dry_run=dry_run), as_json=as_json)
     elif not as_json:
@@ -105,7 +105,7 @@ def _told(steps: Iterable[InstallStep], *, as_json: bool) -> list[InstallStep]:
     return done
 
 
-def _found(name: str, url: str, listen: str, *, dry_run: bool) -> Iterable[InstallStep]:
+def _found(name: str, url: str, listen: str, *, dry_run: bool, as_json: bool) -> Iterable[InstallStep]:
     """Make the node's keys and config, or see that they are there. Raises OperatorError `home-exists` where they are another node's."""
     from p2pshare.cli import installation
     from p2pshare.config import load_config
