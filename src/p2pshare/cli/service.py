@@ -412,7 +412,12 @@ def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[I
             ) from None
     yield installation.InstallStep("changed", f"{place}: {__version__} to {version}")
     if running:
-        installation.start(running)
+        try:
+            installation.start(running)
+        except OperatorError as error:  # its store may have been upgraded by now: a person decides
+            raise OperatorError(
+                error.message, hint=f"{error.hint}; {GOING_BACK}", reason=error.reason
+            ) from None
     for unit in running:
         yield installation.InstallStep("started", unit)
 
