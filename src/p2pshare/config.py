@@ -481,7 +481,7 @@ def _place(where: str, text: str, path: tuple[str, ...]) -> str:
 
 
 def render_config(name: str, url: str, listen: str, group: str = "") -> str:
-    """Returns the commented file that `init` writes: every field with its default and its explanation; `group` is `control.group`."""
+    """Returns the commented file that `init` writes: every field with its default and its explanation; `group`: who may use the command line against the daemon."""
     values: dict[str, Any] = {"name": name, "url": url, "listen": listen, "control.group": group}
     lines = [
         "# p2pshare configuration. Every field is shown with its default; `p2pshare config reload` takes it anew.",

@@ -26,6 +26,7 @@ from p2pshare.operations.already_held import FindOwnStatements, FindShared, Note
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.auditing import CheckAudit, ListAudit
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
+from p2pshare.operations.config_reloading import ReloadConfig
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.exercise_leading import (
     EndExercise,
@@ -361,6 +362,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         ShowStatus(),
         ListAudit(NOW, "publish"),
         CheckAudit(),
+        ReloadConfig(),
         FindShared((claim.object_id, "no id")),
         FindOwnStatements((("domain", OWN),)),
         NoteFindings(((node.identity.partner_id.text, claim.object_id, claim.object_id),)),

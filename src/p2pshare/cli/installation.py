@@ -54,14 +54,17 @@ PACKAGED = {
 }
 """Where Debian has packages put what differs."""
 WRAPPER = "bin/p2pshare"
-WRAPPER_TEXT = """#!/bin/sh
-# The command of the p2pshare service: on the service's home, unless P2PSHARE_HOME or --home names another one.
+WRAPPER_MARK = "#!/bin/sh\n# The command of the p2pshare service"
+WRAPPER_TEXT = (
+    WRAPPER_MARK
+    + """: on the service's home, unless P2PSHARE_HOME or --home names another one.
 export P2PSHARE_HOME="${{P2PSHARE_HOME-{home}}}"
 exec {program} "$@"
 """
+)
 
 
-class Piece(Struct, frozen=True):
+class InstalledFile(Struct, frozen=True):
     """A file of the installation: where it stands, what is in it, and its mode."""
 
     path: Path
@@ -69,7 +72,7 @@ class Piece(Struct, frozen=True):
     mode: int
 
 
-class Step(Struct, frozen=True, forbid_unknown_fields=True):
+class InstallStep(Struct, frozen=True, forbid_unknown_fields=True):
     """What was done, or would be: `done` is "made", "changed", "same", "removed", "absent", "started", "stopped" or "kept"."""
 
     done: str
@@ -87,7 +90,7 @@ def is_packaged() -> bool:
     return wrapper.is_file() and wrapper.read_bytes() == _wrapper(environment())
 
 
-def pieces(place: Path, prefix: Path) -> list[Piece]:
+def pieces(place: Path, prefix: Path) -> list[InstalledFile]:
     """Returns the files for an environment that will stand at `place`, below `prefix`. Raises OperatorError where this program was
     not installed from its wheel."""
     found = []
@@ -104,20 +107,20 @@ def pieces(place: Path, prefix: Path) -> list[Piece]:
             content = content.replace(WHEEL_PLACE.encode(), str(place).encode())
         if prefix == PACKAGE_PREFIX:
             target = PACKAGED.get(source, target)
-        found.append(Piece(prefix / target, content, SYSTEM_FILES_MODE))
-    return [*found, Piece(prefix / WRAPPER, _wrapper(place), PROGRAM_MODE)]
+        found.append(InstalledFile(prefix / target, content, SYSTEM_FILES_MODE))
+    return [*found, InstalledFile(prefix / WRAPPER, _wrapper(place), PROGRAM_MODE)]
 
 
 def _wrapper(place: Path) -> bytes:
     return WRAPPER_TEXT.format(home=SERVICE_HOME, program=place / "bin" / "p2pshare").encode()
 
 
-def own_pieces() -> list[Piece]:
+def own_pieces() -> list[InstalledFile]:
     """Returns the files of this program where they belong on this machine."""
     return pieces(environment(), PACKAGE_PREFIX if is_packaged() else LOCAL_PREFIX)
 
 
-def state_of(piece: Piece) -> str:
+def state_of(piece: InstalledFile) -> str:
     """Returns "same", "changed" or "absent": how what stands there compares with the piece."""
     try:
         is_same = (
@@ -128,7 +131,7 @@ def state_of(piece: Piece) -> str:
     return "same" if is_same else "changed"
 
 
-def write_piece(piece: Piece) -> None:
+def write_piece(piece: InstalledFile) -> None:
     """Put the piece in place, whole or not at all."""
     piece.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     beside = piece.path.with_name(f".{piece.path.name}.new")
@@ -152,7 +155,14 @@ def require_root() -> None:
 
 def require_reachable() -> None:
     """Require that the service can start this program, and that only root can change it. Raises OperatorError
-    (`hidden-from-service`, `odd-place`, `writable-by-others`)."""
+    (`no-environment`,
+    `hidden-from-service`, `odd-place`, `writable-by-others`)."""
+    if sys.prefix == sys.base_prefix:
+        raise OperatorError(
+            "this p2pshare stands among the system's own packages, which an upgrade of those would change",
+            hint=f"install it into an environment of its own: python3 -m venv {WHEEL_PLACE}",
+            reason="no-environment",
+        )
     parts = (environment(), Path(sys.executable).resolve(), Path(p2pshare.__file__).resolve())
     for part in parts:
         if hidden := next((one for one in HIDDEN if part.is_relative_to(one)), None):
@@ -183,8 +193,16 @@ def _require_roots(path: Path) -> None:
         )
 
 
-def require_unhidden() -> None:
-    """Require that no unit by hand hides ours: systemd takes the one in /etc. Raises OperatorError `unit-by-hand`."""
+def require_ours() -> None:
+    """Require that no unit by hand hides ours, for systemd takes the one in /etc, and that nobody else's command is overwritten. Raises
+    OperatorError (`unit-by-hand`, `other-command`)."""
+    command = LOCAL_PREFIX / WRAPPER
+    if command.exists() and not command.read_bytes().startswith(WRAPPER_MARK.encode()):
+        raise OperatorError(
+            f"{command} is another program's",
+            hint=f"where it is a p2pshare that was installed by hand, remove it: this one is {environment() / 'bin' / 'p2pshare'}",
+            reason="other-command",
+        )
     for name in UNITS:
         path = BY_HAND / name
         if path.is_file() and not path.is_symlink():
@@ -253,8 +271,9 @@ def make_home() -> None:
     SERVICE_HOME.chmod(SERVICE_HOME_MODE)
 
 
-def as_service(*words: str) -> None:
-    """Run this program as the service's user, on its home. Raises OperatorError with what it said."""
+def as_service(*words: str) -> tuple[list[str], list[str]]:
+    """Run this program as the service's user, on its home; returns the lines of its result, and of its talk. Raises OperatorError with
+    what it said."""
     program = str(environment() / "bin" / "p2pshare")
     environ = {"PATH": "/usr/bin:/bin", "P2PSHARE_HOME": str(SERVICE_HOME), "LC_ALL": "C.UTF-8"}
     try:
@@ -283,6 +302,7 @@ def as_service(*words: str) -> None:
             hint=f"chmod -R go+rX {environment()}, where it could not be read",
             reason="service-cannot-start",
         )
+    return done.stdout.splitlines(), done.stderr.splitlines()
 
 
 def has_home() -> bool | None:
@@ -383,32 +403,32 @@ def _told(text: str) -> str:
 # --- the whole of it, in steps ---
 
 
-def install(*, dry_run: bool) -> Iterator[Step]:
+def install(*, dry_run: bool) -> Iterator[InstallStep]:
     """Bring files, user and home to what this program wants; yields each with what was done, and does nothing to what is there
     already. Raises OperatorError."""
     require_reachable()
-    require_unhidden()
+    require_ours()
     wanted, packaged = own_pieces(), is_packaged()
     for link in leftover_links():
         if not dry_run:
             link.unlink()
-        yield Step("removed", str(link))
+        yield InstallStep("removed", str(link))
     for piece in wanted:
         state = state_of(piece)
         if packaged:  # the package manager's: it says what it thinks of a change
-            yield Step("same" if state == "same" else "kept", str(piece.path))
+            yield InstallStep("same" if state == "same" else "kept", str(piece.path))
             continue
         if state != "same" and not dry_run:
             write_piece(piece)
-        yield Step(MADE.get(state, state), str(piece.path))
+        yield InstallStep(MADE.get(state, state), str(piece.path))
     is_there = user_exists()
     if not is_there and not dry_run:
         make_user()
-    yield Step("same" if is_there else "made", f"user {USER}")
+    yield InstallStep("same" if is_there else "made", f"user {USER}")
     state = home_state()
     if state != "same" and not dry_run:
         make_home()
-    yield Step(MADE.get(state, state), str(SERVICE_HOME))
+    yield InstallStep(MADE.get(state, state), str(SERVICE_HOME))
     if not dry_run:
         reload_units()
         as_service("--version")
@@ -418,7 +438,7 @@ MADE = {"absent": "made"}
 """What is done with what was found in a state, where that is another word."""
 
 
-def uninstall(*, dry_run: bool) -> Iterator[Step]:
+def uninstall(*, dry_run: bool) -> Iterator[InstallStep]:
     """Stop the service and remove its files; home, user and environment stay. Raises OperatorError."""
     running = active_units()
     if not dry_run and is_booted():
@@ -426,13 +446,15 @@ def uninstall(*, dry_run: bool) -> Iterator[Step]:
         for unit in known:
             run_program("systemctl", "--quiet", "disable", "--now", unit)
     for unit in running:
-        yield Step("stopped", unit)
+        yield InstallStep("stopped", unit)
     for piece in own_pieces():
         if not piece.path.exists():
-            yield Step("absent", str(piece.path))
+            yield InstallStep("absent", str(piece.path))
             continue
         if not dry_run:
             piece.path.unlink()
-        yield Step("removed", str(piece.path))
+            if piece.path.parent.name == USER:  # a folder of ours alone
+                piece.path.parent.rmdir()
+        yield InstallStep("removed", str(piece.path))
     if not dry_run:
         reload_units()

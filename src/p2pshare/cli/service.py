@@ -20,7 +20,7 @@ from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.errors import NotFoundError, OperatorError
 
 if TYPE_CHECKING:
-    from p2pshare.cli.installation import Step
+    from p2pshare.cli.installation import InstallStep
 
 EXIT_NOT_RUNNING = 1
 PRIVILEGED_PORTS = 1_024  # below it the kernel wants a capability that the unit does not have
@@ -81,7 +81,7 @@ def install_service(
         installation.require_root()
     steps = _told(installation.install(dry_run=dry_run), as_json=as_json)
     if name:
-        steps += _told(_found(name, url, listen, dry_run=dry_run), as_json=as_json)
+        steps += _told(_found(name, url, listen, dry_run=dry_run, as_json=as_json), as_json=as_json)
     if name or start:
         steps += _told(_start(dry_run=dry_run), as_json=as_json)
     elif not as_json:
@@ -95,7 +95,7 @@ def install_service(
         console.print_json({"dry_run": dry_run, "steps": steps})
 
 
-def _told(steps: Iterable[Step], *, as_json: bool) -> list[Step]:
+def _told(steps: Iterable[InstallStep], *, as_json: bool) -> list[InstallStep]:
     """Print each step when it was done; returns them all."""
     done = []
     for step in steps:
@@ -105,7 +105,7 @@ def _told(steps: Iterable[Step], *, as_json: bool) -> list[Step]:
     return done
 
 
-def _found(name: str, url: str, listen: str, *, dry_run: bool) -> Iterable[Step]:
+def _found(name: str, url: str, listen: str, *, dry_run: bool, as_json: bool) -> Iterable[InstallStep]:
     """Make the node's keys and config, or see that they are there. Raises OperatorError `home-exists` where they are another node's."""
     from p2pshare.cli import installation
     from p2pshare.config import load_config
@@ -117,7 +117,7 @@ def _found(name: str, url: str, listen: str, *, dry_run: bool) -> Iterable[Step]
             address = ["--url", url] if url else ["--dial-only"]
             where = ["--listen", listen] if listen else []
             installation.as_service("init", "--name", name, *address, *where, "--group", installation.USER)
-        yield installation.Step("made", what)
+        yield installation.InstallStep("made", what)
         return
     config = load_config(installation.SERVICE_HOME / CONFIG_NAME)
     if (config.name, config.url) != (name, url):
@@ -126,15 +126,15 @@ def _found(name: str, url: str, listen: str, *, dry_run: bool) -> Iterable[Step]
             hint="leave --name out; `p2pshare card set` changes name and address of a node",
             reason="home-exists",
         )
-    yield installation.Step("same", what)
+    yield installation.InstallStep("same", what)
 
 
-def _start(*, dry_run: bool) -> Iterable[Step]:
+def _start(*, dry_run: bool) -> Iterable[InstallStep]:
     """Start the daemon, now and at every boot; behind the socket unit where its port needs a privilege. Raises OperatorError."""
     from p2pshare.cli import installation
 
     if dry_run:
-        yield installation.Step("started", installation.UNIT)
+        yield installation.InstallStep("started", installation.UNIT)
         return
     units = _units_to_start()
     if not installation.is_booted():
@@ -144,7 +144,7 @@ def _start(*, dry_run: bool) -> Iterable[Step]:
     installation.run_program("systemctl", "--quiet", "enable", *units)
     installation.start(units)
     for unit in units:
-        yield installation.Step("same" if unit in running else "started", unit)
+        yield installation.InstallStep("same" if unit in running else "started", unit)
 
 
 def _units_to_start() -> list[str]:
@@ -198,16 +198,18 @@ def uninstall_service(home: Path, purge: bool, yes: bool, dry_run: bool, as_json
         console.say(f"the program itself stands in {installation.environment()}: `rm -r` removes it")
 
 
-def _end_home(*, purge: bool, dry_run: bool) -> Iterable[Step]:
+def _end_home(*, purge: bool, dry_run: bool) -> Iterable[InstallStep]:
     from p2pshare.cli import installation
 
     if not purge:
         if installation.SERVICE_HOME.exists():
-            yield installation.Step("kept", f"{installation.SERVICE_HOME}, with user {installation.USER}")
+            yield installation.InstallStep(
+                "kept", f"{installation.SERVICE_HOME}, with user {installation.USER}"
+            )
         return
     if not dry_run:
         installation.remove_home()
-    yield installation.Step("removed", f"{installation.SERVICE_HOME}, with user {installation.USER}")
+    yield installation.InstallStep("removed", f"{installation.SERVICE_HOME}, with user {installation.USER}")
 
 
 @service.command("status")
@@ -314,7 +316,7 @@ def upgrade_service(home: Path, file: str | None, wheels: str | None, dry_run: b
         console.print_json({"dry_run": dry_run, "from_version": __version__, "steps": done})
 
 
-def _go_on(*, dry_run: bool) -> Iterable[Step]:
+def _go_on(*, dry_run: bool) -> Iterable[InstallStep]:
     """Bring the files of the service to this version, and restart what runs."""
     from p2pshare.cli import installation
 
@@ -323,10 +325,10 @@ def _go_on(*, dry_run: bool) -> Iterable[Step]:
     if running and not dry_run:
         installation.start(running, "restart")
     for unit in running:
-        yield installation.Step("started", unit)
+        yield installation.InstallStep("started", unit)
 
 
-def _take_package(package: Path, *, dry_run: bool) -> Iterable[Step]:
+def _take_package(package: Path, *, dry_run: bool) -> Iterable[InstallStep]:
     """Have the package manager install a newer package: its scripts stop and start the service. Raises OperatorError."""
     from p2pshare.cli import installation
 
@@ -349,10 +351,10 @@ def _take_package(package: Path, *, dry_run: bool) -> Iterable[Step]:
         )
     if not dry_run:
         installation.run_program("apt-get", "--quiet", "--yes", "install", str(package))
-    yield installation.Step("changed", f"package p2pshare {held} to {version}")
+    yield installation.InstallStep("changed", f"package p2pshare {held} to {version}")
 
 
-def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[Step]:
+def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[InstallStep]:
     """Replace the program in its environment; what was there is kept beside it, and put back where that fails. Raises OperatorError."""
     from p2pshare.cli import installation
 
@@ -374,7 +376,7 @@ def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[S
     kept = place.with_name(f"{place.name}-before")
     running = installation.active_units()
     if dry_run:
-        yield installation.Step("changed", f"{place}: {__version__} to {version}")
+        yield installation.InstallStep("changed", f"{place}: {__version__} to {version}")
         return
     pip = [str(place / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     with tempfile.TemporaryDirectory(prefix="p2pshare-upgrade-") as folder:
@@ -388,7 +390,7 @@ def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[S
         if kept.exists():
             shutil.rmtree(kept)
         shutil.copytree(place, kept, symlinks=True)
-        yield installation.Step("kept", f"{kept}, with version {__version__}")
+        yield installation.InstallStep("kept", f"{kept}, with version {__version__}")
         if running:
             installation.run_program("systemctl", "stop", *running)
         try:
@@ -408,11 +410,16 @@ def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[S
                 f"version {version} was not installed, and {__version__} goes on: {error.message}",
                 reason="not-upgraded",
             ) from None
-    yield installation.Step("changed", f"{place}: {__version__} to {version}")
+    yield installation.InstallStep("changed", f"{place}: {__version__} to {version}")
     if running:
-        installation.start(running)
+        try:
+            installation.start(running)
+        except OperatorError as error:  # its store may have been upgraded by now: a person decides
+            raise OperatorError(
+                error.message, hint=f"{error.hint}; {GOING_BACK}", reason=error.reason
+            ) from None
     for unit in running:
-        yield installation.Step("started", unit)
+        yield installation.InstallStep("started", unit)
 
 
 def _read_wheel(wheel: Path) -> tuple[str, bytes]:

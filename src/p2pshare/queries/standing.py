@@ -19,5 +19,6 @@ def standing_line(node: NodeReading, links: Mapping[PartnerId, LinkState], askin
     held = sum(node.store.knowledge.observable_counts().values())
     words = list(dict.fromkeys(one.word for one in asking))
     named = ", ".join(words[:WORDS_MAX]) + (", ..." if len(words) > WORDS_MAX else "")
-    needs = f"{len(asking)} need a person: {named}" if asking else "nothing needs a person"
+    verb = "alarm needs" if len(asking) == 1 else "alarms need"
+    needs = f"{len(asking)} {verb} a person: {named}" if asking else "nothing needs a person"
     return f"{heard} of {len(links)} partners linked, {held} observables, {needs}"
