@@ -19,6 +19,7 @@ import functools
 import itertools
 import logging
 import random
+import secrets
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -30,6 +31,7 @@ from p2pshare.daemon.dialling import Lines
 from p2pshare.daemon.intake_queue import IntakeQueue, StoreWriter
 from p2pshare.daemon.knocks import CARD_TAKEN, HANDED_OVER, NOTHING_NEW, Knocks, reason_of
 from p2pshare.daemon.reading_pauses import ReadingPauses
+from p2pshare.envelope.knock import PlaceAsked
 from p2pshare.errors import NotFoundError, PeerError, ShareError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.actions import Action
@@ -38,6 +40,7 @@ from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.messages import AnnounceItem, EngineAnswer, PutAnswer
 from p2pshare.gossip.moment import Moment
 from p2pshare.gossip.protocol import Question, question_of
+from p2pshare.http_server.known_addresses import origin_of
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
     DISK_FULL_PAUSE_SECONDS,
@@ -45,12 +48,12 @@ from p2pshare.limits import (
     SWEEP_SECONDS,
 )
 from p2pshare.node.node import LinkState, Node
-from p2pshare.partners.interface import OTHER_CERTIFICATE
+from p2pshare.partners.interface import NOT_ACCEPTED_YET, OTHER_CERTIFICATE
 from p2pshare.partners.roster import Roster
 from p2pshare.peering.client import Gone, PeerAddress, PeerClient
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
-from p2pshare.peering.knocking import KnockLimits, ask_card, hand_card
+from p2pshare.peering.knocking import KnockLimits, ask_card, ask_for_place, hand_card
 from p2pshare.peering.tls import TlsGate
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
 from p2pshare.sharing.own_card import shown_by
@@ -76,6 +79,7 @@ ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other 
 CARD_SETTLED_SECONDS = (
     5.0  # after a partner fetched our card: one that could not keep it asks again within two
 )
+KNOCKS_LOOK_SECONDS = 10.0  # between two looks whether a knock is due at a door that never let us in
 CLOCK_LOOK_SECONDS = 5.0  # between two looks whether the clock was set
 STOPPING_PAUSE_SECONDS = 5.0
 READING_FAILED_PAUSE_SECONDS = 60.0  # after a fault of ours that no single envelope has
@@ -164,6 +168,7 @@ class Driver:
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
         self._spawn(self._every(CLOCK_LOOK_SECONDS, self._look_at_clock))
         self._spawn(self._every(SWEEP_SECONDS, self._show_certificate))
+        self._spawn(self._every(KNOCKS_LOOK_SECONDS, self._knock_where_due))
 
     async def stop(self) -> None:
         """End what is under way: cancel requests, commit bodies that came, close connections."""
@@ -498,6 +503,16 @@ class Driver:
         if is_new:
             await self._note_doors()
 
+    async def _knock_where_due(self) -> None:
+        """Knock at doors that never let us in: a person may have said yes, and the next try of the link may be minutes away."""
+        for peer, door in list(self._knocks.doors.items()):
+            if door.reason != NOT_ACCEPTED_YET or peer not in self._linked:
+                continue
+            with contextlib.suppress(PeerError):  # no address to dial
+                client = self._lines.client(peer)
+                if self._knocks.begin(peer, self._node.card.version, self._now()):
+                    self._spawn(self._knock(peer, door.reason, client.address))
+
     async def _knock(self, peer: PartnerId, reason: str, address: PeerAddress) -> None:
         """Knock at a closed door, and note what came of it."""
         was_heard = True
@@ -527,7 +542,12 @@ class Driver:
             raise NotFoundError("the partner was removed meanwhile")
         known = entry.card
         if reason != OTHER_CERTIFICATE:
-            await hand_card(address, known.raw, self._node.card.raw, self._knock_limits)
+            own = self._node.card
+            await hand_card(address, known.raw, own.raw, self._knock_limits)
+            if self._knocks.asks_place(peer, own.version, self._now()):
+                key = self._node.identity.operational.tls
+                await ask_for_place(address, known.raw, own, key, self._knock_limits)
+                self._knocks.place_asked(peer, reason, own.version, self._now())
             return HANDED_OVER
         raw = await ask_card(address, known.raw, known.version, self._knock_limits)
         if raw is None or not await self._take_sifted(raw, peer):
@@ -570,6 +590,15 @@ class Driver:
             lambda done: done.cancelled() or done.exception()
         )  # nobody may be left to hear it
         return await asyncio.shield(taking)
+
+    async def take_place(self, place: PlaceAsked, nonce: bytes, host: str) -> bool:
+        """Note who asks for a place among the pending partners; returns whether it was one to note. Raises ShareError."""
+        if not await self._read(self._exchange.hear_place, place, nonce):
+            return False
+        origin = origin_of(host)
+        noting = self._exchange.note_place, place, origin.address, origin.prefix
+        await self._writer(*noting, secrets.choice, int(time.time()))
+        return True
 
     # --- intake ---
 

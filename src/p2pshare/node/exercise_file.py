@@ -126,6 +126,7 @@ def open_exercise_node(carrier: Node, realm: Realm) -> ExerciseNode:
             carrier.store.partners,
             Notices(database),
             carrier.store.invitations,
+            carrier.store.pending,
         )
         return ExerciseNode(carrier, store, realm)
     except BaseException:
