@@ -38,6 +38,7 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
+from p2pshare.daemon.invitations import InvitationRounds
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
@@ -252,8 +253,13 @@ class Running:
         self._node = node
         self._writer = writer
         self._driver = Driver(node, writer, readers)
+        self._invitations = InvitationRounds(node, writer, self._driver.gate, self._driver.hear)
         self._server = PeerServer(
-            self._driver, self._driver.gate, _door_limits(node.config), guests=self._driver
+            self._driver,
+            self._driver.gate,
+            _door_limits(node.config),
+            guests=self._driver,
+            invitations=self._invitations,
         )
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
@@ -269,6 +275,7 @@ class Running:
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
+        await self._invitations.follow()
         life.push_async_callback(self._driver.stop)
         if (address := self._node.config.listen_address) is None:
             log.info("listening nowhere: this node dials its partners")
@@ -296,6 +303,7 @@ class Running:
                     self._seal_on(),
                     self._renew_card(),
                     self._spaces.run(),
+                    self._invitations.run(),
                     self._follow_incidents(),
                     self._exercises.run(),
                     self._log_alarms(),
@@ -349,6 +357,8 @@ class Running:
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
+        if operation.changes_invitations:
+            await self._invitations.follow()
         if operation.changes_card:
             await self._driver.follow_card()
         if operation.changes_lists:

@@ -149,5 +149,5 @@ waltz wand wanted wasabi washer wasp water whacky wham wharf wheat whiff whiny w
 widow width wilder willow wimp wince wing winter wired wiry wisdom wise wispy wobble wok wolf wool woozy word
 worry worst wound woven wrath wrist yard yeah yelp yen yield yippee yodel yoga yogurt yonder yoyo zebra zero
 zesty zippy zips zodiac zombie zoning zoom
-""".split()
+""".split()  # noqa: SIM905  2,048 lines otherwise
 )

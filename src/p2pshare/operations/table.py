@@ -27,6 +27,7 @@ from p2pshare.operations import (
     incident_indicators,
     incident_watch,
     incidents,
+    invitations,
     labs,
     looking,
     partners,
@@ -54,6 +55,8 @@ class Operation:
     changes_roster: bool = False
     changes_card: bool = False
     changes_lists: bool = False
+    changes_invitations: bool = False
+    """Whether the door has to look which guests it expects, and whether a host that we joined is to be asked."""
     publishes: bool = False
     """Whether it moves our chain: it waits for its turn while a publication in steps is sealed."""
     wakes: bool = False
@@ -125,6 +128,9 @@ OPERATIONS: dict[str, Operation] = {
     "incident-show": Operation(incidents.ShowIncident, in_exercise=True),
     "incident-watch-list": Operation(incident_watch.ListWatch),
     "incident-watch-tell": Operation(incident_watch.TellRecurrence, writes_spaces=True),
+    "invitation-show": Operation(invitations.ShowInvitation),
+    "invite": Operation(invitations.Invite, changes_invitations=True),
+    "join": Operation(invitations.Join, changes_invitations=True),
     "lab-list": Operation(labs.ListLabs),
     "lab-open": Operation(labs.OpenLab, writes_spaces=True),
     "lab-put": Operation(labs.PutInLab, writes_spaces=True),

@@ -10,9 +10,7 @@ from p2pshare.database.database import Database
 from p2pshare.identifiers import PartnerId
 from p2pshare.partners.invited import KEPT_MAX, KEPT_SECONDS, Invitation, JoinedGuest, Joining, Standing
 
-_INVITATION = (
-    "name, certificate, created, expires, state, begun, guest, card, words, address, joined_at, later, later_at, later_count"
-)
+_INVITATION = "name, certificate, created, expires, state, begun, guest, card, words, address, joined_at, later, later_at, later_count"
 _JOINING = "host, alias, card, words, address, secret, expires, joined_at, here, there"
 
 
