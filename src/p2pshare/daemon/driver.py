@@ -22,6 +22,7 @@ import random
 import secrets
 import time
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
@@ -79,6 +80,8 @@ ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other 
 CARD_SETTLED_SECONDS = (
     5.0  # after a partner fetched our card: one that could not keep it asks again within two
 )
+AWAITED_DIALLED_MAX = 64  # addresses dialled after a person accepted somebody ...
+AWAITED_ADDRESSES_MAX = 3  # ... and of one id: others may claim it beside its owner
 KNOCKS_LOOK_SECONDS = 10.0  # between two looks whether a knock is due at a door that never let us in
 CLOCK_LOOK_SECONDS = 5.0  # between two looks whether the clock was set
 STOPPING_PAUSE_SECONDS = 5.0
@@ -107,7 +110,8 @@ class Driver:
         self._now = Clock()
         """Steady seconds; and what time it is."""
         self._jump: tuple[float | None, int] = (None, 0)
-        self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
+        self._dial_limits = DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds)
+        self._lines = Lines(self.gate, self._dial_limits)
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
         self._intake = IntakeQueue(
             self._exchange,
@@ -599,6 +603,32 @@ class Driver:
         noting = self._exchange.note_place, place, origin.address, origin.prefix
         await self._writer(*noting, secrets.choice, int(time.time()))
         return True
+
+    def fetch_awaited(self) -> None:
+        """Dial those whom a person has just accepted for their cards, in place of waiting for their next knocks."""
+        self._spawn(self._fetch_awaited())
+
+    async def _fetch_awaited(self) -> None:
+        """Ask each address for a card, one after another. It is what somebody who knocked said of itself: nothing is shown there before
+        the certificate that it knocked with, and nothing is believed but the card of an id that was accepted."""
+        rows = await self._read(self._exchange.awaited_at)
+        tried: Counter[PartnerId] = Counter()
+        for row in rows[:AWAITED_DIALLED_MAX]:
+            tried[row.partner_id] += 1
+            if tried[row.partner_id] > AWAITED_ADDRESSES_MAX or self.roster.get(row.partner_id) is not None:
+                continue
+            try:
+                await self._fetch_awaited_from(PeerAddress(row.partner_id, row.url, (row.certificate,)))
+            except ShareError as error:  # then it comes with a knock
+                log.info("the card of %s was not to be had at once: %s", row.partner_id.short, error.reason)
+
+    async def _fetch_awaited_from(self, address: PeerAddress) -> None:
+        client = PeerClient(self.gate, address, self._dial_limits)
+        try:
+            raw = await client.card()
+        finally:
+            await client.close()
+        await self._take_sifted(raw, None)
 
     # --- intake ---
 

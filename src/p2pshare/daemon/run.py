@@ -349,6 +349,8 @@ class Running:
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
+        if operation.awaits_cards:
+            self._driver.fetch_awaited()
         if operation.changes_card:
             await self._driver.follow_card()
         if operation.changes_lists:
