@@ -24,7 +24,7 @@ from p2pshare.database.database import Database
 from p2pshare.errors import RefusedError
 from p2pshare.identifiers import PartnerId
 
-PENDING_MAX = 64  # rows of 1 KB at most
+PENDING_MAX = 64  # rows of 5 KB at most
 PENDING_PER_GROUP_MAX = 4  # of an IPv4 /24 or an IPv6 /48: who fills all places needs sixteen networks
 ACCEPTED_MAX = 64  # ids that a person accepted and whose card has not come
 REFUSED_MAX = 256  # ids that a person does not want to see again; the oldest is forgotten
@@ -35,7 +35,7 @@ Draw = Callable[[Sequence[Any]], Any]
 
 @dataclass(frozen=True, slots=True)
 class PendingRow:
-    """Somebody who knocked, as it described itself; `certificate` is the SHA-256 of the one it showed. Seconds are unix seconds."""
+    """Somebody who knocked, as it described itself; `certificate` (DER) is the one whose key it holds. Seconds are unix seconds."""
 
     partner_id: PartnerId
     certificate: bytes
@@ -122,7 +122,8 @@ class Pending(PendingReading):
             )
 
     def decide(self, decision: PendingDecision) -> None:
-        """Keep what a person decided about an id, in place of what was decided before, and forget its rows.
+        """Keep what a person decided about an id, in place of what was decided before. Its rows stay while it is awaited: they say
+        where it may be dialled.
 
         Raises RefusedError `too-many-accepted`, with nothing changed.
         """
@@ -134,9 +135,10 @@ class Pending(PendingReading):
                     hint="`p2pshare partner refuse` takes one back; `p2pshare partner add` needs no place",
                     reason="too-many-accepted",
                 )
-            self._forget(writer, decision.partner_id)
+            if not decision.is_accepted:
+                self._forget(writer, decision.partner_id)
             writer.execute(
-                "INSERT INTO pending_decision VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO pending_decision VALUES (?, ?, ?, ?, ?)",
                 (
                     bytes(decision.partner_id),
                     decision.is_accepted,

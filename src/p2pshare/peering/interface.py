@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from p2pshare import limits
 from p2pshare.envelope.invitation import GuestIntroduced, HostIntroduced, Joined, JoinState, Meeting
 from p2pshare.envelope.knock import PlaceAsked
-from p2pshare.gossip.messages import PutAnswer
+from p2pshare.gossip.messages import DialAnswer, PutAnswer
 from p2pshare.gossip.protocol import Question
 from p2pshare.http_server.interface import ServerLimits
 from p2pshare.identifiers import EnvelopeId, PartnerId
@@ -46,6 +46,9 @@ class PeerExchange(Protocol):
     async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
         """Returns the chain of all versions of a partner's card. Raises NotFoundError when it is not held, or not for this
         peer."""
+
+    async def dial_back(self, peer: PartnerId) -> DialAnswer:
+        """Dial each address on this peer's card, and say what came of it. Raises PeerBusy when somebody was dialled just now."""
 
 
 class GuestExchange(Protocol):

@@ -43,14 +43,14 @@ from p2pshare.limits import (
 from p2pshare.log.interface import EXPIRY_BEGINS, EnvelopeEntry
 from p2pshare.node.node import Node
 from p2pshare.partners.notices import NoticeEntry
-from p2pshare.partners.pending import Draw
+from p2pshare.partners.pending import Draw, PendingRow
 from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import carries, may_leave
 from p2pshare.sharing import revocation_walk
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
 from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
 from p2pshare.sharing.partners import apply_card_update, load_roster, sift_card
-from p2pshare.sharing.pending import admit_accepted, hear_place, note_place
+from p2pshare.sharing.pending import admit_accepted, awaited_at, hear_place, note_place
 
 logger = logging.getLogger(__name__)
 
@@ -398,6 +398,10 @@ class Exchange:
     def note_place(self, place: PlaceAsked, address: str, address_group: str, draw: Draw, now: int) -> None:
         """Note who asks for a place, at `now` (unix seconds). Raises StoreError."""
         note_place(self._node, place, address, address_group, draw, now)
+
+    def awaited_at(self) -> list[PendingRow]:
+        """Returns where those whom a person accepted may be dialled, as they said (`sharing.pending.awaited_at`). In any thread."""
+        return awaited_at(self._node)
 
     def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
         """Returns at most `limit` direct envelopes that wait for the peer, oldest first. In the writer thread: after what

@@ -8,7 +8,6 @@ fingerprint, and after a yes only the card of that very id counts.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -91,24 +90,29 @@ class WaitingSource(Protocol):
 
 
 def hear_place(node: NodeReading, place: PlaceAsked, nonce: bytes) -> bool:
-    """Returns whether a person is to see who asks for a place: no partner, no one already accepted or refused. In any thread.
+    """Returns whether who asks for a place is to be noted: no partner, and nobody whom a person refused. In any thread.
 
     Raises PeerError `own-card`, and as `envelope.knock.check_place`.
     """
     if place.partner_id == node.card.partner_id:
         raise PeerError("somebody asks for a place under our own id", reason="own-card")
     check_place(place, host=node.card.partner_id, nonce=nonce)
-    is_partner = load_roster(node).get(place.partner_id) is not None
-    return not is_partner and place.partner_id not in node.store.pending.decisions()
+    decision = node.store.pending.decisions().get(place.partner_id)
+    is_refused = decision is not None and not decision.is_accepted
+    return not is_refused and load_roster(node).get(place.partner_id) is None
 
 
 def note_place(node: Node, place: PlaceAsked, address: str, address_group: str, draw: Draw, now: int) -> None:
     """Note somebody whom `hear_place` let pass, who came from `address`; `draw` chooses who makes room."""
-    certificate = hashlib.sha256(place.certificate).digest()
-    node.store.pending.note(
-        PendingRow(place.partner_id, certificate, place.name, place.url, address, address_group, now, now),
-        draw,
-    )
+    claimed = place.partner_id, place.certificate, place.name, place.url
+    node.store.pending.note(PendingRow(*claimed, address, address_group, now, now), draw)
+
+
+def awaited_at(node: NodeReading) -> list[PendingRow]:
+    """Returns where the cards of those whom a person accepted may be fetched, as they said themselves, who knocked last first."""
+    accepted = {one.partner_id for one in node.store.pending.accepted()}
+    rows = [row for row in node.store.pending.all() if row.partner_id in accepted and row.url]
+    return sorted(rows, key=lambda row: -row.last_at)
 
 
 class KnockSource:
@@ -117,9 +121,11 @@ class KnockSource:
     word = KNOCK
 
     def waiting(self, node: NodeReading, now: int) -> list[Waiting]:
+        decided = node.store.pending.decisions()
         return [
             Waiting(row.partner_id, row.name, row.url, row.address, row.since, row.knocks, KNOCK)
             for row in node.store.pending.all()
+            if row.partner_id not in decided
         ]
 
     def accept(

@@ -1,5 +1,5 @@
 -- Those who knocked and are no partners (docs/card.md, "Pending partners"): nothing here is believed. One row for each id and the
--- SHA-256 of the certificate it was claimed with; a row may be changed by the holder of that certificate's key alone.
+-- certificate (DER) it was claimed with; a row may be changed by the holder of that certificate's key alone.
 CREATE TABLE pending_partner (
     partner_id BLOB NOT NULL,
     certificate BLOB NOT NULL,
