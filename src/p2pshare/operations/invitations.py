@@ -112,7 +112,7 @@ class ShowInvitation(Query[InvitationStatus], frozen=True, tag="invitation-show"
     def run(self, node: NodeReading, now: int, progress: Progress) -> InvitationStatus:
         if self.host:
             try:
-                return inviting.joining_status(node, PartnerId.parse(self.host))
+                return inviting.joining_status(node, PartnerId.parse(self.host), now)
             except ValueError:
                 raise AuthorError("a partner's id has 64 hexadecimal digits", reason="bad-id") from None
-        return inviting.invitation_status(node, self.name)
+        return inviting.invitation_status(node, self.name, now)

@@ -144,12 +144,14 @@ OPERATIONS: dict[str, Operation] = {
     "lookup": Operation(looking.LookUp),
     "note-findings": Operation(already_held.NoteFindings),
     "opinion": Operation(assessing.Opine, publishes=True),
-    "partner-accept": Operation(pending.AcceptPending, changes_roster=True, awaits_cards=True),
+    "partner-accept": Operation(
+        pending.AcceptPending, changes_roster=True, awaits_cards=True, changes_invitations=True
+    ),
     "partner-add": Operation(partners.AddPartner, changes_roster=True),
     "partner-list": Operation(partners.ListPartners),
     "partner-pending": Operation(pending.ListPending),
     "partner-preview": Operation(partners.PreviewPartner),
-    "partner-refuse": Operation(pending.RefusePending),
+    "partner-refuse": Operation(pending.RefusePending, changes_invitations=True),
     "partner-remove": Operation(partners.RemovePartner, changes_roster=True),
     "partner-rename": Operation(partners.RenamePartner, changes_roster=True),
     "playbook-approve": Operation(frameworks.ApprovePlaybook, writes_spaces=True),

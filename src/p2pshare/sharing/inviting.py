@@ -359,8 +359,11 @@ def _newest(card_file: bytes) -> CardBody:
 # --- how an invitation stands -----------------------------------------------------------------------
 
 
+ENDED = "ended"
+
+
 class InvitationStatus(Struct, frozen=True, forbid_unknown_fields=True):
-    """How an invitation stands, for who waits for it. `here` and `there` are `open`, `waiting`, `confirmed` or `refused`, by the person
+    """How an invitation stands, for who waits for it. `here` and `there` are `open`, `ended`, `waiting`, `confirmed` or `refused`, by the person
     on this side and on the other, as far as that is known; name, fingerprint, words are empty before somebody has joined."""
 
     partner: str
@@ -372,11 +375,13 @@ class InvitationStatus(Struct, frozen=True, forbid_unknown_fields=True):
     fingerprint: str = ""
     words: str = ""
     begun: int = 0
+    is_over: bool = False
+    """Whether its time has ended."""
     later_fingerprint: str = ""
     """Of who came by the same line after another had joined."""
 
 
-def invitation_status(node: NodeReading, name: str) -> InvitationStatus:
+def invitation_status(node: NodeReading, name: str, now: int) -> InvitationStatus:
     """Returns how the newest invitation stands that we gave out for `name`. Raises NotFoundError."""
     found = [one for one in node.store.invitations.given_out() if one.name == name]
     if not found:
@@ -386,8 +391,9 @@ def invitation_status(node: NodeReading, name: str) -> InvitationStatus:
     return InvitationStatus(
         partner=one.name,
         expires=format_instant(one.expires * SECOND_US),
-        here=one.state.value,
+        here=ENDED if one.state == Standing.OPEN and now >= one.expires else one.state.value,
         there="",
+        is_over=now >= one.expires,
         partner_id="" if guest is None else guest.partner_id.text,
         name="" if guest is None else _newest(guest.card).name,
         fingerprint="" if guest is None else fingerprint(guest.partner_id),
@@ -397,7 +403,7 @@ def invitation_status(node: NodeReading, name: str) -> InvitationStatus:
     )
 
 
-def joining_status(node: NodeReading, host: PartnerId) -> InvitationStatus:
+def joining_status(node: NodeReading, host: PartnerId, now: int) -> InvitationStatus:
     """Returns how the invitation stands by which we joined `host`. Raises NotFoundError."""
     joining = node.store.invitations.joining(host)
     if joining is None:
@@ -408,6 +414,7 @@ def joining_status(node: NodeReading, host: PartnerId) -> InvitationStatus:
         expires=format_instant(joining.expires * SECOND_US),
         here=joining.here.value,
         there=joining.there.value,
+        is_over=now >= joining.expires,
         partner_id=host.text,
         name=_newest(joining.card).name,
         fingerprint=fingerprint(host),
