@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from p2pshare.envelope.card import Card, believe_stranger
 from p2pshare.envelope.card_format import decode_card, split_versions
 from p2pshare.envelope.guest import CERTIFICATE_TIME_MAX
