@@ -93,7 +93,7 @@ async def converse(
     except PeerUnreachable:
         raise
     except PeerError as error:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, PeerError):  # it may say more than the conversation has
             await write_message(writer, encode_join_refusal(error.reason))
             await end_of(reader)
         raise
