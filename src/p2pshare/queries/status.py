@@ -42,6 +42,11 @@ class PartnerStatus(PartnerSummary, frozen=True):
     cost_bytes: int
     knocked: str | None = None
     knock: str = ""
+    door: str = ""
+    """Why its server does not let us in (`partners.interface`), empty where it does."""
+    clock_offset: int | None = None
+    """By how many seconds its clock was ahead of ours in its last hello; None while no daemon runs."""
+    foreign_circles: int = 0
 
 
 class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,6 +152,9 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
             cost_bytes=costs[entry.partner_id],
             knocked=format_instant(_to_us(door.knocked_at or None)),
             knock=door.outcome,
+            door=door.reason,
+            clock_offset=link.clock_offset,
+            foreign_circles=link.foreign_circles,
         )
         for entry in load_roster(node)
         for link in (links.get(entry.partner_id, NO_LINK),)
