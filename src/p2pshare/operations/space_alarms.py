@@ -16,7 +16,6 @@ They stand here and not in `queries.alarms`, for the rooms of that floor know no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId, PartnerId
@@ -24,9 +23,8 @@ from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import GAP_ALARM_SECONDS
 from p2pshare.node.beside import NodeBeside
-from p2pshare.node.home import STORE_NAME
 from p2pshare.node.node import NodeReading
-from p2pshare.node.store import StoreReading, reading_store
+from p2pshare.node.store import StoreReading
 from p2pshare.operations.space_links import links_among, news_of
 from p2pshare.operations.space_standing import Standing, standing_of
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, Situation, alarm_about

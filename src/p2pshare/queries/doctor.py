@@ -267,7 +267,9 @@ def _roots(looking: Looking) -> Iterator[Finding]:
         here, needed = len(identity.roots), identity.card.threshold
         if here >= needed:
             yield Finding(
-                "roots", OK, f"{here} of {needed} root keys are in the key file: keys are renewed by themselves"
+                "roots",
+                OK,
+                f"{here} of {needed} root keys are in the key file: keys are renewed by themselves",
             )
         elif needs_renewal(identity.card, looking.now):
             until = format_instant(ends_of(identity.card) * SECOND_US)
@@ -450,7 +452,8 @@ def _partners(looking: Looking) -> Iterator[Finding]:
     if looking.live is None and looking.is_closed(STORE_NAME):
         yield looking.closed("partners", STORE_NAME)
         return
-    yield from look_at_partners(looking.partners(), is_running=looking.live is not None)
+    circles = looking.config.gossip.circles
+    yield from look_at_partners(looking.partners(), circles, is_running=looking.live is not None)
 
 
 def _alarms(looking: Looking) -> Iterator[Finding]:

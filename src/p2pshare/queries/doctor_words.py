@@ -290,7 +290,13 @@ FAULTS: dict[str, Fault] = {
         "partners",
         WARN,
         "{name} carries {count} circles that we do not, and lacks one of ours",
-        "compare `gossip.circles` with it: both sides name a circle alike, then restart the daemon that changed",
+        "compare `gossip.circles` with it: both sides name a circle alike; who changes it adds its partners again",
+    ),
+    "circles-of-before": Fault(
+        "partners",
+        WARN,
+        "the link to {name} carries {circles}, as configured when it was added, and not {configured}",
+        "add it again with its card: `p2pshare partner add FILE`",
     ),
     "partners-unknown": Fault(
         "partners", SKIPPED, "no daemon runs: nobody is connected", "start it with `p2pshare run`"
@@ -308,7 +314,7 @@ FAULTS: dict[str, Fault] = {
 """Every fault, in the order of the page. The check `any` stands for each that looks at a file."""
 
 
-def fault(name: str, check: str = "", **words: object) -> Finding:
+def fault(name: str, check: str = "", /, **words: object) -> Finding:
     """Returns the finding of a fault of FAULTS with its `words` put in; `check` where the fault may be of any."""
     found = FAULTS[name]
     return Finding(check or found.check, found.level, found.says.format(**words), found.mend.format(**words))

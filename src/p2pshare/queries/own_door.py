@@ -19,7 +19,9 @@ from p2pshare.config import Config, url_address
 from p2pshare.queries.doctor_words import OK, Finding, fault
 
 CONNECT_SECONDS_MAX = 3.0  # to an address of this machine, or through a router of the house
-RESOLVE_SECONDS_MAX = 5.0  # a resolver that is silent must not hold up a look; what is not known by then is not known
+RESOLVE_SECONDS_MAX = (
+    5.0  # a resolver that is silent must not hold up a look; what is not known by then is not known
+)
 ADDRESSES_SHOWN_MAX = 4
 NOBODY = b""
 
@@ -98,7 +100,7 @@ def look_at_url(
     certificate = certificate_at(addresses[0], port)
     if certificate in certificates:
         yield Finding("url", OK, f"{host} leads to this node")
-    elif certificate:
+    elif certificate is not None:
         yield fault("url-other", **words)
     else:
         yield fault("url-elsewhere", **words)

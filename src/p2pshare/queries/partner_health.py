@@ -5,7 +5,7 @@ Whose clock is wrong is put to the vote: a clock is a voice, ours among them, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from p2pshare.limits import FUTURE_DEFER_SECONDS
 from p2pshare.queries.doctor_words import OK, Finding, fault
@@ -30,9 +30,11 @@ def look_at_clocks(partners: Sequence[PartnerStatus]) -> Iterator[Finding]:
                 yield fault("clock-disputed", seconds=abs(offset), way=_way(-offset), name=name)
 
 
-def look_at_partners(partners: Sequence[PartnerStatus], *, is_running: bool) -> Iterator[Finding]:
-    """Yields what is wrong with partners and the links to them; one line where nothing is."""
-    found = [finding for one in partners for finding in _about(one, is_running=is_running)]
+def look_at_partners(
+    partners: Sequence[PartnerStatus], circles: Collection[str], *, is_running: bool
+) -> Iterator[Finding]:
+    """Yields what is wrong with partners and the links to them; one line where nothing is. `circles` are those of the config."""
+    found = [finding for one in partners for finding in _about(one, circles, is_running=is_running)]
     offsets = _offsets(partners)
     truth = _agreed(list(offsets.values()))
     if truth is not None and abs(truth) < CLOCK_NEAR_SECONDS:
@@ -48,7 +50,7 @@ def look_at_partners(partners: Sequence[PartnerStatus], *, is_running: bool) -> 
         yield Finding("partners", OK, f"{connected} of {len(linked)} linked partners are connected")
 
 
-def _about(one: PartnerStatus, *, is_running: bool) -> Iterator[Finding]:
+def _about(one: PartnerStatus, circles: Collection[str], *, is_running: bool) -> Iterator[Finding]:
     if one.state == "frozen":
         yield fault("partner-frozen", name=one.alias)
     if one.state == "card-expired":
@@ -63,6 +65,9 @@ def _about(one: PartnerStatus, *, is_running: bool) -> Iterator[Finding]:
         )
     if one.foreign_circles and one.state in CONNECTED:
         yield fault("partner-circles", name=one.alias, count=one.foreign_circles)
+    if set(one.circles) != set(circles):
+        told = {"circles": ", ".join(one.circles) or "none", "configured": ", ".join(circles) or "none"}
+        yield fault("circles-of-before", name=one.alias, **told)
 
 
 def _offsets(partners: Sequence[PartnerStatus]) -> dict[str, int]:

@@ -137,14 +137,14 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
     links = {} if node.live is None else node.live.links
     exchanges = node.store.partners.last_exchanges()
     doors = node.store.partners.closed_doors()
-    circles = list(node.config.gossip.circles)
+    circles = {row.partner_id: list(row.circles) for row in node.store.partners.all()}
     carried, costs = _by_author(node.store.log.carried()), _by_author(node.store.log.costs())
     return [
         PartnerStatus(
             **structs.asdict(describe(entry)),
             state=_state_word(entry, links, now),
             last_exchange=format_instant(_to_us(exchanges.get(entry.partner_id))),
-            circles=circles if entry.has_link else [],
+            circles=circles.get(entry.partner_id, []) if entry.has_link else [],
             backlog=link.backlog,
             last_error=link.last_error,
             noted=dict(sorted(link.noted.items())),
