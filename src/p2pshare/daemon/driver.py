@@ -284,7 +284,11 @@ class Driver:
             return {}
         return {
             peer: LinkState(
-                state.value, engine.backlog(peer), self._troubles.get(peer, ""), engine.faults(peer)
+                state.value,
+                engine.backlog(peer),
+                self._troubles.get(peer, ""),
+                engine.faults(peer),
+                *engine.heard(peer),
             )
             for peer in (entry.partner_id for entry in self.roster.links())
             if (state := engine.state(peer)) is not None

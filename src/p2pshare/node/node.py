@@ -37,12 +37,15 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class LinkState:
     """The running daemon's view of one link: a state word, how many envelopes wait for it, why our last request there
-    failed (empty when it did not), and counts of what was noted about the partner since the daemon's start, by reason."""
+    failed (empty when it did not), counts of what was noted about the partner since the daemon's start, by reason; by how many seconds
+    its clock is ahead of ours (None: not heard yet), and how many circles it carries on this link that we do not."""
 
     state: str
     backlog: int = 0
     last_error: str = ""
     noted: Mapping[str, int] = field(default_factory=dict)
+    clock_offset: int | None = None
+    foreign_circles: int = 0
 
 
 class Door(Struct, frozen=True, forbid_unknown_fields=True):

@@ -45,6 +45,11 @@ class PartnerStatus(PartnerSummary, frozen=True):
     cost_bytes: int
     knocked: str | None = None
     knock: str = ""
+    door: str = ""
+    """Why its server does not let us in (`partners.interface`), empty where it does."""
+    clock_offset: int | None = None
+    """By how many seconds its clock was ahead of ours in its last hello; None while no daemon runs."""
+    foreign_circles: int = 0
 
 
 class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,14 +151,14 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
     links = {} if node.live is None else node.live.links
     exchanges = node.store.partners.last_exchanges()
     doors = node.store.partners.closed_doors()
-    circles = list(node.config.gossip.circles)
+    circles = {row.partner_id: list(row.circles) for row in node.store.partners.all()}
     carried, costs = _by_author(node.store.log.carried()), _by_author(node.store.log.costs())
     return [
         PartnerStatus(
             **structs.asdict(describe(entry)),
             state=_state_word(entry, links, door, now),
             last_exchange=format_instant(_to_us(exchanges.get(entry.partner_id))),
-            circles=circles if entry.has_link else [],
+            circles=circles.get(entry.partner_id, []) if entry.has_link else [],
             backlog=link.backlog,
             last_error=link.last_error,
             noted=dict(sorted(link.noted.items())),
@@ -161,6 +166,9 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
             cost_bytes=costs[entry.partner_id],
             knocked=format_instant(_to_us(door.knocked_at or None)),
             knock=door.outcome,
+            door=door.reason,
+            clock_offset=link.clock_offset,
+            foreign_circles=link.foreign_circles,
         )
         for entry in load_roster(node)
         for link in (links.get(entry.partner_id, NO_LINK),)
