@@ -24,6 +24,7 @@ from p2pshare.errors import NotFoundError
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
+    DialAnswer,
     Hello,
     Poll,
     PollAnswer,
@@ -100,6 +101,10 @@ class MemoryExchange:
         if partner != peer:
             raise NotFoundError("no such card", reason="not-held")
         return b"chain" * 100_000
+
+    async def dial_back(self, peer: PartnerId) -> DialAnswer:
+        await self._called("dial_back", peer)
+        return DialAnswer(3, ("reached", "timeout"))
 
 
 def envelope_of(wire: bytes) -> EnvelopeId:

@@ -53,7 +53,7 @@ from p2pshare.node.node import DialledBack, LinkState, Node
 from p2pshare.partners.interface import NOT_ACCEPTED_YET, OTHER_CERTIFICATE
 from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.peering.client import Gone, PeerAddress, PeerClient
-from p2pshare.peering.dialling_back import REACHED, SECONDS_MAX, DiallingBack
+from p2pshare.peering.dialling_back import PARTNER_PAUSE_SECONDS, REACHED, SECONDS_MAX, DiallingBack
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.knocking import KnockLimits, ask_card, ask_for_place, hand_card
@@ -83,6 +83,7 @@ CARD_SETTLED_SECONDS = (
     5.0  # after a partner fetched our card: one that could not keep it asks again within two
 )
 CONNECTED = State.CONNECTED.value
+DIAL_BACK_KEPT_SECONDS = PARTNER_PAUSE_SECONDS + 1.0
 DIAL_BACK_ASKED_MAX = (
     3  # partners that a person's question has dial back: one may not reach us for a reason of its own
 )
@@ -143,6 +144,9 @@ class Driver:
         self._own_notices: frozenset[EnvelopeId] = frozenset()
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
+        self._dial_back_lock = asyncio.Lock()
+        self._dialled_back: tuple[int, float, list[DialledBack]] = (0, 0.0, [])
+        """(version of our card, when, what partners said) of the last time that they were asked to dial us."""
         self._dialling_back = DiallingBack(self.gate, time.monotonic)
         self._knocks = Knocks(node.store.partners.closed_doors())
         self._knock_limits = KnockLimits(node.config.gossip.connect_timeout_seconds)
@@ -623,7 +627,16 @@ class Driver:
 
     async def ask_dial_back(self) -> list[DialledBack]:
         """Ask connected partners, one after another, to dial the addresses on our card, until DIAL_BACK_ASKED_MAX were asked or one said that
-        it reached each of them; returns what they said."""
+        it reached each of them; returns what they said. Who asks again within DIAL_BACK_KEPT_SECONDS is told the same: they would not dial again."""
+        async with self._dial_back_lock:
+            key, at, kept = self._dialled_back
+            if kept and key == self._node.card.version and self._now() - at < DIAL_BACK_KEPT_SECONDS:
+                return kept
+            asked = await self._dial_back_answers()
+            self._dialled_back = self._node.card.version, self._now(), asked
+            return asked
+
+    async def _dial_back_answers(self) -> list[DialledBack]:
         asked: list[DialledBack] = []
         ends_at = asyncio.get_running_loop().time() + DIAL_BACK_SECONDS_MAX
         states = self.peer_states()
@@ -778,7 +791,9 @@ class Driver:
             raise NotFoundError("no link to this partner")
         card = entry.card
         addresses = [PeerAddress(peer, url, card.tls_certificates) for url in card.urls]
-        return DialAnswer(card.version, await self._dialling_back.dial(peer, addresses))
+        outcomes = await self._dialling_back.dial(peer, addresses)
+        log.info("partner %s asked to be dialled back: %s", peer.short, ", ".join(outcomes) or "no address")
+        return DialAnswer(card.version, outcomes)
 
     def _note_card_known(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> None:
         """Note that the peer has our newest card when one of `ids` is its notice: as good as a fetch."""
