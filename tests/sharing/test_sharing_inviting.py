@@ -24,7 +24,7 @@ from p2pshare.envelope.invitation import (
 from p2pshare.envelope.keys import Identity, create_identity, reissue_card
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError, ShareError
 from p2pshare.node.node import Node
-from p2pshare.operations.invitations import ShowInvitation
+from p2pshare.operations.inviting import ShowInvitation
 from p2pshare.operations.pending import AcceptPending, ListPending, PendingPartner, RefusePending
 from p2pshare.partners.invited import (
     KEPT_MAX,

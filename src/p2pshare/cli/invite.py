@@ -34,7 +34,7 @@ def invite(home: Path, name: str, no_wait: bool, as_json: bool) -> None:
     terminal this waits for the partner and shows six words, which both of you compare. Inviting NAME again ends an older line. Exit code 5 when
     the words differ.
     """
-    from p2pshare.operations.invitations import Invite
+    from p2pshare.operations.inviting import Invite
 
     invited = ask_running(home, Invite(name))
     if as_json:
@@ -55,7 +55,7 @@ def invite(home: Path, name: str, no_wait: bool, as_json: bool) -> None:
 
 def wait_for_guest(home: Path, name: str) -> None:
     """Wait until somebody has joined, and ask. Raises RefusedError on a no, or when the invitation ended."""
-    from p2pshare.operations.invitations import ShowInvitation
+    from p2pshare.operations.inviting import ShowInvitation
 
     while (standing := ask_running(home, ShowInvitation(name))).here == "open":
         time.sleep(LOOK_SECONDS)

@@ -32,7 +32,7 @@ def join(home: Path, source: tuple[str, ...], alias: str, no_wait: bool, as_json
     The line is typed or pasted at the terminal, or read from stdin; as an argument each user of this machine could read it. Both sides show six
     words: compare them, by telephone. Exit code 5 when they differ, or the invitation is used up, has ended, or somebody else answers.
     """
-    from p2pshare.operations.invitations import CONFIRMED, Join
+    from p2pshare.operations.inviting import CONFIRMED, Join
 
     if source not in ((), (STANDARD_STREAM,)):
         raise UsageProblem(
@@ -88,7 +88,7 @@ def _ask_line() -> str:
 
 def _wait_for_host(home: Path, host: str) -> None:
     """Wait until the person at the host has said yes. Raises RefusedError on a no."""
-    from p2pshare.operations.invitations import ShowInvitation
+    from p2pshare.operations.inviting import ShowInvitation
 
     console.say(
         "waiting for the other side's yes; Ctrl-C ends the waiting, and the daemon connects once it was said"

@@ -38,7 +38,7 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
-from p2pshare.daemon.invitations import InvitationRounds
+from p2pshare.daemon.invitation_rounds import InvitationRounds
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure

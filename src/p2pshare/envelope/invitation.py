@@ -10,7 +10,7 @@
        host > guest   [1, state]
        host > guest   [0, reason]                    in the place of any answer
 
-The line authenticates the host; the six words, which both sides compute of `transcript_hash`, show who has come by it.
+The line authenticates the host; the six words, which both sides compute of their `Meeting`, show who has come by it.
 """
 
 from __future__ import annotations
