@@ -154,8 +154,8 @@ def test_the_node_is_examined_without_an_argument_and_a_failure_is_an_exit_code(
     one = federation("alpha")
     said = one("alpha", "doctor")
     assert said.code == 0
-    assert "ok    config       circles: main; " in said.out
-    assert "warn  daemon       not running" in said.out
+    assert "ok      config        circles: main; " in said.out
+    assert "warn    daemon        not running" in said.out
     (one.folder / "alpha" / "identity.p2pkey").chmod(0o644)
     said = one("alpha", "doctor", "--json")
     assert (said.code, [row["check"] for row in said.json if row["level"] == "fail"]) == (1, ["keys"])
