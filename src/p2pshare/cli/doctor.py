@@ -70,6 +70,7 @@ def examine(home: Path) -> list[Finding]:
     from p2pshare.cli.session import ask, is_running
     from p2pshare.node.home import require_home
     from p2pshare.operations.incident_alarms import EVERY_ALARM
+    from p2pshare.operations.reachability import AskDialBack, examine_reachability
     from p2pshare.operations.space_alarms import examine_spaces
     from p2pshare.operations.status import ShowStatus
     from p2pshare.queries.doctor import examine_node
@@ -86,7 +87,12 @@ def examine(home: Path) -> list[Finding]:
             now=now_seconds(),
             live=live,
             alarm_functions=EVERY_ALARM,
-            looks_above={"spaces": examine_spaces},
+            looks_above={
+                "spaces": examine_spaces,
+                "reachable": lambda _: examine_reachability(
+                    ask(home, AskDialBack()) if is_answered else None
+                ),
+            },
         )
 
 

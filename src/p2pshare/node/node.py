@@ -66,13 +66,25 @@ class WriterTimes(Struct, frozen=True, forbid_unknown_fields=True):
     longest_ping_seconds: float = 0.0
 
 
+class DialledBack(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one partner said when it was asked to dial us: of each address on the version of our card that it knows, `reached` or a
+    reason code. `fault` is why it did not say anything, else empty."""
+
+    partner: str
+    card_version: int = 0
+    outcomes: tuple[str, ...] = ()
+    fault: str = ""
+
+
 @dataclass(frozen=True)
 class Live:
-    """The part of a node that only its running daemon knows."""
+    """The part of a node that only its running daemon knows. `ask_dial_back` asks partners to dial us, and waits for what they say: for
+    up to a minute, in a thread that is not the event loop's; it may raise StoreError."""
 
     links: Mapping[PartnerId, LinkState]
     door: Door
     writer: WriterTimes = WriterTimes()  # noqa: RUF009 - it is frozen
+    ask_dial_back: Callable[[], list[DialledBack]] = list
 
 
 class NodeReading(Protocol):

@@ -1,4 +1,4 @@
-"""`partner add`, `remove`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
+"""`partner add`, `remove`, `rename`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.queries.explaining import Preview, preview
 from p2pshare.queries.status import PartnerStatus, partner_rows
-from p2pshare.sharing.partners import AddedPartner, PartnerSummary, add_partner, describe, remove_partner
+from p2pshare.sharing.partners import (
+    AddedPartner,
+    PartnerSummary,
+    add_partner,
+    describe,
+    remove_partner,
+    rename_partner,
+)
 
 
 class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):
@@ -35,6 +42,16 @@ class RemovePartner(Request[PartnerSummary], frozen=True, tag="partner-remove"):
 
     def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
         return describe(remove_partner(node, self.name))
+
+
+class RenamePartner(Request[PartnerSummary], frozen=True, tag="partner-rename"):
+    """Call a partner, named by alias or id, otherwise from now on."""
+
+    name: str
+    alias: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
+        return describe(rename_partner(node, self.name, self.alias))
 
 
 class ListPartners(Query[Several[PartnerStatus]], frozen=True, tag="partner-list"):

@@ -30,7 +30,9 @@ from p2pshare.operations import (
     labs,
     looking,
     partners,
+    pending,
     publishing,
+    reachability,
     searching,
     space_entries,
     space_membership,
@@ -62,6 +64,8 @@ class Operation:
     """Whether it writes entries: it waits until members were asked what they hold, and entries go out after it."""
     in_exercise: bool = False
     """Whether it may be asked of an exercise's node; else it is of what is real alone (`not-in-exercise`)."""
+    awaits_cards: bool = False
+    """Whether somebody may have been accepted whose card is to be fetched."""
     reports_refusals: bool = False
     """Whether the refusals of the peer listener until now have to be in the store before it reads."""
 
@@ -78,6 +82,7 @@ OPERATIONS: dict[str, Operation] = {
     "allow-add": Operation(warninglists.Allow, changes_lists=True),
     "allow-list": Operation(warninglists.ListAllowed),
     "allow-remove": Operation(warninglists.Disallow, changes_lists=True),
+    "ask-dial-back": Operation(reachability.AskDialBack),
     "card-install": Operation(cards.InstallCard, changes_card=True),
     "card-renew": Operation(cards.RenewCard, changes_card=True),
     "card-revoke": Operation(cards.RevokeKey, changes_card=True),
@@ -133,10 +138,14 @@ OPERATIONS: dict[str, Operation] = {
     "lookup": Operation(looking.LookUp),
     "note-findings": Operation(already_held.NoteFindings),
     "opinion": Operation(assessing.Opine, publishes=True),
+    "partner-accept": Operation(pending.AcceptPending, changes_roster=True, awaits_cards=True),
     "partner-add": Operation(partners.AddPartner, changes_roster=True),
     "partner-list": Operation(partners.ListPartners),
+    "partner-pending": Operation(pending.ListPending),
     "partner-preview": Operation(partners.PreviewPartner),
+    "partner-refuse": Operation(pending.RefusePending),
     "partner-remove": Operation(partners.RemovePartner, changes_roster=True),
+    "partner-rename": Operation(partners.RenamePartner, changes_roster=True),
     "playbook-approve": Operation(frameworks.ApprovePlaybook, writes_spaces=True),
     "playbook-import": Operation(frameworks.ImportPlaybook, writes_spaces=True),
     "playbook-list": Operation(frameworks.ListPlaybooks),

@@ -6,7 +6,8 @@ A guest is nobody: it holds a card of ours, as many do. So all of them together 
 2. rate: GUESTS_PER_MINUTE_MAX, of one address GUESTS_PER_ADDRESS_PER_MINUTE_MAX
 3. time: GUEST_SECONDS_MAX each
 4. bytes and memory: one message of 64 KiB, or one card file (`peering.frames`)
-5. work: what the exchange does about a card file that no known root signed (`sharing.partners.sift_card`): one version is looked at
+5. work: what the exchange does about a card file that no known root signed (`sharing.partners.sift_card`): one version is looked at;
+   about one who asks for a place among the pending partners: two signatures, and a row in the store (`sharing.pending`)
 
 They take nothing from partners: their handshakes wait in the rooms of everybody (`http_server.handshake_places`), and no address becomes
 known for a guest.
@@ -20,6 +21,7 @@ import logging
 import secrets
 from collections import Counter, deque
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from p2pshare.envelope.knock import (
@@ -33,7 +35,7 @@ from p2pshare.envelope.knock import (
     encode_card_given,
     encode_greeting,
 )
-from p2pshare.errors import PeerError, ShareError
+from p2pshare.errors import ShareError
 from p2pshare.http_server.connection import place_of
 from p2pshare.http_server.known_addresses import origin_of
 from p2pshare.http_server.tally import Tally
@@ -53,7 +55,8 @@ MINUTE_SECONDS = 60.0
 CARD_TAKEN = "card-taken"
 CARD_GIVEN = "card-given"
 NOTHING_NEW = "nothing-new"
-SERVED = frozenset({CARD_TAKEN, CARD_GIVEN, NOTHING_NEW})
+PLACE_TAKEN = "place-taken"
+SERVED = frozenset({CARD_TAKEN, CARD_GIVEN, NOTHING_NEW, PLACE_TAKEN})
 """Outcomes of guests; all others are reasons for which one was refused."""
 
 
@@ -88,7 +91,9 @@ class GuestDoor:
         if reason := self._reason_to_refuse(host):
             self._count(reason)
             return _Unwelcome()
-        return asyncio.StreamReaderProtocol(asyncio.StreamReader(READ_BUFFER_BYTES), self._come_in)
+        return asyncio.StreamReaderProtocol(
+            asyncio.StreamReader(READ_BUFFER_BYTES), partial(self._come_in, host)
+        )
 
     async def close(self) -> None:
         """Cut all guests."""
@@ -109,21 +114,21 @@ class GuestDoor:
         self._came.append((now, address))
         return ""
 
-    def _come_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _come_in(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._guests) >= self._limits.guests:
             self._cut(next(iter(self._guests)))
             self._count("overtaken")
-        guest = asyncio.create_task(self._serve(reader, writer))
+        guest = asyncio.create_task(self._serve(host, reader, writer))
         self._guests[guest] = writer
 
     def _cut(self, guest: asyncio.Task[None]) -> None:
         cut(self._guests.pop(guest))  # here, too: a task that has not begun ends without its last words
         guest.cancel()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(self._limits.seconds):
-                outcome = await self._converse(reader, writer)
+                outcome = await self._converse(host, reader, writer)
                 await hang_up(writer)
         except ShareError as error:
             outcome = error.reason
@@ -143,7 +148,7 @@ class GuestDoor:
             )  # now: whoever comes next must not overtake, and count, one that has ended
         self._count(outcome)
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    async def _converse(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         """Returns what came of it. Raises ShareError, OSError."""
         greeting = KnockGreeting(secrets.token_bytes(NONCE_BYTES), self._exchange.own_version())
         await write_message(writer, encode_greeting(greeting))
@@ -155,8 +160,9 @@ class GuestDoor:
                 with contextlib.suppress(OSError):
                     await end_of(reader)
                 return CARD_GIVEN
-            case PlaceAsked():
-                raise PeerError("pending partners are not accepted here yet", reason="pending-not-accepted")
+            case PlaceAsked() as place:
+                is_noted = await self._exchange.take_place(place, greeting.nonce, host)
+                return PLACE_TAKEN if is_noted else NOTHING_NEW
 
     def _count(self, outcome: str) -> None:
         self.outcomes[outcome] += 1

@@ -254,7 +254,8 @@ FAULTS: dict[str, Fault] = {
         "partners",
         WARN,
         "{name} does not accept this node, and never did",
-        "ask it to add this node with a link: `p2pshare card export FILE` writes what it needs",
+        "ask it to accept this node, which `p2pshare partner pending` shows there; or to add it with a link: `p2pshare card export FILE`"
+        " writes what it needs",
     ),
     "removed-by-partner": Fault(
         "partners",
@@ -302,6 +303,25 @@ FAULTS: dict[str, Fault] = {
         "partners", SKIPPED, "no daemon runs: nobody is connected", "start it with `p2pshare run`"
     ),
     "spaces": Fault("spaces", WARN, "{message}", "{hint}"),
+    "not-reached": Fault(
+        "reachable",
+        WARN,
+        "{partner} dialled {url} and did not reach this node: {outcome}",
+        "open the port or forward it, as the page reaching-a-node.md says; or dial only: then partners must be dialled",
+    ),
+    "reached-other": Fault(
+        "reachable",
+        WARN,
+        "{partner} dialled {url}, and another certificate than ours was shown there",
+        "mend the name in the DNS or where the router forwards to, as the page reaching-a-node.md says",
+    ),
+    "dialled-before": Fault(
+        "reachable",
+        SKIPPED,
+        "{partner} knows version {version} of our card, and dialled what stands there: {outcomes}",
+        "look again when it has fetched version {newest}",
+    ),
+    "nobody-dialled": Fault("reachable", SKIPPED, "no partner dialled this node: {why}", "{mend}"),
     "severe-alarm": Fault("alarm", FAIL, "{word}: {message}", "{hint}"),
     "alarm": Fault("alarm", WARN, "{word}: {message}", "{hint}"),
     "not-looked-at": Fault(
