@@ -151,7 +151,8 @@ def test_a_name_that_would_command_the_terminal_is_shown_as_text(
 def test_the_node_is_examined_without_an_argument_and_a_failure_is_an_exit_code(
     federation: Callable[..., Federation],
 ) -> None:
-    one = federation("alpha")
+    one = federation()
+    one.found("alpha", is_dialable=False)
     said = one("alpha", "doctor")
     assert said.code == 0
     assert "ok      config        circles: main; " in said.out
