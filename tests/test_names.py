@@ -19,6 +19,7 @@ SHARED_FILE_NAMES = {
     "staging.py": "numbers and rows, service",
     "partners.py": "tables, service, operation",
     "notices.py": "tables, service",
+    "pending.py": "tables, service, operation",
     "searching.py": "statement, query, operation",
     "explaining.py": "query, operation",
     "lookup.py": "query, command",

@@ -74,7 +74,14 @@ from p2pshare.operations.incidents import (
 from p2pshare.operations.interface import Request
 from p2pshare.operations.labs import ListLabs, OpenLab, PutInLab, SayInLab, ShowLab
 from p2pshare.operations.looking import LookUp
-from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
+from p2pshare.operations.partners import (
+    AddPartner,
+    DistrustPartner,
+    ListPartners,
+    PreviewPartner,
+    RemovePartner,
+    TrustPartner,
+)
 from p2pshare.operations.publishing import (
     Discard,
     DiscardPublication,
@@ -391,6 +398,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         RekeySpace(space["led"], "none", key),
         SetRoots(1),
         SetCard("Alpha Two", ("https://alpha.example:8443",)),
+        DistrustPartner("newcomer"),
+        TrustPartner("newcomer"),
         RemovePartner("newcomer"),
     ]
     by_name = {name_of(one): one for one in every}

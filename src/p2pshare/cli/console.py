@@ -304,6 +304,10 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
         if one.noted:
             counts = "  ".join(f"{shown(reason)} {count}" for reason, count in one.noted.items())
             print_result(f"noted of {shown(one.alias)}: {counts}")
+        if one.distrusted:
+            print_result(
+                f"distrusted {shown(one.alias)}: since {one.distrusted}  `p2pshare partner trust` takes it back"
+            )
         if one.knocked:
             print_result(f"knocked at {shown(one.alias)}: {one.knocked}  {shown(one.knock)}")
 

@@ -19,6 +19,7 @@ from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
 if TYPE_CHECKING:
     from p2pshare.operations.pending import PendingPartner
+    from p2pshare.sharing.distrusting import DistrustedPartner
 
 EXIT_NOTHING_PENDING = 3
 ID_DIGITS_SHOWN = 16
@@ -246,6 +247,44 @@ def export_partners(home: Path, file: str) -> None:
         console.say(
             f"{console.shown(file)} names {partners} and what each link carries: give it to who may know that"
         )
+
+
+@partner.command("distrust")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def distrust_partner(home: Path, name: str, as_json: bool) -> None:
+    """take what a partner says out of effect here, called by alias or id, also one that was removed; `trust` brings it back
+
+    Its link stays, and what it seals is carried for others. Votes in spaces stay as they are.
+    """
+    from p2pshare.operations.partners import DistrustPartner
+
+    _tell_trust(ask(home, DistrustPartner(name)), as_json=as_json)
+
+
+@partner.command("trust")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def trust_partner(home: Path, name: str, as_json: bool) -> None:
+    """bring what a partner says back into effect, after `distrust`"""
+    from p2pshare.operations.partners import TrustPartner
+
+    _tell_trust(ask(home, TrustPartner(name)), as_json=as_json)
+
+
+def _tell_trust(answer: DistrustedPartner, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(answer)
+        return
+    name = console.shown(answer.alias or answer.partner_id)
+    if answer.distrusted:
+        console.say(
+            f"{name} is distrusted: nothing that it says counts here; `p2pshare partner trust` takes it back"
+        )
+    else:
+        console.say(f"{name} is believed again; what came meanwhile is read as it stands in line")
 
 
 @partner.command("remove")

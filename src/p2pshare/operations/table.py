@@ -152,6 +152,8 @@ OPERATIONS: dict[str, Operation] = {
     "partner-pending": Operation(pending.ListPending),
     "partner-preview": Operation(partners.PreviewPartner),
     "partner-refuse": Operation(pending.RefusePending, changes_invitations=True),
+    "partner-distrust": Operation(partners.DistrustPartner),
+    "partner-trust": Operation(partners.TrustPartner, wakes=True),
     "partner-remove": Operation(partners.RemovePartner, changes_roster=True),
     "partner-rename": Operation(partners.RenamePartner, changes_roster=True),
     "playbook-approve": Operation(frameworks.ApprovePlaybook, writes_spaces=True),

@@ -69,7 +69,7 @@ class Looking:
 
     def is_closed(self, name: str) -> bool:
         """Returns whether a file of the home is there and may not be read by who looks."""
-        return self.is_guest and not os.access(self.home / name, os.R_OK)
+        return self.is_guest and not os.access(self.home / name, os.R_OK, effective_ids=True)
 
     def closed(self, check: str, name: str) -> Finding:
         return fault("not-looked-at", check, path=self.home / name, owner=self.owner)
@@ -355,7 +355,7 @@ def _store(looking: Looking) -> Iterator[Finding]:
         yield looking.closed("store", STORE_NAME)
         return
     mode = path.stat().st_mode & 0o777
-    if not looking.is_guest and not (mode & 0o200 and os.access(path, os.W_OK)):
+    if not looking.is_guest and not (mode & 0o200 and os.access(path, os.W_OK, effective_ids=True)):
         yield fault("store-read-only", path=path, mode=f"{mode:04o}")
     try:
         faults = quick_check(path)
@@ -478,5 +478,5 @@ def _alarms(looking: Looking) -> Iterator[Finding]:
         yield Finding("alarm", OK, "none")
 
 
-CHECKS = tuple(dict.fromkeys(one.check for one in FAULTS.values() if one.check != "any")) + ("tls",)
+CHECKS = frozenset({one.check for one in FAULTS.values()} - {"any"} | {"tls"})
 """Every check of this room and of those above it."""

@@ -47,6 +47,8 @@ class PartnerStatus(PartnerSummary, frozen=True):
     knock: str = ""
     door: str = ""
     """Why its server does not let us in (`partners.interface`), empty where it does."""
+    distrusted: str | None = None
+    """Since when what it says is out of effect here by a person's word; None where it is not."""
     clock_offset: int | None = None
     """By how many seconds its clock was ahead of ours in its last hello; None while no daemon runs."""
     foreign_circles: int = 0
@@ -151,6 +153,11 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
     links = {} if node.live is None else node.live.links
     exchanges = node.store.partners.last_exchanges()
     doors = node.store.partners.closed_doors()
+    distrusted = {
+        one: format_instant(_to_us(how.since))
+        for one, how in node.store.partners.distrusts().items()
+        if how.is_out
+    }
     circles = {row.partner_id: list(row.circles) for row in node.store.partners.all()}
     carried, costs = _by_author(node.store.log.carried()), _by_author(node.store.log.costs())
     return [
@@ -167,6 +174,7 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
             knocked=format_instant(_to_us(door.knocked_at or None)),
             knock=door.outcome,
             door=door.reason,
+            distrusted=distrusted.get(entry.partner_id),
             clock_offset=link.clock_offset,
             foreign_circles=link.foreign_circles,
         )

@@ -46,7 +46,7 @@ from p2pshare.partners.notices import NoticeEntry
 from p2pshare.partners.pending import Draw, PendingRow
 from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import carries, may_leave
-from p2pshare.sharing import revocation_walk
+from p2pshare.sharing import distrusting, revocation_walk
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
 from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
 from p2pshare.sharing.partners import apply_card_update, load_roster, sift_card
@@ -198,6 +198,8 @@ class Exchange:
             back = self._back(revoked.back)
             dropped = ItemsDropped(tuple(item for one in revoked.gone for item in self._keys_of(one)))
             return Outcome(back, is_more_due=True, reads_again=bool(back), dropped=dropped)
+        if distrusting.step(self._node, now):
+            return Outcome(self._news({}), is_more_due=True, reads_again=True)
         step = self._node.store.log.expire(earliest, self._expired_to)
         self._expired_to = step.place
         makes_room = self._makes_room(step.dropped, now)
