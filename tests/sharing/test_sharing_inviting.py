@@ -31,9 +31,9 @@ from p2pshare.partners.invited import (
     KEPT_SECONDS,
     PINNED_MAX,
     Invitation,
+    InvitationState,
     JoinedGuest,
     Joining,
-    Standing,
     ask_pause,
 )
 from p2pshare.queries.alarms import alarms
@@ -434,7 +434,7 @@ def test_the_host_waits_on_the_guests_side_until_its_person_says_yes(world: Worl
     accept(bravo, alpha.card.partner_id.text, words="one two three")
     assert [entry.partner_id for entry in load_roster(bravo)] == [alpha.card.partner_id]
     [followed] = inviting.followed(bravo.store, NOW)
-    assert (followed.here, followed.there) == (Standing.CONFIRMED, Standing.WAITING)
+    assert (followed.here, followed.there) == (InvitationState.CONFIRMED, InvitationState.WAITING)
     inviting.note_host_said(bravo, alpha.card.partner_id, followed.secret, JoinState.CONFIRMED)
     assert inviting.followed(bravo.store, NOW) == []
     assert (
@@ -487,4 +487,4 @@ def test_an_invitation_and_who_joined_outlive_the_process(
     with reading_store(alpha.home / "store.sqlite") as store:
         [one] = store.invitations.given_out()
         assert one == alpha.store.invitations.given_out()[0]
-        assert (one.state, one.begun) == (Standing.WAITING, 1)
+        assert (one.state, one.begun) == (InvitationState.WAITING, 1)

@@ -15,7 +15,7 @@ from p2pshare.errors import AuthorError, PeerError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import AsideWork, LongRequest, Query, Request
-from p2pshare.partners.invited import Standing
+from p2pshare.partners.invited import InvitationState
 from p2pshare.peering.joining import Met, Own, join
 from p2pshare.sharing import inviting
 from p2pshare.sharing.inviting import InvitationStatus, Invited
@@ -26,7 +26,7 @@ WAITING = "waiting"
 """The states of who joined: both persons have said yes, or one of them has not yet."""
 
 
-class Joined(Struct, frozen=True, forbid_unknown_fields=True):
+class HostJoined(Struct, frozen=True, forbid_unknown_fields=True):
     """The host that was joined: the six words to compare, and whether both persons have said yes."""
 
     partner_id: str
@@ -44,13 +44,13 @@ class Invite(Request[Invited], frozen=True, tag="invite"):
         return inviting.invite(node, self.name, now)
 
 
-class Join(LongRequest[Joined], frozen=True, tag="join"):
+class Join(LongRequest[HostJoined], frozen=True, tag="join"):
     """Come to a host by the line of its invitation. Without an `alias` one is made from its card."""
 
     line: str
     alias: str = ""
 
-    def steps(self, node: Node, now: int) -> Iterator[Joined | AsideWork[Any] | None]:
+    def steps(self, node: Node, now: int) -> Iterator[HostJoined | AsideWork[Any] | None]:
         line = inviting.read_line(node, self.line, now)
         check_alias(node, line.host, self.alias)
         own = Own(node.card.raw, node.identity.operational.sign, secrets.token_bytes(NONCE_BYTES))
@@ -59,14 +59,14 @@ class Join(LongRequest[Joined], frozen=True, tag="join"):
         yield meeting
         met = meeting.result
         joining = inviting.note_joined(node, line, met.card, met.words, self.alias, met.state, now)
-        if joining.there == Standing.REFUSED:
+        if joining.there == InvitationState.REFUSED:
             raise RefusedError(
                 "the other side has refused",
                 hint="ask them for another invitation",
                 reason="invitation-refused",
             )
-        is_confirmed = joining.here == joining.there == Standing.CONFIRMED
-        yield Joined(line.host.text, met.card.name, met.words, CONFIRMED if is_confirmed else WAITING)
+        is_confirmed = joining.here == joining.there == InvitationState.CONFIRMED
+        yield HostJoined(line.host.text, met.card.name, met.words, CONFIRMED if is_confirmed else WAITING)
 
 
 def _meet(line: InvitationLine, own: Own, now: int, connect_seconds: float) -> Met:

@@ -8,7 +8,14 @@ import apsw
 
 from p2pshare.database.database import Database
 from p2pshare.identifiers import PartnerId
-from p2pshare.partners.invited import KEPT_MAX, KEPT_SECONDS, Invitation, JoinedGuest, Joining, Standing
+from p2pshare.partners.invited import (
+    KEPT_MAX,
+    KEPT_SECONDS,
+    Invitation,
+    InvitationState,
+    JoinedGuest,
+    Joining,
+)
 
 _INVITATION = "name, certificate, created, expires, state, begun, guest, card, words, address, joined_at, later, later_at, later_count"
 _JOINING = "host, alias, card, words, address, secret, expires, joined_at, here, there"
@@ -132,7 +139,7 @@ def _invitation(
         certificate,
         created,
         expires,
-        Standing(state),
+        InvitationState(state),
         begun,
         None if guest is None else JoinedGuest(PartnerId(guest), card, words, address, joined_at),
         None if later is None else PartnerId(later),
@@ -162,6 +169,6 @@ def _joining(
         secret,
         expires,
         joined_at,
-        Standing(here),
-        Standing(there),
+        InvitationState(here),
+        InvitationState(there),
     )

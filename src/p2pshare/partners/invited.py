@@ -20,7 +20,7 @@ INVITATION_USED = "invitation-used"
 INVITATION_EXPIRED = "invitation-expired"
 
 
-class Standing(StrEnum):
+class InvitationState(StrEnum):
     """How far an invitation has come. Of a joining: what the person has said, here or there."""
 
     OPEN = "open"
@@ -51,7 +51,7 @@ class Invitation:
     certificate: bytes
     created: int
     expires: int
-    state: Standing = Standing.OPEN
+    state: InvitationState = InvitationState.OPEN
     begun: int = 0
     guest: JoinedGuest | None = None
     later: PartnerId | None = None
@@ -61,18 +61,18 @@ class Invitation:
     @property
     def may_change(self) -> bool:
         """Returns whether anybody may still join, or a person has still to say yes or no."""
-        return self.state in (Standing.OPEN, Standing.WAITING)
+        return self.state in (InvitationState.OPEN, InvitationState.WAITING)
 
     @property
     def is_worn_out(self) -> bool:
         """Returns whether it was begun so often that nobody can join any more, though nobody has."""
-        return self.state == Standing.OPEN and self.begun >= BEGINNINGS_MAX
+        return self.state == InvitationState.OPEN and self.begun >= BEGINNINGS_MAX
 
     def beginning(self, now: int) -> Invitation:
         """Returns the invitation after a guest's first message. Raises PeerError `invitation-expired`, `invitation-used`."""
         if now >= self.expires:
             raise PeerError("an invitation has ended", reason=INVITATION_EXPIRED)
-        if self.state == Standing.REFUSED or self.begun >= BEGINNINGS_MAX:
+        if self.state == InvitationState.REFUSED or self.begun >= BEGINNINGS_MAX:
             raise PeerError("an invitation is used up", reason=INVITATION_USED)
         return replace(self, begun=self.begun + 1)
 
@@ -80,22 +80,22 @@ class Invitation:
         """Returns the invitation after a guest whose third message holds. One that is not `guest`'s after it is one whose first
         guest it is not (`is_of`): it is noted as a later one."""
         now = guest.joined_at
-        if self.guest is None and self.state == Standing.OPEN:
-            return replace(self, state=Standing.WAITING, guest=guest)
+        if self.guest is None and self.state == InvitationState.OPEN:
+            return replace(self, state=InvitationState.WAITING, guest=guest)
         if not self.is_of(guest.partner_id):
             first = self.later or guest.partner_id
             since = self.later_at or now
             return replace(self, later=first, later_at=since, later_count=self.later_count + 1)
-        return replace(self, guest=guest) if self.state == Standing.WAITING else self
+        return replace(self, guest=guest) if self.state == InvitationState.WAITING else self
 
     def is_of(self, partner_id: PartnerId) -> bool:
         return self.guest is not None and self.guest.partner_id == partner_id
 
     def decided(self, *, is_confirmed: bool) -> Invitation:
         """Returns the invitation after the person's yes or no. Raises RefusedError `not-waiting`."""
-        if self.state != Standing.WAITING:
+        if self.state != InvitationState.WAITING:
             raise RefusedError(f"the invitation of '{self.name}' waits for nobody", reason="not-waiting")
-        return replace(self, state=Standing.CONFIRMED if is_confirmed else Standing.REFUSED)
+        return replace(self, state=InvitationState.CONFIRMED if is_confirmed else InvitationState.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,16 @@ class Joining:
     secret: bytes
     expires: int
     joined_at: int
-    here: Standing = Standing.WAITING
-    there: Standing = Standing.WAITING
+    here: InvitationState = InvitationState.WAITING
+    there: InvitationState = InvitationState.WAITING
 
     def is_followed(self, now: int) -> bool:
         """Returns whether we still ask the host what its person says."""
-        return self.there == Standing.WAITING and self.here != Standing.REFUSED and now < self.expires
+        return (
+            self.there == InvitationState.WAITING
+            and self.here != InvitationState.REFUSED
+            and now < self.expires
+        )
 
 
 ASK_SECONDS_MIN, ASK_SECONDS_MAX = 2, 300  # between two questions; the host lets 30 a minute in

@@ -45,9 +45,9 @@ from p2pshare.partners.invited import (
     INVITATION_USED,
     PINNED_MAX,
     Invitation,
+    InvitationState,
     JoinedGuest,
     Joining,
-    Standing,
 )
 from p2pshare.sharing.partners import add_partner, load_roster, newest_card
 from p2pshare.sharing.pending import PARTNER, Accepted, Comparison, Waiting, check_alias, check_fingerprint
@@ -56,10 +56,10 @@ INVITATION = "invitation"
 """The word of this source of those who wait."""
 
 STATES = {
-    Standing.OPEN: JoinState.WAITING,
-    Standing.WAITING: JoinState.WAITING,
-    Standing.CONFIRMED: JoinState.CONFIRMED,
-    Standing.REFUSED: JoinState.REFUSED,
+    InvitationState.OPEN: JoinState.WAITING,
+    InvitationState.WAITING: JoinState.WAITING,
+    InvitationState.CONFIRMED: JoinState.CONFIRMED,
+    InvitationState.REFUSED: JoinState.REFUSED,
 }
 
 
@@ -91,13 +91,13 @@ def invite(node: Node, name: str, now: int) -> Invited:
         store.invitations.forget_old(now)
         pinned = pinned_invitations(store, now)
         before = [one for one in store.invitations.given_out() if one.name == name]
-        if any(one in pinned and one.state == Standing.WAITING for one in before):
+        if any(one in pinned and one.state == InvitationState.WAITING for one in before):
             raise RefusedError(
                 f"somebody has joined by the invitation of '{name}' and waits for your yes or no",
                 hint="`p2pshare partner pending` shows who; `partner accept` or `partner refuse` first",
                 reason="already-joined",
             )
-        given_up = [one for one in before if one.state != Standing.CONFIRMED]
+        given_up = [one for one in before if one.state != InvitationState.CONFIRMED]
         for one in (*given_up, *_to_make_room([one for one in pinned if one not in given_up])):
             store.invitations.drop(one)
         store.invitations.put(Invitation(name, line.key().certificate, now, line.expires))
@@ -231,18 +231,18 @@ def note_joined(
         secret=line.secret.reveal(),
         expires=line.expires,
         joined_at=now,
-        here=before.here if before is not None and is_same else Standing.WAITING,
+        here=before.here if before is not None and is_same else InvitationState.WAITING,
         there=standing_of(state),
     )
     node.store.invitations.put_joining(joining)
     return joining
 
 
-def standing_of(state: JoinState) -> Standing:
+def standing_of(state: JoinState) -> InvitationState:
     return {
-        JoinState.WAITING: Standing.WAITING,
-        JoinState.CONFIRMED: Standing.CONFIRMED,
-        JoinState.REFUSED: Standing.REFUSED,
+        JoinState.WAITING: InvitationState.WAITING,
+        JoinState.CONFIRMED: InvitationState.CONFIRMED,
+        JoinState.REFUSED: InvitationState.REFUSED,
     }[state]
 
 
@@ -270,12 +270,12 @@ class InvitationSource:
         guests = [
             _described(one.guest.partner_id, one.guest.card, one.guest.address, one.guest.joined_at)
             for one in node.store.invitations.given_out()
-            if one.guest is not None and one.state == Standing.WAITING
+            if one.guest is not None and one.state == InvitationState.WAITING
         ]
         hosts = [
             _described(one.host, one.card, one.address, one.joined_at)
             for one in node.store.invitations.joinings()
-            if one.here == Standing.WAITING and one.there != Standing.REFUSED
+            if one.here == InvitationState.WAITING and one.there != InvitationState.REFUSED
         ]
         return [*guests, *hosts]
 
@@ -295,7 +295,7 @@ class InvitationSource:
             if guest is not None:
                 node.store.invitations.put(guest.decided(is_confirmed=True))
             if host is not None:
-                node.store.invitations.put_joining(replace(host, here=Standing.CONFIRMED))
+                node.store.invitations.put_joining(replace(host, here=InvitationState.CONFIRMED))
             known = load_roster(node).get(partner_id)
             added = add_partner(
                 node,
@@ -315,7 +315,7 @@ class InvitationSource:
             node.store.invitations.put(guest.decided(is_confirmed=False))
         if host is not None:
             name = _newest(host.card).name
-            node.store.invitations.put_joining(replace(host, here=Standing.REFUSED))
+            node.store.invitations.put_joining(replace(host, here=InvitationState.REFUSED))
         return name
 
     def awaited(self, node: NodeReading) -> dict[PartnerId, str]:
@@ -323,12 +323,16 @@ class InvitationSource:
 
     def _guest(self, node: NodeReading, partner_id: PartnerId) -> Invitation | None:
         found = (one for one in node.store.invitations.given_out() if one.is_of(partner_id))
-        return next((one for one in found if one.state == Standing.WAITING), None)
+        return next((one for one in found if one.state == InvitationState.WAITING), None)
 
     def _host(self, node: NodeReading, partner_id: PartnerId) -> Joining | None:
         joining = node.store.invitations.joining(partner_id)
-        is_waiting = joining is not None and joining.here == Standing.WAITING
-        return joining if is_waiting and joining is not None and joining.there != Standing.REFUSED else None
+        is_waiting = joining is not None and joining.here == InvitationState.WAITING
+        return (
+            joining
+            if is_waiting and joining is not None and joining.there != InvitationState.REFUSED
+            else None
+        )
 
 
 def _check_compared(partner_id: PartnerId, compared: Comparison, words: list[str]) -> None:
@@ -391,7 +395,7 @@ def invitation_status(node: NodeReading, name: str, now: int) -> InvitationStatu
     return InvitationStatus(
         partner=one.name,
         expires=format_instant(one.expires * SECOND_US),
-        here=ENDED if one.state == Standing.OPEN and now >= one.expires else one.state.value,
+        here=ENDED if one.state == InvitationState.OPEN and now >= one.expires else one.state.value,
         there="",
         is_over=now >= one.expires,
         partner_id="" if guest is None else guest.partner_id.text,
