@@ -15,7 +15,7 @@ from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
 from p2pshare.log.envelope_log import EnvelopeLog, EnvelopeReading
 from p2pshare.partners.notices import Notices, NoticesReading
 from p2pshare.partners.partners import Partners, PartnersReading
-from p2pshare.partners.pending import Pending, PendingReading
+from p2pshare.partners.pending import PendingPartners, PendingPartnersReading
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class StoreReading:
     knowledge: KnowledgeReading
     partners: PartnersReading
     notices: NoticesReading
-    pending: PendingReading
+    pending: PendingPartnersReading
 
     def close(self) -> None:
         self.database.close()
@@ -41,7 +41,7 @@ class Store(StoreReading):
     knowledge: Knowledge
     partners: Partners
     notices: Notices
-    pending: Pending
+    pending: PendingPartners
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
         """Make the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
@@ -79,7 +79,7 @@ def store_of(database: Database) -> Store:
         Knowledge(database),
         Partners(database),
         Notices(database),
-        Pending(database),
+        PendingPartners(database),
     )
 
 
@@ -94,7 +94,7 @@ def reading_store(path: Path) -> Iterator[StoreReading]:
             KnowledgeReading(database),
             PartnersReading(database),
             NoticesReading(database),
-            PendingReading(database),
+            PendingPartnersReading(database),
         )
     finally:
         database.close()
