@@ -33,6 +33,7 @@ SHARED_FILE_NAMES = {
     "misp.py": "importer, exporter",
     "stix.py": "importer, exporter",
     "already_held.py": "service, operation",
+    "inviting.py": "service, operation",
     "spaces.py": "service, operation",
     "framework.py": "kind of space, command",
     "bodies.py": "any server's, a partner's",

@@ -142,8 +142,9 @@ class House:
         host: str = "127.0.0.1",
         guests: Any = None,
         guest_limits: Any = None,
+        **invited: Any,
     ) -> tuple[PeerServer, int]:
-        server = self.build(party, exchange, limits, guests, guest_limits)
+        server = self.build(party, exchange, limits, guests, guest_limits, **invited)
         return server, await server.start(host, 0)
 
     def build(
@@ -153,9 +154,10 @@ class House:
         limits: DoorLimits | None = None,
         guests: Any = None,
         guest_limits: Any = None,
+        **invited: Any,
     ) -> PeerServer:
         """A server that is not yet started; it lets guests in when something stands behind it for them."""
-        server = PeerServer(exchange or MemoryExchange(), party.gate, limits, guests, guest_limits)
+        server = PeerServer(exchange or MemoryExchange(), party.gate, limits, guests, guest_limits, **invited)
         self._servers.append(server)
         return server
 

@@ -13,6 +13,7 @@ from p2pshare.errors import OperatorError
 from p2pshare.knowledge.knowledge import Knowledge, KnowledgeReading
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
 from p2pshare.log.envelope_log import EnvelopeLog, EnvelopeReading
+from p2pshare.partners.invitations import Invitations, InvitationsReading
 from p2pshare.partners.notices import Notices, NoticesReading
 from p2pshare.partners.partners import Partners, PartnersReading
 from p2pshare.partners.pending import PendingPartners, PendingPartnersReading
@@ -20,13 +21,14 @@ from p2pshare.partners.pending import PendingPartners, PendingPartnersReading
 
 @dataclass(frozen=True)
 class StoreReading:
-    """The reading side of log, knowledge, partners, notices and pending partners; any thread may use it."""
+    """The reading side of log, knowledge, partners, notices, invitations and pending partners; any thread may use it."""
 
     database: Database
     log: EnvelopeReading
     knowledge: KnowledgeReading
     partners: PartnersReading
     notices: NoticesReading
+    invitations: InvitationsReading
     pending: PendingPartnersReading
 
     def close(self) -> None:
@@ -35,12 +37,13 @@ class StoreReading:
 
 @dataclass(frozen=True)
 class Store(StoreReading):
-    """Log, knowledge, partners, notices and pending partners with their one writer."""
+    """Log, knowledge, partners, notices, invitations and pending partners with their one writer."""
 
     log: EnvelopeLog
     knowledge: Knowledge
     partners: Partners
     notices: Notices
+    invitations: Invitations
     pending: PendingPartners
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
@@ -79,6 +82,7 @@ def store_of(database: Database) -> Store:
         Knowledge(database),
         Partners(database),
         Notices(database),
+        Invitations(database),
         PendingPartners(database),
     )
 
@@ -94,6 +98,7 @@ def reading_store(path: Path) -> Iterator[StoreReading]:
             KnowledgeReading(database),
             PartnersReading(database),
             NoticesReading(database),
+            InvitationsReading(database),
             PendingPartnersReading(database),
         )
     finally:
