@@ -16,7 +16,7 @@ from p2pshare.log.envelope_log import EnvelopeLog, EnvelopeReading
 from p2pshare.partners.invitations import Invitations, InvitationsReading
 from p2pshare.partners.notices import Notices, NoticesReading
 from p2pshare.partners.partners import Partners, PartnersReading
-from p2pshare.partners.pending import Pending, PendingReading
+from p2pshare.partners.pending import PendingPartners, PendingPartnersReading
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class StoreReading:
     partners: PartnersReading
     notices: NoticesReading
     invitations: InvitationsReading
-    pending: PendingReading
+    pending: PendingPartnersReading
 
     def close(self) -> None:
         self.database.close()
@@ -44,7 +44,7 @@ class Store(StoreReading):
     partners: Partners
     notices: Notices
     invitations: Invitations
-    pending: Pending
+    pending: PendingPartners
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
         """Make the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
@@ -83,7 +83,7 @@ def store_of(database: Database) -> Store:
         Partners(database),
         Notices(database),
         Invitations(database),
-        Pending(database),
+        PendingPartners(database),
     )
 
 
@@ -99,7 +99,7 @@ def reading_store(path: Path) -> Iterator[StoreReading]:
             PartnersReading(database),
             NoticesReading(database),
             InvitationsReading(database),
-            PendingReading(database),
+            PendingPartnersReading(database),
         )
     finally:
         database.close()

@@ -193,7 +193,8 @@ def _no_exchange(seen: Situation) -> Iterator[Alarm]:
 NOT_LET_IN = {
     NOT_ACCEPTED_YET: (
         "{name} does not accept this node's certificate, and never did",
-        "ask {name} to add this node: `p2pshare card export FILE` writes what it needs, and compare the fingerprints",
+        "ask {name} to run `p2pshare partner pending`, which shows this node there, and to accept it by its fingerprint; or to add its"
+        " card, which `p2pshare card export FILE` writes",
     ),
     REMOVED_BY_PARTNER: (
         "{name} does not accept this node's certificate any more",
