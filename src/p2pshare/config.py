@@ -221,8 +221,9 @@ class Config:
     node, it dials its partners and asks them for news."""
 
     listen: str = ""
-    """HOST:PORT to listen on. Empty: the host and port of `url`. 0.0.0.0 is every IPv4 address, [::] every address of both
-    families, [::1] or [2001:db8::7] one of IPv6; [fe80::1%eth0] names the interface of a link-local one."""
+    """HOST:PORT to listen on. Empty: the host and port of `url`; all addresses where its host is a name that leads to
+    loopback on this machine. 0.0.0.0 is every IPv4 address, [::] every address of both families, [::1] or [2001:db8::7] one
+    of IPv6; [fe80::1%eth0] names the interface of a link-local one."""
 
     ttl: str = "90d"
     """How long a publication is carried by partners: 1d, 7d, 30d, 90d, 1y or 2y. Too short: a partner who

@@ -41,6 +41,7 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
+from p2pshare.daemon.invitation_rounds import InvitationRounds
 from p2pshare.daemon.journal import JournalFormatter
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.log_levels import apply_levels
@@ -56,12 +57,23 @@ from p2pshare.daemon.service_manager import (
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
+from p2pshare.http_server.listener import EVERY_ADDRESS, is_name_of_loopback
 from p2pshare.identifiers import PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.bringing_forward import files_behind, forget_copies, upgrade_home
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
-from p2pshare.node.node import Door, LinkState, Live, Node, Progress, WriterTimes, close_node, open_node
+from p2pshare.node.node import (
+    DialledBack,
+    Door,
+    LinkState,
+    Live,
+    Node,
+    Progress,
+    WriterTimes,
+    close_node,
+    open_node,
+)
 from p2pshare.operations.audited import AUDITED, audited, outcome, subject
 from p2pshare.operations.config_reloading import ConfigReloaded, ReloadConfig
 from p2pshare.operations.crossing import fields_of, name_of
@@ -307,8 +319,13 @@ class Running:
         self._writer = writer
         self._log_level = log_level
         self._driver = Driver(node, writer, readers)
+        self._invitations = InvitationRounds(node, writer, self._driver.gate, self._driver.hear)
         self._server = PeerServer(
-            self._driver, self._driver.gate, _door_limits(node.config), guests=self._driver
+            self._driver,
+            self._driver.gate,
+            _door_limits(node.config),
+            guests=self._driver,
+            invitations=self._invitations,
         )
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
@@ -324,6 +341,7 @@ class Running:
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
+        await self._invitations.follow()
         life.push_async_callback(self._driver.stop)
         await self._listen(life)
         permitted = Permitted(os.geteuid(), _group_id(self._node.config.control.group))
@@ -353,8 +371,15 @@ class Running:
             return
         life.push_async_callback(self._server.stop)
         if not handed:
-            chosen = await self._server.start(*address)
-            log.info("listening on %s port %d", address[0], chosen)
+            host, port = address
+            if not self._node.config.listen and await is_name_of_loopback(host):
+                log.warning(
+                    "'%s' is an address of this machine alone here (see /etc/hosts): listening on all addresses",
+                    host,
+                )
+                host = EVERY_ADDRESS
+            await self._server.start(host, port)
+            log.info("listening on %s", ", ".join(self._server.addresses))
             return
         self._server.start_on(handed)
         for one in handed:
@@ -380,6 +405,7 @@ class Running:
                     self._seal_on(),
                     self._renew_card(),
                     self._spaces.run(),
+                    self._invitations.run(),
                     self._follow_incidents(),
                     self._exercises.run(),
                     self._log_alarms(),
@@ -467,6 +493,10 @@ class Running:
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
+        if operation.changes_invitations:
+            await self._invitations.follow()
+        if operation.awaits_cards:
+            self._driver.fetch_awaited()
         if operation.changes_card:
             await self._driver.follow_card()
         if operation.changes_lists:
@@ -494,7 +524,16 @@ class Running:
         refused = dict(sorted(self._server.tally.handshakes_refused.items()))
         guests = dict(sorted(self._server.guest_outcomes.items()))
         door = Door(self._server.requests_seen, refused, guests)
-        return Live(self._driver.peer_states(), door, self._writer.times)
+        return Live(self._driver.peer_states(), door, self._writer.times, self._dial_back_asker())
+
+    def _dial_back_asker(self) -> Callable[[], list[DialledBack]]:
+        """Returns what an operation, which is in another thread, asks partners by to dial us."""
+        loop = asyncio.get_running_loop()
+
+        def ask() -> list[DialledBack]:
+            return asyncio.run_coroutine_threadsafe(self._driver.ask_dial_back(), loop).result()
+
+        return ask
 
     async def _follow_roster(self) -> None:
         """Take the roster in anew: a partner that was removed is unpinned first, then its connections are cut."""

@@ -58,8 +58,8 @@ class Schema:
 STORE = Schema(
     ("database", "log", "partners", "knowledge", "spaces"),
     APPLICATION_ID,
-    29,
-    29,
+    30,
+    30,
     "move store.sqlite (with store.sqlite-wal and -shm) away, start, and add your partners again: what is relayed comes "
     "home from them; publish your own sources again",
 )

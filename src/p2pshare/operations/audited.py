@@ -71,11 +71,20 @@ AUDITED: dict[str, Audited] = {
     "incident-open": Audited("incident-open", answered=("incident", "entry")),
     "incident-say": _space("incident-say", "id", words=("kind",)),
     "incident-watch-tell": _space("incident-watch-tell", "id"),
+    "invite": Audited("invite", names=("partner",)),
+    "join": Audited("join", answered=("partner_id",)),
     "lab-open": Audited("lab-open", answered=("lab", "entry")),
     "lab-put": _space("lab-put", "id", words=("kind",)),
     "lab-say": _space("lab-say", "id", words=("kind",)),
     "opinion": Audited("opinion", answered=("envelopes",), objects=("what",), words=("opinion",)),
+    "partner-accept": Audited(
+        "partner-accept", asked=("partner",), answered=("partner_id",), names=("alias",)
+    ),
     "partner-add": Audited("partner-add", answered=("partner_id",), names=("alias",)),
+    "partner-distrust": Audited("partner-distrust", answered=("partner_id",), names=("alias",)),
+    "partner-refuse": Audited("partner-refuse", asked=("partner",), answered=("partner_id",)),
+    "partner-rename": Audited("partner-rename", answered=("partner_id",), names=("alias",)),
+    "partner-trust": Audited("partner-trust", answered=("partner_id",), names=("alias",)),
     "partner-remove": Audited("partner-remove", answered=("partner_id",), names=("alias",)),
     "playbook-approve": Audited(
         "playbook-approve", answered=("space", "entry", "hash"), words=("is_revoked",)
