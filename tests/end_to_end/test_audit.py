@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from page_commands import run_page
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -145,3 +146,11 @@ def test_a_chain_that_was_cut_is_told_by_check_and_by_a_place_of_the_journal(
     path.write_bytes(b"".join([*lines[:1], *lines[2:]]))
     assert "audit-not-whole" in alpha.cli("audit", "check", "--json", codes=(1,)).err
     path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("page", ["audit.md", "upgrading.md", "proxy.md"])
+def test_each_command_of_the_page_can_be_typed(alpha: Partner, repository: Path, page: str) -> None:
+    def typed(_: str, words: list[str]) -> None:
+        alpha.cli(*words)
+
+    assert run_page(repository / "docs" / "operations" / page, typed, {}, {})
