@@ -25,6 +25,7 @@ from p2pshare.node.shipped import shipped_frameworks, shipped_playbooks
 from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
+from p2pshare.operations.config_reloading import ReloadConfig
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.exercise_leading import (
     EndExercise,
@@ -385,6 +386,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         Withdraw(OWN, "mistake"),
         ShowRecall(claim.object_id),
         RenewCard(),
+        ReloadConfig(),
         InstallCard(node.card.raw),
         RotateCard(),
         RevokeKey(key, "lost"),
