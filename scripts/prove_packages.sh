@@ -37,8 +37,10 @@ p2pshare status --json | grep '"running": true'
 runs "$version"
 ok "one command founds the node and starts it, behind the socket at port 443"
 id=$(p2pshare status --json | grep -o '"partner_id": "[0-9a-f]*"' | head -1)
+systemctl status --no-pager p2pshare | grep '0 of 0 partners linked, 0 observables, nothing needs a person'
 systemctl reload p2pshare
-ok "it reloads"
+journalctl --no-pager -u p2pshare -p warning
+ok "it reloads, and says how it stands"
 p2pshare service upgrade "$deb_next"
 runs "$next"
 systemctl is-active p2pshare.socket p2pshare.service
@@ -70,9 +72,9 @@ ok "purged, nothing of it is left"
 # --- the wheel ---
 hash -r # the command was in /usr/bin
 python3 -m venv /opt/p2pshare/venv
-pip="/opt/p2pshare/venv/bin/pip --disable-pip-version-check install --quiet --no-index --find-links /opt/given/wheels"
-$pip --require-hashes --only-binary :all: -r /opt/given/requirements.lock
-$pip --no-deps "$wheel"
+export PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/given/wheels PIP_DISABLE_PIP_VERSION_CHECK=1
+/opt/p2pshare/venv/bin/pip install --require-hashes --only-binary :all: -r /opt/given/requirements.lock
+/opt/p2pshare/venv/bin/pip install --no-deps "$wheel"
 /opt/p2pshare/venv/bin/p2pshare service install --name "Hospital A" --url https://127.0.0.1:8443
 runs "$version"
 id=$(p2pshare status --json | grep -o '"partner_id": "[0-9a-f]*"' | head -1)
@@ -107,6 +109,12 @@ cat /tmp/said
 grep 'was not installed' /tmp/said
 runs "$next"
 ok "a version that does not start is put back, and the node goes on"
+p2pshare service uninstall
+[ -e /var/lib/p2pshare/identity.p2pkey ]
+/opt/p2pshare/venv/bin/p2pshare service install --start
+runs "$next"
+[ "$(p2pshare status --json | grep -o '"partner_id": "[0-9a-f]*"' | head -1)" = "$id" ]
+ok "uninstalled the home stays, and the node comes back from it"
 p2pshare service uninstall --purge --yes
 [ -z "$(find /var/lib/p2pshare /usr/local /etc -name '*p2pshare*' 2>/dev/null)" ]
 ok "uninstalled and purged, nothing but its environment is left"

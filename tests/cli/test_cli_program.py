@@ -303,6 +303,7 @@ def test_every_group_is_seen_here() -> None:
         "warninglist",
         "envelope",
         "config",
+        "service",
         "recall",
         "incident",
         "exercise",

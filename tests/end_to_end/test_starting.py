@@ -124,7 +124,7 @@ def test_sighup_and_config_reload_take_the_config_and_keep_the_old_one_when_the_
     assert alpha.status()["name"] == "RENAMED"
     (alpha.home / "config.toml").write_text(text)
     alpha.configure("listen", '"127.0.0.1:1"')
-    assert json.loads(alpha.cli("config", "reload", "--json").out) == {"needs_restart": ["listen"]}
+    assert json.loads(alpha.cli("config", "reload", "--json").out)["needs_restart"] == ["listen"]
     assert alpha.status()["name"] != "RENAMED"
     alpha.stop()
     assert "no daemon runs" in alpha.cli("config", "reload", codes=(4,)).err

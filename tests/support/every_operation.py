@@ -414,6 +414,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         Withdraw(OWN, "mistake"),
         ShowRecall(claim.object_id),
         RenewCard(),
+        ReloadConfig(),
         InstallCard(node.card.raw),
         RotateCard(),
         RevokeKey(key, "lost"),

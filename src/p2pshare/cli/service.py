@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -233,11 +234,7 @@ def service_status(home: Path, as_json: bool) -> int:
     )
     told = installation.properties(installation.UNIT, *names)
     socket = installation.properties(installation.SOCKET, "ActiveState", "UnitFileState")
-    files = {str(piece.path): installation.state_of(piece) for piece in installation.own_pieces()}
-    if set(files.values()) == {"absent"}:
-        raise NotFoundError(
-            "the service is not installed", hint="`p2pshare service install`, as root", reason="not-installed"
-        )
+    files = _installed_files()
     answer = {
         "active": told["ActiveState"],
         "state": told["SubState"],
@@ -260,6 +257,18 @@ def service_status(home: Path, as_json: bool) -> int:
     else:
         _print_status(answer)
     return 0 if answer["active"] in ("active", "reloading") else EXIT_NOT_RUNNING
+
+
+def _installed_files() -> dict[str, str]:
+    """Returns each file of the service with how it compares with this version's. Raises NotFoundError where there is none."""
+    from p2pshare.cli import installation
+
+    files = {str(piece.path): installation.state_of(piece) for piece in installation.own_pieces()}
+    if set(files.values()) == {"absent"}:
+        raise NotFoundError(
+            "the service is not installed", hint="`p2pshare service install`, as root", reason="not-installed"
+        )
+    return files
 
 
 def _print_status(answer: dict[str, object]) -> None:
@@ -304,6 +313,7 @@ def upgrade_service(home: Path, file: str | None, wheels: str | None, dry_run: b
     _checked_home(home)
     if not dry_run:
         installation.require_root()
+    _installed_files()
     if file is None:
         done = _told(_go_on(dry_run=dry_run), as_json=as_json)
     elif file.endswith(".deb"):
@@ -387,9 +397,7 @@ def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[I
         installation.run_program(
             *pip, "download", *source, "--dest", str(fetched), *needed
         )  # nothing changed yet
-        if kept.exists():
-            shutil.rmtree(kept)
-        shutil.copytree(place, kept, symlinks=True)
+        _keep(place, kept)
         yield installation.InstallStep("kept", f"{kept}, with version {__version__}")
         if running:
             installation.run_program("systemctl", "stop", *running)
@@ -422,6 +430,21 @@ def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[I
         yield installation.InstallStep("started", unit)
 
 
+def _keep(place: Path, kept: Path) -> None:
+    """Copy the environment of now, over one that was kept before. Raises OperatorError, with nothing changed."""
+    try:
+        if kept.exists():
+            shutil.rmtree(kept)
+        shutil.copytree(place, kept, symlinks=True)
+    except OSError as error:  # of copytree a list of them
+        shutil.rmtree(kept, ignore_errors=True)
+        raise OperatorError(
+            f"{place} cannot be kept as {kept}: {(error.strerror or 'some files were not copied').lower()}",
+            hint="it takes as much room again; nothing was changed",
+            reason="not-upgraded",
+        ) from None
+
+
 def _read_wheel(wheel: Path) -> tuple[str, bytes]:
     """Returns version and run-time lock of a wheel of ours. Raises OperatorError."""
     try:
@@ -436,7 +459,7 @@ def _read_wheel(wheel: Path) -> tuple[str, bytes]:
             return told["Version"], archive.read(lock)
     except OSError as error:
         raise OperatorError(f"cannot read {wheel}: {(error.strerror or 'unknown').lower()}") from None
-    except (ValueError, KeyError, zipfile.BadZipFile):
+    except (ValueError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile):
         raise OperatorError(
             f"{wheel} is no wheel of p2pshare with its lock",
             hint="scripts/build-wheel makes one",
