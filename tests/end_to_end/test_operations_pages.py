@@ -171,9 +171,7 @@ def test_certificate_ends(
     with monkeypatch.context() as later:
         later.setattr(time, "time", lambda: true() + 31 * DAY)
         later.setattr(cli_card, "now_seconds", lambda: int(time.time()))
-        files = {
-            name: str(tmp_path / name) for name in ("next.p2pcard", "signed.p2pcard", "alpha.p2pcard")
-        }
+        files = {name: str(tmp_path / name) for name in ("next.p2pcard", "signed.p2pcard", "alpha.p2pcard")}
         machines = {"": alpha, "apart": apart, "keeper": apart, "partner": bravo}
         run_page(
             page(repository, "certificate-ends.md"),
@@ -190,4 +188,5 @@ def test_certificate_ends(
     eventually(
         lambda: all(one.status()["partners"][0]["state"] == "connected" for one in (alpha, bravo)),
         "each has renewed its keys, knocked at the other's door, and was let in",
+        seconds=60,
     )

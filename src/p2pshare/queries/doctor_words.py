@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 OK, WARN, FAIL, SKIPPED = "ok", "warn", "fail", "skipped"
+SEVERE = frozenset({"card-fork", "sequence-fork", "identity-used-twice"})
+"""Alarms that fail: keys may be stolen, or in two hands. The others are warnings."""
 
 
 @dataclass(frozen=True, slots=True)

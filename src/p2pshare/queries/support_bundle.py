@@ -310,7 +310,12 @@ def _own_lines() -> list[tuple[str, re.Pattern[str]]]:
             ):
                 lines.add(node.args[0].value.partition("\n")[0])
     return [
-        (line, re.compile(rf".*?\bp2pshare\.[\w.]+: {'.*?'.join(map(re.escape, re.split('%[-0-9.]*[a-z]', line)))}$"))
+        (
+            line,
+            re.compile(
+                rf".*?\bp2pshare\.[\w.]+: {'.*?'.join(map(re.escape, re.split('%[-0-9.]*[a-z]', line)))}$"
+            ),
+        )
         for line in sorted(lines, key=len, reverse=True)
     ]
 
