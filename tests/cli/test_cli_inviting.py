@@ -171,8 +171,7 @@ def test_hostile_names_of_hosts_begin_no_line_and_steer_nothing(alpha: Home, nam
     shown = alpha("partner", "pending")
     for text in (said.out, said.err, shown.out):
         assert not any(line.startswith(name) for line in text.splitlines())
-        assert {one for one in text if not one.isprintable()} <= {"
-"}
+        assert {one for one in text if not one.isprintable()} <= {"\n"}
     if name.startswith("\u0410"):
         assert "mixed scripts: Cyrillic, Latin" in said.err
 

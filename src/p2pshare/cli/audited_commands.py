@@ -43,6 +43,7 @@ AUDITED_COMMANDS = {
     "exercise report": NotedCommand("export", ids=("exercise_id",)),
     "playbook export": NotedCommand("export", words=("format_",)),
     "partner export": NotedCommand("export"),
+    "support-bundle": NotedCommand("export"),
     "doctor proof": NotedCommand("export", words=("kind",)),
     "training report": NotedCommand("export", words=("format_name",), unless_shown="file"),
     "training take": NotedCommand("training-take"),

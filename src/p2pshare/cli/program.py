@@ -101,6 +101,10 @@ COMMANDS = {
         "list who did what at this node, and check that nothing is missing",
     ),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
+    "support-bundle": (
+        "p2pshare.cli.support_bundle:support_bundle",
+        "write what helps a maintainer, without secrets, values or names",
+    ),
     "config": ("p2pshare.cli.config:config", "check the config file, and have the daemon take it anew"),
 }
 
