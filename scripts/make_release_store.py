@@ -2,7 +2,7 @@
 
     scripts/make-release-store [--again]
 
-`tests/store/released/NAME-NNNN.sql.gz` is the dump of one file (store, an exercise's, the index of warning lists, the inventory), with its marks in
+In `tests/store/released/` each file (store, an exercise's, the index of warning lists, the inventory) is a dump of gzipped SQL, named by its number, with its marks in
 the first lines. A number that is there is not written again, unless `--again` says that it was not released yet.
 """
 
