@@ -48,7 +48,7 @@ def test_each_command_of_a_measured_row_is_one_of_this_program(repository: Path)
                 continue
             name = [words[0]]
             for word in words[1:]:
-                if not re.fullmatch(r"[a-z-]+", word):
+                if not re.fullmatch(r"[a-z]+(-[a-z]+)*", word):
                     break
                 name.append(word)
             assert f"### `{' '.join(name)}" in reference, command
