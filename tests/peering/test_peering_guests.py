@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -32,7 +33,7 @@ from p2pshare.peering import tls
 from p2pshare.peering.client import PeerAddress
 from p2pshare.peering.faults import PeerUnreachable
 from p2pshare.peering.frames import cut
-from p2pshare.peering.guest_door import GUESTS_MAX, GuestDoor, GuestLimits
+from p2pshare.peering.guest_door import GUESTS_MAX, GuestDoor, guest_limits
 from p2pshare.peering.knocking import KnockLimits, ask_card, ask_for_place, hand_card
 from p2pshare.peering.tls import guest_context
 
@@ -310,7 +311,7 @@ async def test_garbage_ends_the_conversation_and_is_counted(house, host, come, s
 
 @pytest.mark.parametrize("says", [b"", b"\0", framed(b"\x92\x02\xc4")[:-1], b"\0\x3f\xff\xff\x92\x02\xc6"])
 async def test_a_slow_guest_is_cut_whatever_it_has_begun_to_say(house, host, come, says):
-    server, port = await house.serve(host, guests=Cards(), guest_limits=GuestLimits(seconds=0.3))
+    server, port = await house.serve(host, guests=Cards(), guest_limits=guest_limits(seconds=0.3))
     reader, writer = await come(port)
     writer.write(says)
     await all_of(reader)
@@ -319,7 +320,7 @@ async def test_a_slow_guest_is_cut_whatever_it_has_begun_to_say(house, host, com
 
 async def test_a_guest_that_reads_nothing_is_cut(house, host, come):
     cards = Cards(card=bytes(CARD_CHAIN_BYTES_MAX))
-    server, port = await house.serve(host, guests=cards, guest_limits=GuestLimits(seconds=0.5))
+    server, port = await house.serve(host, guests=cards, guest_limits=guest_limits(seconds=0.5))
     _, writer = await come(port)
     writer.write(framed(encode_knock(CardAsked())))
     writer.transport.pause_reading()
@@ -349,7 +350,7 @@ async def test_the_oldest_of_four_guests_makes_room_for_the_fifth(house, host, c
 
 async def test_a_guest_that_is_overtaken_while_its_card_is_taken_leaves_nothing_behind(house, host, come):
     cards = Cards(delay_seconds=30)
-    server, port = await house.serve(host, guests=cards, guest_limits=GuestLimits(guests=1))
+    server, port = await house.serve(host, guests=cards, guest_limits=guest_limits(guests=1))
     _, writer = await come(port)
     writer.write(framed(encode_knock(CardHanded(b"card"))))
     await asyncio.sleep(0.1)
@@ -366,9 +367,9 @@ async def test_a_guest_that_is_overtaken_before_its_first_turn_is_cut_as_well(ho
     async with asyncio.timeout(5):
         while len(arrived) < 2:
             await asyncio.sleep(0.01)
-    door = GuestDoor(Cards(), host.gate, Tally(), GuestLimits(guests=1))
+    door = GuestDoor(Cards(), host.gate, Tally(), Counter(), guest_limits(guests=1))
     for ends in arrived:
-        door._come_in("127.0.0.1", *ends)
+        door._come_in("127.0.0.1", "127.0.0.1", *ends)
     assert await all_of(dialled[0][0]) == b""
     assert len(await dialled[1][0].readexactly(GREETING_BYTES)) == GREETING_BYTES
     await door.close()
@@ -380,7 +381,7 @@ async def test_a_guest_that_is_overtaken_before_its_first_turn_is_cut_as_well(ho
 
 
 async def test_no_more_than_so_many_guests_come_in_a_minute(house, host, come):
-    limits = GuestLimits(guests=9, per_minute=5, per_address_per_minute=3)
+    limits = guest_limits(guests=9, per_minute=5, per_address_per_minute=3)
     server, port = await house.serve(host, guests=Cards(), guest_limits=limits)
     heard = []
     for source in ("127.0.0.2",) * 4 + ("127.0.0.3",) * 3:
@@ -392,8 +393,8 @@ async def test_no_more_than_so_many_guests_come_in_a_minute(house, host, come):
 
 
 async def test_a_minute_later_guests_come_in_again(house, host, come, monkeypatch):
-    monkeypatch.setattr("p2pshare.peering.guest_door.MINUTE_SECONDS", 0.3)
-    limits = GuestLimits(per_minute=1)
+    monkeypatch.setattr("p2pshare.peering.guest_places.MINUTE_SECONDS", 0.3)
+    limits = guest_limits(per_minute=1)
     _, port = await house.serve(host, guests=Cards(), guest_limits=limits)
     heard = []
     for pause in (0.0, 0.0, 0.4):

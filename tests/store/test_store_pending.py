@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pshare.daemon.driver import AWAITED_ADDRESSES_MAX
+from p2pshare.daemon.knocks import ASKING_PAUSES, PLACE_SECONDS
 from p2pshare.errors import RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.node.store import Store, open_store
@@ -69,8 +71,9 @@ def test_who_claims_another_ones_id_has_a_row_beside_it_and_changes_nothing_of_t
 def test_a_flood_from_one_network_drops_its_own(store: Store) -> None:
     for number in range(20):
         store.pending.note(row(number), random.choice)
-    for number in range(100, 300):
-        store.pending.note(row(number, group=100), random.choice)
+    with store.transaction():
+        for number in range(100, 300):
+            store.pending.note(row(number, group=100), random.choice)
     groups = Counter(one.address_group for one in store.pending.all())
     assert groups.pop("10.0.100.0/24") == PENDING_PER_GROUP_MAX
     assert len(groups) == 20 and set(groups.values()) == {1}
@@ -79,15 +82,17 @@ def test_a_flood_from_one_network_drops_its_own(store: Store) -> None:
 def test_a_flood_from_many_networks_takes_no_more_than_there_is_and_draws_in_the_largest(
     store: Store,
 ) -> None:
-    for number in range(3 * PENDING_MAX):
-        store.pending.note(row(number, group=number % 30), random.choice)
+    with store.transaction():
+        for number in range(3 * PENDING_MAX):
+            store.pending.note(row(number, group=number % 30), random.choice)
     store.pending.note(row(1_000), random.choice)
     groups = Counter(one.address_group for one in store.pending.all())
     assert sum(groups.values()) == PENDING_MAX
     assert groups["10.3.232.0/24"] == 1, "the newcomer finds a place, and is alone in its network"
-    for number in range(2_000, 2_030):
-        store.pending.note(row(number, group=number % 29), random.choice)
-        assert len(store.pending.all()) == PENDING_MAX
+    with store.transaction():
+        for number in range(2_000, 2_030):
+            store.pending.note(row(number, group=number % 29), random.choice)
+            assert len(store.pending.all()) == PENDING_MAX
 
 
 def test_one_that_moves_into_a_crowded_network_makes_room_there_as_any_newcomer(store: Store) -> None:
@@ -139,7 +144,9 @@ def test_what_a_person_decided_outlives_floods_and_restarts(store: Store, tmp_pa
     store.pending.note(row(2), random.choice)
     store.pending.decide(PendingDecision(yes, True, "one", "N1", NOW))
     store.pending.decide(PendingDecision(no, False, "", "N2", NOW))
-    assert [one.partner_id for one in store.pending.all()] == [yes], "a refused one leaves its place"
+    assert [one.partner_id for one in store.pending.all()] == [yes, no], (
+        "they may be dialled when a person says yes"
+    )
     for number in range(10, 200):
         store.pending.note(row(number), random.choice)
     store.close()
@@ -156,17 +163,46 @@ def test_what_a_person_decided_outlives_floods_and_restarts(store: Store, tmp_pa
         again.close()
 
 
+def test_one_that_was_refused_makes_room_before_others(store: Store) -> None:
+    for number in range(PENDING_PER_GROUP_MAX):
+        store.pending.note(row(number, group=1), random.choice)
+    no = row(2).partner_id
+    store.pending.decide(PendingDecision(no, False, "", "", NOW))
+    store.pending.note(row(9, group=1), random.choice)
+    rows = [one.partner_id for one in store.pending.all()]
+    assert no not in rows and len(rows) == PENDING_PER_GROUP_MAX
+
+
 def test_decisions_are_bounded(store: Store) -> None:
-    for number in range(REFUSED_MAX + 10):
-        store.pending.decide(PendingDecision(row(number).partner_id, False, "", "", NOW + number))
+    with store.transaction():
+        for number in range(REFUSED_MAX + 10):
+            store.pending.decide(PendingDecision(row(number).partner_id, False, "", "", NOW + number))
     kept = store.pending.decisions()
     assert (
         len(kept) == REFUSED_MAX and row(0).partner_id not in kept and row(REFUSED_MAX + 9).partner_id in kept
     )
-    for number in range(1_000, 1_000 + ACCEPTED_MAX):
-        store.pending.decide(PendingDecision(row(number).partner_id, True, "", "", NOW))
+    with store.transaction():
+        for number in range(1_000, 1_000 + ACCEPTED_MAX):
+            store.pending.decide(PendingDecision(row(number).partner_id, True, "", "", NOW))
     with pytest.raises(RefusedError) as caught:
         store.pending.decide(PendingDecision(row(5_000).partner_id, True, "", "", NOW))
     assert caught.value.reason == "too-many-accepted"
     store.pending.decide(PendingDecision(row(1_000).partner_id, True, "again", "", NOW))
     assert len(store.pending.accepted()) == ACCEPTED_MAX
+
+
+def test_the_numbers_of_the_page_are_the_limits(repository: Path) -> None:
+    page = " ".join((repository / "docs" / "card.md").read_text().split())
+    for told in (
+        f"{PENDING_MAX} places, {PENDING_PER_GROUP_MAX} for an address group",
+        f"the {REFUSED_MAX} newest refusals are kept",
+        f"most {ACCEPTED_MAX} accepted ids wait for their card",
+        f"{AWAITED_ADDRESSES_MAX} at most, once".replace("3", "three"),
+        f"`{PLACE_SECONDS:.0f}`".replace("`3600`", "again after an hour"),
+    ):
+        assert told in page, told
+    assert ASKING_PAUSES == ((600, 30.0), (3_600, 60.0), (86_400, 600.0))
+    assert (
+        "each half minute in the first ten, each minute in the first hour, every ten minutes in the first day, then each hour"
+        in page
+    )

@@ -1642,6 +1642,13 @@ def training_vectors() -> Json:
     return made()
 
 
+def invitation_vectors() -> Json:
+    """Lines, meetings and messages of invitations (invitation_stories.py)."""
+    from invitation_stories import invitation_vectors as made
+
+    return made()
+
+
 def main(wanted: list[str]) -> None:
     files = {
         "envelope.json": envelope_vectors,
@@ -1649,6 +1656,7 @@ def main(wanted: list[str]) -> None:
         "proof.json": proof_vectors,
         "vouch.json": vouch_vectors,
         "guest.json": guest_vectors,
+        "invitation.json": invitation_vectors,
         "payload.json": payload_vectors,
         "derivation.json": derivation_vectors,
         "entry.json": entry_vectors,

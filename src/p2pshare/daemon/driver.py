@@ -590,6 +590,11 @@ class Driver:
         await self.reload_roster()
         return True
 
+    def hear(self, peer: PartnerId) -> None:
+        """Note a sign of life of a partner that may let us in from now on: the next try is not to wait."""
+        if self.roster.get(peer) is not None:
+            self._give(events.Heard(peer))
+
     async def _note_doors(self) -> None:
         await self._write(self._node.store.partners.note_closed_doors, dict(self._knocks.doors))
 

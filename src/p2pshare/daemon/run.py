@@ -38,6 +38,7 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
+from p2pshare.daemon.invitation_rounds import InvitationRounds
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
@@ -263,8 +264,13 @@ class Running:
         self._node = node
         self._writer = writer
         self._driver = Driver(node, writer, readers)
+        self._invitations = InvitationRounds(node, writer, self._driver.gate, self._driver.hear)
         self._server = PeerServer(
-            self._driver, self._driver.gate, _door_limits(node.config), guests=self._driver
+            self._driver,
+            self._driver.gate,
+            _door_limits(node.config),
+            guests=self._driver,
+            invitations=self._invitations,
         )
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
@@ -280,6 +286,7 @@ class Running:
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
+        await self._invitations.follow()
         life.push_async_callback(self._driver.stop)
         await self._listen(life)
         permitted = Permitted(os.geteuid(), _group_id(self._node.config.control.group))
@@ -319,6 +326,7 @@ class Running:
                     self._seal_on(),
                     self._renew_card(),
                     self._spaces.run(),
+                    self._invitations.run(),
                     self._follow_incidents(),
                     self._exercises.run(),
                     self._log_alarms(),
@@ -372,6 +380,8 @@ class Running:
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
+        if operation.changes_invitations:
+            await self._invitations.follow()
         if operation.awaits_cards:
             self._driver.fetch_awaited()
         if operation.changes_card:

@@ -13,21 +13,23 @@ from p2pshare.errors import OperatorError
 from p2pshare.knowledge.knowledge import Knowledge, KnowledgeReading
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
 from p2pshare.log.envelope_log import EnvelopeLog, EnvelopeReading
+from p2pshare.partners.invitations import Invitations, InvitationsReading
 from p2pshare.partners.notices import Notices, NoticesReading
 from p2pshare.partners.partners import Partners, PartnersReading
-from p2pshare.partners.pending import Pending, PendingReading
+from p2pshare.partners.pending import PendingPartners, PendingPartnersReading
 
 
 @dataclass(frozen=True)
 class StoreReading:
-    """The reading side of log, knowledge, partners, notices and pending partners; any thread may use it."""
+    """The reading side of log, knowledge, partners, notices, invitations and pending partners; any thread may use it."""
 
     database: Database
     log: EnvelopeReading
     knowledge: KnowledgeReading
     partners: PartnersReading
     notices: NoticesReading
-    pending: PendingReading
+    invitations: InvitationsReading
+    pending: PendingPartnersReading
 
     def close(self) -> None:
         self.database.close()
@@ -35,13 +37,14 @@ class StoreReading:
 
 @dataclass(frozen=True)
 class Store(StoreReading):
-    """Log, knowledge, partners, notices and pending partners with their one writer."""
+    """Log, knowledge, partners, notices, invitations and pending partners with their one writer."""
 
     log: EnvelopeLog
     knowledge: Knowledge
     partners: Partners
     notices: Notices
-    pending: Pending
+    invitations: Invitations
+    pending: PendingPartners
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
         """Make the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
@@ -79,7 +82,8 @@ def store_of(database: Database) -> Store:
         Knowledge(database),
         Partners(database),
         Notices(database),
-        Pending(database),
+        Invitations(database),
+        PendingPartners(database),
     )
 
 
@@ -94,7 +98,8 @@ def reading_store(path: Path) -> Iterator[StoreReading]:
             KnowledgeReading(database),
             PartnersReading(database),
             NoticesReading(database),
-            PendingReading(database),
+            InvitationsReading(database),
+            PendingPartnersReading(database),
         )
     finally:
         database.close()

@@ -14,6 +14,7 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.lookalikes import notes_on
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Query, Request, Several
+from p2pshare.sharing.inviting import InvitationSource
 from p2pshare.sharing.pending import (
     Comparison,
     KnockSource,
@@ -23,7 +24,7 @@ from p2pshare.sharing.pending import (
     notes_on_waiting,
 )
 
-SOURCES: tuple[WaitingSource, ...] = (KnockSource(),)
+SOURCES: tuple[WaitingSource, ...] = (InvitationSource(), KnockSource())
 
 
 class PendingPartner(Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,8 +103,12 @@ class RefusePending(Request[RefusedPartner], frozen=True, tag="partner-refuse"):
 
 
 def waiting(node: NodeReading, now: int) -> list[Waiting]:
-    """Returns everybody who waits for a person's yes, who came first at first."""
-    found = [one for source in SOURCES for one in source.waiting(node, now)]
+    """Returns everybody who waits for a person's yes, who came first at first. Who joined by an invitation knocks as well until the
+    yes, and stands there once: a knock proves less."""
+    found = list[Waiting]()
+    for source in SOURCES:
+        known = {one.partner_id for one in found}
+        found += [one for one in source.waiting(node, now) if one.partner_id not in known]
     return sorted(found, key=lambda one: (one.since, one.partner_id))
 
 

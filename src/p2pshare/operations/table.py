@@ -27,6 +27,7 @@ from p2pshare.operations import (
     incident_indicators,
     incident_watch,
     incidents,
+    inviting,
     labs,
     looking,
     partners,
@@ -56,6 +57,8 @@ class Operation:
     changes_roster: bool = False
     changes_card: bool = False
     changes_lists: bool = False
+    changes_invitations: bool = False
+    """Whether the door has to look which guests it expects, and whether a host that we joined is to be asked."""
     publishes: bool = False
     """Whether it moves our chain: it waits for its turn while a publication in steps is sealed."""
     wakes: bool = False
@@ -130,6 +133,9 @@ OPERATIONS: dict[str, Operation] = {
     "incident-show": Operation(incidents.ShowIncident, in_exercise=True),
     "incident-watch-list": Operation(incident_watch.ListWatch),
     "incident-watch-tell": Operation(incident_watch.TellRecurrence, writes_spaces=True),
+    "invitation-show": Operation(inviting.ShowInvitation),
+    "invite": Operation(inviting.Invite, changes_invitations=True),
+    "join": Operation(inviting.Join, changes_invitations=True),
     "lab-list": Operation(labs.ListLabs),
     "lab-open": Operation(labs.OpenLab, writes_spaces=True),
     "lab-put": Operation(labs.PutInLab, writes_spaces=True),
@@ -138,12 +144,14 @@ OPERATIONS: dict[str, Operation] = {
     "lookup": Operation(looking.LookUp),
     "note-findings": Operation(already_held.NoteFindings),
     "opinion": Operation(assessing.Opine, publishes=True),
-    "partner-accept": Operation(pending.AcceptPending, changes_roster=True, awaits_cards=True),
+    "partner-accept": Operation(
+        pending.AcceptPending, changes_roster=True, awaits_cards=True, changes_invitations=True
+    ),
     "partner-add": Operation(partners.AddPartner, changes_roster=True),
     "partner-list": Operation(partners.ListPartners),
     "partner-pending": Operation(pending.ListPending),
     "partner-preview": Operation(partners.PreviewPartner),
-    "partner-refuse": Operation(pending.RefusePending),
+    "partner-refuse": Operation(pending.RefusePending, changes_invitations=True),
     "partner-distrust": Operation(partners.DistrustPartner),
     "partner-trust": Operation(partners.TrustPartner, wakes=True),
     "partner-remove": Operation(partners.RemovePartner, changes_roster=True),

@@ -14,11 +14,9 @@ transaction. Errors: see `database.Database`. Every reading method may be called
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-import apsw
 
 from p2pshare.database.database import Database
 from p2pshare.errors import RefusedError
@@ -59,7 +57,7 @@ class PendingDecision:
     decided_at: int
 
 
-class PendingReading:
+class PendingPartnersReading:
     """Questions that any thread may ask."""
 
     def __init__(self, database: Database) -> None:
@@ -90,7 +88,7 @@ class PendingReading:
         return [one for one in self.decisions().values() if one.is_accepted]
 
 
-class Pending(PendingReading):
+class PendingPartners(PendingPartnersReading):
     """Pending partners with their one writer. Each method is a transaction, or a part of the one that is under way."""
 
     def note(self, row: PendingRow, draw: Draw) -> None:
@@ -102,7 +100,8 @@ class Pending(PendingReading):
                 row = replace(row, since=before.since, knocks=before.knocks + 1)
                 rows.remove(before)
             if before is None or before.address_group != row.address_group:
-                dropped = who_makes_room(rows, row.address_group, draw)
+                refused = {one.partner_id for one in self.decisions().values() if not one.is_accepted}
+                dropped = who_makes_room(rows, row.address_group, draw, refused)
                 if dropped is not None:
                     writer.execute(
                         "DELETE FROM pending_partner WHERE partner_id = ? AND certificate = ?", _key(dropped)
@@ -122,8 +121,8 @@ class Pending(PendingReading):
             )
 
     def decide(self, decision: PendingDecision) -> None:
-        """Keep what a person decided about an id, in place of what was decided before. Its rows stay while it is awaited: they say
-        where it may be dialled.
+        """Keep what a person decided about an id, in place of what was decided before. Its rows stay, out of sight: they say where it
+        may be dialled once it is accepted.
 
         Raises RefusedError `too-many-accepted`, with nothing changed.
         """
@@ -135,8 +134,6 @@ class Pending(PendingReading):
                     hint="`p2pshare partner refuse` takes one back; `p2pshare partner add` needs no place",
                     reason="too-many-accepted",
                 )
-            if not decision.is_accepted:
-                self._forget(writer, decision.partner_id)
             writer.execute(
                 "INSERT OR REPLACE INTO pending_decision VALUES (?, ?, ?, ?, ?)",
                 (
@@ -157,29 +154,30 @@ class Pending(PendingReading):
     def forget(self, partner_id: PartnerId) -> None:
         """Forget the rows of an id and what was decided about it: it is a partner now."""
         with self._database.transaction() as writer:
-            self._forget(writer, partner_id)
-
-    def _forget(self, writer: apsw.Connection, partner_id: PartnerId) -> None:
-        for table in ("pending_partner", "pending_decision"):
-            writer.execute(f"DELETE FROM {table} WHERE partner_id = ?", (bytes(partner_id),))  # noqa: S608 one of two words
+            for table in ("pending_partner", "pending_decision"):
+                writer.execute(f"DELETE FROM {table} WHERE partner_id = ?", (bytes(partner_id),))  # noqa: S608 one of two words
 
 
-def who_makes_room(rows: Sequence[PendingRow], newcomer_group: str, draw: Draw) -> PendingRow | None:
-    """Returns the one of `rows` that a newcomer of an address group drops; None where there is room."""
+def who_makes_room(
+    rows: Sequence[PendingRow], newcomer_group: str, draw: Draw, refused: Collection[PartnerId] = ()
+) -> PendingRow | None:
+    """Returns the one of `rows` that a newcomer of an address group drops, of a crowd one that was `refused` before others; None
+    where there is room."""
     beside = [one for one in rows if one.address_group == newcomer_group]
     if len(beside) >= PENDING_PER_GROUP_MAX:
-        return _drawn(draw, beside)
+        return _drawn(draw, beside, refused)
     if len(rows) < PENDING_MAX:
         return None
     groups: dict[str, list[PendingRow]] = {}
     for one in rows:
         groups.setdefault(one.address_group, []).append(one)
     largest = max(map(len, groups.values()))
-    return _drawn(draw, [one for group in groups.values() if len(group) == largest for one in group])
+    crowd = [one for group in groups.values() if len(group) == largest for one in group]
+    return _drawn(draw, crowd, refused)
 
 
-def _drawn(draw: Draw, rows: Sequence[PendingRow]) -> PendingRow:
-    drawn: PendingRow = draw(rows)
+def _drawn(draw: Draw, crowd: Sequence[PendingRow], refused: Collection[PartnerId]) -> PendingRow:
+    drawn: PendingRow = draw([one for one in crowd if one.partner_id in refused] or crowd)
     return drawn
 
 

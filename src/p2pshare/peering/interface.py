@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from p2pshare import limits
+from p2pshare.envelope.invitation import GuestIntroduced, HostIntroduced, Joined, JoinState, Meeting
 from p2pshare.envelope.knock import PlaceAsked
 from p2pshare.gossip.messages import DialAnswer, PutAnswer
 from p2pshare.gossip.protocol import Question
@@ -66,6 +67,23 @@ class GuestExchange(Protocol):
     async def take_place(self, place: PlaceAsked, nonce: bytes, host: str) -> bool:
         """Have a person see who asks, from the numeric address `host`, to be a partner; `nonce` is that of the greeting. Returns
         whether it was noted: partners, and whom a person has refused, are not. Raises ShareError with its reason."""
+
+
+class InvitationExchange(Protocol):
+    """The calls that the server makes for a guest of an invitation, whose certificate (DER) is `certificate`. Each may raise a
+    PeerError, whose reason the guest is told."""
+
+    async def begin_join(self, certificate: bytes) -> HostIntroduced:
+        """Count a guest's first message, and return our answer with a nonce drawn now."""
+
+    async def join(self, meeting: Meeting, said: GuestIntroduced, address: str) -> Joined:
+        """Take a guest that came from the network address `address`; returns our signature, and what a person has said so far."""
+
+    async def state_of(self, certificate: bytes) -> JoinState:
+        """Returns what a person has said of whoever joined by the invitation."""
+
+    def own_id(self) -> PartnerId:
+        """Returns the id that stands in our lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

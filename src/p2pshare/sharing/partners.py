@@ -114,7 +114,7 @@ def add_partner(
         )
     roster = load_roster(node)
     known = roster.get(card.partner_id)
-    remembered = _newest_card(node, card.partner_id)
+    remembered = newest_card(node, card.partner_id)
     if remembered is not None:  # also of a partner once removed: its chain cannot start over
         try:
             card = accept_update(remembered, raw, now)
@@ -169,7 +169,7 @@ def freeze_partner(store: Store, partner_id: PartnerId, *, evidence: tuple[bytes
         store.knowledge.recount_reports()
 
 
-def _newest_card(node: Node, partner_id: PartnerId) -> Card | None:
+def newest_card(node: NodeReading, partner_id: PartnerId) -> Card | None:
     """Returns the newest card ever accepted of this partner, present or past; None when there was none."""
     raw = node.store.partners.newest_card(partner_id)
     return None if raw is None else _stored_card(partner_id, raw)
