@@ -60,6 +60,33 @@ def test_a_node_behind_a_proxy_exchanges_through_it_and_tells_where_it_fails(
     alpha.stop()
 
 
+def test_an_invitation_and_a_knock_go_through_the_proxy_and_no_straight_way(
+    company: Company, tmp_path: Path, eventually: Eventually
+) -> None:
+    """While the proxy is down nothing comes of either, though bravo's door is open to anybody on this machine."""
+    alpha, bravo = company.found("alpha", is_dialable=False), company.found("bravo")
+    port = free_port()
+    alpha.configure("proxy", f'"socks5://127.0.0.1:{port}"')
+    bravo.start()
+    alpha.start()
+    line = bravo.cli_json("invite", "alpha", "--json")["line"]
+    refused = alpha.cli("join", "-", "--json", stdin=line.encode(), codes=(1, 5))
+    assert "proxy-unreachable" in refused.err
+    with proxy_running("socks5", tmp_path, port=port):
+        joined = json.loads(alpha.cli("join", "-", "--json", stdin=line.encode()).out)
+        for one, other in ((alpha, bravo), (bravo, alpha)):
+            one.cli("partner", "accept", other.partner_id, "--words", joined["words"], "--json")
+        eventually(lambda: [one["state"] for one in alpha.status()["partners"]], "they are partners")
+        bravo.publish("after-the-invitation.example\n")
+        alpha.wait_for("after-the-invitation.example")
+        # bravo forgets alpha: what is left to alpha is to knock, through the proxy
+        bravo.cli("partner", "remove", alpha.partner_id)
+        eventually(lambda: alpha.status()["partners"][0]["knock"], "alpha has knocked")
+    acts = [one["action"] for one in alpha.cli_json("audit", "list", "--json")]
+    assert {"join", "partner-accept"} <= set(acts)
+    assert line.encode() not in b"".join(one.read_bytes() for one in (alpha.home / "audit").glob("*.log"))
+
+
 def test_a_proxy_that_shows_a_certificate_of_its_own_reads_nothing(
     company: Company, tmp_path: Path, eventually: Eventually
 ) -> None:
