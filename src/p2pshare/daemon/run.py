@@ -46,7 +46,6 @@ from p2pshare.daemon.journal import JournalFormatter
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.log_levels import apply_levels
 from p2pshare.daemon.service_manager import (
-    asked_for_patience,
     handed_sockets,
     is_managed,
     notify,
@@ -55,6 +54,7 @@ from p2pshare.daemon.service_manager import (
     writes_to_journal,
 )
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
+from p2pshare.daemon.start_patience import asked_for_patience
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
 from p2pshare.http_server.listener import EVERY_ADDRESS, is_name_of_loopback

@@ -7,23 +7,15 @@ sockets over (sd_listen_fds(3)). A line for the journal begins with its priority
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import IO
 
 from p2pshare.errors import OperatorError
 
-PATIENCE_SECONDS = (
-    30.0  # asked for at once, and again well before it is over; systemd gives up after TimeoutStartSec= else
-)
-PATIENCE_SECONDS_MAX = (
-    6 * 3_600.0
-)  # by then a start has hung: the largest store is brought forward in minutes
 FIRST_HANDED = 3  # SD_LISTEN_FDS_START
 HANDED_MAX = 64  # sockets of one unit: more than any file of ours names
 LISTEN_VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
@@ -61,23 +53,6 @@ def watchdog_seconds() -> float | None:
     if not period.isdigit() or (watched and watched != str(os.getpid())):
         return None
     return int(period) / 2_000_000
-
-
-@asynccontextmanager
-async def asked_for_patience() -> AsyncIterator[None]:
-    """Have the service manager wait for what runs inside, in another thread, as long as the event loop lives; the first request goes out
-    after a third of PATIENCE_SECONDS, so that a quick start asks for nothing."""
-    asking = asyncio.create_task(_ask_for_patience())
-    try:
-        yield
-    finally:
-        asking.cancel()
-
-
-async def _ask_for_patience() -> None:
-    for _ in range(int(3 * PATIENCE_SECONDS_MAX / PATIENCE_SECONDS)):
-        await asyncio.sleep(PATIENCE_SECONDS / 3)
-        notify(f"EXTEND_TIMEOUT_USEC={int(PATIENCE_SECONDS * 1_000_000)}\nSTATUS=opening the store")
 
 
 def handed_sockets() -> list[socket.socket]:
