@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from p2pshare.config import Config, field_explanations, load_config, parse_config, render_config
+import p2pshare.config
+from p2pshare.config import (
+    LOGGED_ROOMS,
+    Config,
+    LogConfig,
+    field_explanations,
+    fields_changed,
+    load_config,
+    parse_config,
+    render_config,
+)
 from p2pshare.errors import ConfigError
 
 MINIMAL = 'name = "alpha"\nurl = "https://127.0.0.1:8443"\n'
@@ -59,6 +69,7 @@ def test_misspelt_key_names_the_nearest_one() -> None:
         "https://a:x",
         "a:1",
         "https://[::1",
+        "https://[fe80::1%eth0]:8443",
     ],
 )
 def test_url_that_no_partner_could_dial_is_refused(url: str) -> None:
@@ -93,3 +104,34 @@ def test_the_example_explains_every_field(repository: Path) -> None:
     for key, (_, explanation) in field_explanations().items():
         assert len(explanation) > 30, key
         assert explanation.splitlines()[0] in text, key
+
+
+def test_a_level_for_each_room_and_no_other_word() -> None:
+    assert parse(MINIMAL + '[log]\nlevel = "debug"\nrooms = ["peering=error"]\n').log == LogConfig(
+        "debug", ("peering=error",)
+    )
+    for wrong in (
+        'level = "loud"',
+        'rooms = ["peering"]',
+        'rooms = ["kitchen=debug"]',
+        'rooms = ["peering=debug", "peering=info"]',
+    ):
+        with pytest.raises(ConfigError, match="log"):
+            parse(MINIMAL + f"[log]\n{wrong}\n")
+
+
+def test_the_rooms_that_can_have_a_level_are_those_that_log() -> None:
+    folder = Path(p2pshare.config.__file__).parent
+    logging = {
+        file.relative_to(folder).parts[0]
+        for file in folder.rglob("*.py")
+        if "logging.getLogger(__name__)" in file.read_text()
+    }
+    assert logging == set(LOGGED_ROOMS)
+
+
+def test_fields_that_changed_are_named_and_their_values_are_not() -> None:
+    before = parse(MINIMAL)
+    after = parse(MINIMAL.replace("8443", "9443") + "[limits]\nauthor_mib = 64\n")
+    assert fields_changed(before, after) == ["url", "limits.author_mib"]
+    assert fields_changed(before, before) == []

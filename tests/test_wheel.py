@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from p2pshare.cli import installation
+
 NO_INDEX = "no package index answers, and the wheel's dependencies come from one"
 FIRST_WITH_PIP = {"pip", "setuptools"}  # what `python -m venv` puts into an environment
 IMPORT_ALL = """
@@ -126,6 +128,8 @@ def test_the_wheel_brings_what_a_server_wants_to_where_it_is_looked_for(bare: Pa
     for source, target in {
         "config/p2pshare.service": "lib/systemd/system/p2pshare.service",
         "config/p2pshare-risk.service": "lib/systemd/system/p2pshare-risk.service",
+        "config/p2pshare.socket": "lib/systemd/system/p2pshare.socket",
+        "requirements.lock": "share/doc/p2pshare/requirements.lock",
         "config/example.toml": "share/doc/p2pshare/example.toml",
         "docs/p2pshare.1": "share/man/man1/p2pshare.1",
         "config/completions/p2pshare.bash": "share/bash-completion/completions/p2pshare",
@@ -139,9 +143,8 @@ def test_the_wheel_brings_what_a_server_wants_to_where_it_is_looked_for(bare: Pa
 def test_the_units_start_commands_that_the_wheel_has(bare: Path) -> None:
     folder = bare / "lib" / "systemd" / "system"
     units = [(folder / name).read_text() for name in ("p2pshare.service", "p2pshare-risk.service")]
-    place = Path("/opt/p2pshare/venv")
-    assert f"python3 -m venv {place}\n" in units[0]
-    commands = re.findall(r"^ExecStart(?:Pre)?=(\S+) (.+)$", "".join(units), re.MULTILINE)
+    place = Path(installation.WHEEL_PLACE)
+    commands = re.findall(r"^Exec(?:Start|Reload)=(\S+) (.+)$", "".join(units), re.MULTILINE)
     assert len(commands) == 3
     for program, words in commands:
         here = bare / Path(program).relative_to(place)

@@ -294,7 +294,9 @@ def all_is_accounted_for(world: World) -> list[str]:
             if row.came_in != decided:
                 found.append(f"{node.name}: {row.came_in} came from {row.partner.short}, {decided} decided")
         noted = sum(row.came_in for row in rows)
-        under_way = node.driver.unreported if node.driver is not None else 0  # committed, and the commit takes its time
+        under_way = (
+            node.driver.unreported if node.driver is not None else 0
+        )  # committed, and the commit takes its time
         decided = account.verdicts.total() + account.unreported + under_way
         if not node.is_set_back and noted != decided:
             found.append(f"{node.name}: {decided} were decided, the store noted {noted}")

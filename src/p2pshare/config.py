@@ -29,6 +29,7 @@ from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
 
 NAME_CHARACTERS_MAX = 64  # an organisation's name must fit a table's column
 SUFFIX_PATTERN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,9}")
+PROXY_HOST_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 ALIAS_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -45,6 +46,13 @@ class GossipConfig:
 
     connect_timeout_seconds: int = 10
     """How long a dial may take. Lower gives up on slow links; higher keeps dead partners in flight longer."""
+
+    proxy: str = ""
+    """The proxy that every dial goes through: http://HOST:PORT (it must allow CONNECT to your partners' ports) or
+    socks5://HOST:PORT. It resolves partners' names, and reads nothing: TLS ends at the partner. Empty: none."""
+
+    proxy_login: str = ""
+    """A file whose first line is NAME:PASSWORD for the proxy; readable by the daemon's user alone. Empty: the proxy wants none."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +198,18 @@ class LabConfig:
 
 
 @dataclass(frozen=True)
+class LogConfig:
+    """What the daemon logs. Values, titles and keys are in no line, at any level."""
+
+    level: str = "info"
+    """"error", "warning", "info" or "debug". Lower tells what needs a person; "debug" also has each request to a partner.
+    `run --log-level` goes before it."""
+
+    rooms: tuple[str, ...] = ()
+    """Levels of single rooms of the program: "peering=debug", "sharing=warning"."""
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration. Built by `load_config`; the defaults are what `init` writes."""
 
@@ -201,7 +221,9 @@ class Config:
     node, it dials its partners and asks them for news."""
 
     listen: str = ""
-    """HOST:PORT to listen on. Empty: the host and port of `url`."""
+    """HOST:PORT to listen on. Empty: the host and port of `url`; all addresses where its host is a name that leads to
+    loopback on this machine. 0.0.0.0 is every IPv4 address, [::] every address of both families, [::1] or [2001:db8::7] one
+    of IPv6; [fe80::1%eth0] names the interface of a link-local one."""
 
     ttl: str = "90d"
     """How long a publication is carried by partners: 1d, 7d, 30d, 90d, 1y or 2y. Too short: a partner who
@@ -220,6 +242,7 @@ class Config:
     risk: RiskConfig = field(default_factory=RiskConfig)
     incidents: IncidentsConfig = field(default_factory=IncidentsConfig)
     lab: LabConfig = field(default_factory=LabConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
     @property
     def listen_address(self) -> tuple[str, int] | None:
@@ -261,6 +284,21 @@ KEV_ABSENCES = ("unknown", "not-active")
 RULE_STATUSES = ("experimental", "test", "stable")
 """What a rule of a lab can be, in ascending order (docs/labs.md)."""
 CAGES = ("required",)
+LOG_LEVELS = ("error", "warning", "info", "debug")
+LOGGED_ROOMS = ("daemon", "http_server", "node", "operations", "peering", "sharing")
+"""The rooms that log anything."""
+PROXY_KINDS = ("http", "socks5")
+
+
+def room_level(text: str) -> tuple[str, str]:
+    """Returns (room, level) of `ROOM=LEVEL`. Raises ConfigError."""
+    room, _, level = text.partition("=")
+    if room not in LOGGED_ROOMS or level not in LOG_LEVELS:
+        raise ConfigError(
+            f"'{text}' is not ROOM=LEVEL",
+            hint=f"a room is one of {', '.join(LOGGED_ROOMS)}, a level one of {', '.join(LOG_LEVELS)}",
+        )
+    return room, level
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -270,6 +308,30 @@ def split_address(text: str) -> tuple[str, int]:
     if not separator or not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise ConfigError(f"'{text}' is not HOST:PORT", hint="for example 0.0.0.0:8443 or [::]:8443")
     return host, int(port)
+
+
+def proxy_address(text: str) -> tuple[str, str, int]:
+    """Returns (kind, host, port) of `http://HOST:PORT` or `socks5://HOST:PORT`. Raises ConfigError."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if "@" in parts.netloc:
+        raise ConfigError(
+            "a proxy's login does not stand in its address",
+            hint="write NAME:PASSWORD into a file of mode 0600, and name the file in gossip.proxy_login",
+        )
+    if (
+        parts.scheme not in PROXY_KINDS
+        or not host
+        or not port
+        or parts.path not in ("", "/")
+        or parts.query
+        or not PROXY_HOST_PATTERN.fullmatch(host)
+    ):
+        raise ConfigError(f"'{text}' is not a proxy's address", hint="http://HOST:PORT or socks5://HOST:PORT")
+    return parts.scheme, host, port
 
 
 def url_address(url: str) -> tuple[str, int]:
@@ -291,6 +353,11 @@ def url_address(url: str) -> tuple[str, int]:
         raise ConfigError(
             f"'{url}' is not a partner's address",
             hint="it looks like https://HOST:PORT, in ASCII (punycode), with no path",
+        )
+    if "%" in parts.hostname:
+        raise ConfigError(
+            f"'{url}' is an address of one machine's link",
+            hint="what stands behind the % has another name at each partner: give a global address, or a name",
         )
     return parts.hostname, port
 
@@ -364,10 +431,24 @@ def _check_values(config: Config, text: str, where: str) -> None:
         split_address(config.listen or "localhost:0")
     except ConfigError as error:
         refuse("listen", error.message, error.hint)
+    if config.gossip.proxy:
+        try:
+            proxy_address(config.gossip.proxy)
+        except ConfigError as error:
+            refuse("gossip.proxy", error.message, error.hint)
+    elif config.gossip.proxy_login:
+        refuse("gossip.proxy_login", "there is no proxy to log in at", "set gossip.proxy, too")
     for key, (low, high) in RANGES.items():
         value = operator.attrgetter(key)(config)
         if not low <= value <= high:
             refuse(key, f"{value} is out of range", f"from {low} to {high}")
+    if config.log.level not in LOG_LEVELS:
+        refuse("log.level", "no such level", f"one of {', '.join(LOG_LEVELS)}")
+    try:
+        if len(dict(map(room_level, config.log.rooms))) < len(config.log.rooms):
+            refuse("log.rooms", "a room stands there twice", "one level for each room")
+    except ConfigError as error:
+        refuse("log.rooms", error.message, error.hint)
     if config.risk.kev_absence_means not in KEV_ABSENCES:
         refuse("risk.kev_absence_means", "no such meaning", f"one of {', '.join(KEV_ABSENCES)}")
     if config.lab.siem_status_min not in RULE_STATUSES:
@@ -400,10 +481,13 @@ def _place(where: str, text: str, path: tuple[str, ...]) -> str:
     return where
 
 
-def render_config(name: str, url: str, listen: str) -> str:
-    """Returns the commented file that `init` writes: every field with its default and its explanation."""
-    values: dict[str, Any] = {"name": name, "url": url, "listen": listen}
-    lines = ["# p2pshare configuration. Every field is shown with its default; SIGHUP reloads it.", ""]
+def render_config(name: str, url: str, listen: str, group: str = "") -> str:
+    """Returns the commented file that `init` writes: every field with its default and its explanation; `group`: who may use the command line against the daemon."""
+    values: dict[str, Any] = {"name": name, "url": url, "listen": listen, "control.group": group}
+    lines = [
+        "# p2pshare configuration. Every field is shown with its default; `p2pshare config reload` takes it anew.",
+        "",
+    ]
     sections: list[str] = []
     explained = field_explanations()
     for key, (default, explanation) in explained.items():
@@ -433,6 +517,15 @@ def _toml(value: Any) -> str:
         # JSON's escapes are TOML's too; only DEL is plain text to the one and forbidden to the other
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return "[" + ", ".join(_toml(item) for item in value) + "]"
+
+
+def fields_changed(before: Config, after: Config) -> list[str]:
+    """Returns the dotted names of the fields that differ, in the order of the file: no values."""
+    return [
+        key
+        for key in field_explanations()
+        if operator.attrgetter(key)(before) != operator.attrgetter(key)(after)
+    ]
 
 
 def field_explanations() -> dict[str, tuple[Any, str]]:

@@ -304,6 +304,7 @@ def test_every_group_is_seen_here() -> None:
         "envelope",
         "consumer",
         "config",
+        "service",
         "recall",
         "incident",
         "exercise",

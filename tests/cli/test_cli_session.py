@@ -16,7 +16,7 @@ import pytest
 from p2pshare.cli import session
 from p2pshare.cli.session import DaemonSession, connect, is_running
 from p2pshare.daemon import home_lock
-from p2pshare.daemon.control import ControlServer, Permitted, Progress
+from p2pshare.daemon.control import ControlServer, PeerCredentials, Permitted, Progress
 from p2pshare.daemon.control_protocol import Message, encode_frame, socket_path
 from p2pshare.daemon.home_lock import hold_home
 from p2pshare.errors import (
@@ -36,7 +36,7 @@ from p2pshare.operations.warninglists import EvaluateAgain
 from p2pshare.operations.withdrawing import ShowRecall
 
 
-async def answering(request: Message, report: Progress) -> Message:
+async def answering(request: Message, report: Progress, asker: PeerCredentials) -> Message:
     """Answers as `show-raw` does, with what was asked."""
     if request["operation"] == "partner-remove":
         raise NotFoundError("nobody is called that", hint="see the list")

@@ -22,14 +22,14 @@ from p2pshare.limits import CONTROL_CONNECTIONS_MAX, CONTROL_FRAME_BYTES_MAX
 OWNER = Permitted(os.getuid())
 
 
-async def echo(request: Message, report: Progress) -> Message:
+async def echo(request: Message, report: Progress, asker: PeerCredentials) -> Message:
     return request
 
 
 @asynccontextmanager
 async def serving(
     folder: Path,
-    perform: Callable[[Message, Progress], Awaitable[Message]] = echo,
+    perform: Callable[[Message, Progress, PeerCredentials], Awaitable[Message]] = echo,
     permitted: Permitted = OWNER,
 ) -> AsyncIterator[Path]:
     path = folder / "run" / "control.sock"
@@ -173,7 +173,7 @@ async def test_a_bad_request_is_refused_and_the_next_one_served(
 
 
 async def test_progress_comes_before_the_result_from_any_thread(tmp_path: Path) -> None:
-    async def slow(request: Message, report: Progress) -> Message:
+    async def slow(request: Message, report: Progress, asker: PeerCredentials) -> Message:
         await asyncio.to_thread(report, "sealed", 1, 2)
         await asyncio.sleep(0.05)
         return {}
@@ -188,7 +188,7 @@ async def test_progress_comes_before_the_result_from_any_thread(tmp_path: Path) 
 async def test_a_long_operation_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2pshare.daemon.control.CONTROL_LIFE_SIGN_SECONDS", 0.01)
 
-    async def slow(request: Message, report: Progress) -> Message:
+    async def slow(request: Message, report: Progress, asker: PeerCredentials) -> Message:
         await asyncio.sleep(0.1)
         return {}
 
@@ -202,7 +202,7 @@ async def test_a_long_operation_shows_that_it_lives(tmp_path: Path, monkeypatch:
 async def test_an_operation_runs_to_its_end_when_its_asker_is_gone(tmp_path: Path) -> None:
     began, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def slow(request: Message, report: Progress) -> Message:
+    async def slow(request: Message, report: Progress, asker: PeerCredentials) -> Message:
         began.set()
         await may_end.wait()
         report("sealed", 1, 1)
@@ -223,7 +223,7 @@ async def test_an_operation_runs_to_its_end_when_its_asker_is_gone(tmp_path: Pat
 async def test_a_refusal_and_a_bug_are_answered_and_neither_ends_the_server(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def perform(request: Message, report: Progress) -> Message:
+    async def perform(request: Message, report: Progress, asker: PeerCredentials) -> Message:
         if request["operation"] == "refuse":
             raise RefusedError("policy said no", hint="ask another way", reason="audience-empty")
         raise ValueError("evil.example was in the parser")
@@ -249,7 +249,7 @@ async def test_an_answer_that_cannot_be_sent_is_told_as_such(
     """The connection was cut without a word: the asker had to guess whether the operation was done."""
     monkeypatch.setattr("p2pshare.daemon.control_protocol.CONTROL_FRAME_BYTES_MAX", 4_096)
 
-    async def perform(request: Message, report: Progress) -> Message:
+    async def perform(request: Message, report: Progress, asker: PeerCredentials) -> Message:
         return {"object": unsendable}
 
     async with serving(tmp_path, perform) as path:
@@ -281,7 +281,7 @@ async def test_a_request_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch:
 async def test_stop_drops_who_has_not_asked_and_waits_for_what_began(tmp_path: Path) -> None:
     began, may_end = asyncio.Event(), asyncio.Event()
 
-    async def slow(request: Message, report: Progress) -> Message:
+    async def slow(request: Message, report: Progress, asker: PeerCredentials) -> Message:
         began.set()
         await may_end.wait()
         return {"done": True}
@@ -309,7 +309,7 @@ async def test_an_asker_who_does_not_read_its_answer_keeps_no_place(
 ) -> None:
     monkeypatch.setattr("p2pshare.daemon.control.CONTROL_SILENCE_SECONDS_MAX", 0.2)
 
-    async def much(request: Message, report: Progress) -> Message:
+    async def much(request: Message, report: Progress, asker: PeerCredentials) -> Message:
         return {"much": bytes(8 << 20)}
 
     path = tmp_path / "run" / "control.sock"

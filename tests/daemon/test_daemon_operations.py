@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 from every_operation import requests, told_node
 from whole_nodes import READERS, World, quiet
 
+from p2pshare.daemon.control import PeerCredentials
 from p2pshare.daemon.run import Running, WriterThread
 from p2pshare.node.node import WriterTimes
 from p2pshare.operations.crossing import fields_of, read_answer
@@ -20,6 +22,7 @@ from p2pshare.operations.interface import Query, Request
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import EvaluateAgain
 
+ASKER = PeerCredentials(os.getuid(), frozenset())
 Ask = Callable[[Request[Any]], Any]
 
 
@@ -49,7 +52,7 @@ async def asked(world: World, busy: threading.Event) -> AsyncIterator[tuple[Ask,
 
         async def ask(request: Request[Any]) -> Any:
             async with asyncio.timeout(5):
-                fields = await running._perform(fields_of(request), quiet)
+                fields = await running._perform(fields_of(request), quiet, ASKER)
             return read_answer(request, fields)
 
         yield ask, samples
@@ -100,5 +103,5 @@ async def test_status_tells_what_the_door_refused_a_moment_ago(world: World, bus
     with ThreadPoolExecutor(1) as pool:
         running = Running(node, WriterThread(pool, asyncio.Event()), READERS)
         running._server.tally.refuse(bravo.partner_id, "rate")
-        told = await running._perform({"operation": "status"}, quiet)
+        told = await running._perform({"operation": "status"}, quiet, ASKER)
     assert told["refused"] == {"rate": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -106,7 +107,7 @@ def test_a_home_that_is_none_is_told_by_every_command(company: Company) -> None:
     assert not alpha.home.exists()
 
 
-def test_sighup_reloads_the_config_and_keeps_the_old_one_when_the_new_is_bad(
+def test_sighup_and_config_reload_take_the_config_and_keep_the_old_one_when_the_new_is_bad(
     company: Company, eventually: Any
 ) -> None:
     alpha = company.found("alpha")
@@ -118,8 +119,15 @@ def test_sighup_reloads_the_config_and_keeps_the_old_one_when_the_new_is_bad(
     (alpha.home / "config.toml").write_text("nonsense = 1\n")
     alpha.signal(signal.SIGHUP)
     eventually(lambda: "unknown key" in alpha.log(), "the mistake is logged")
+    said = alpha.cli("config", "reload", codes=(78,))
+    assert "unknown key 'nonsense'" in said.err and "hint: " in said.err, "who asks is told"
     assert alpha.status()["name"] == "RENAMED"
     (alpha.home / "config.toml").write_text(text)
+    alpha.configure("listen", '"127.0.0.1:1"')
+    assert json.loads(alpha.cli("config", "reload", "--json").out)["needs_restart"] == ["listen"]
+    assert alpha.status()["name"] != "RENAMED"
+    alpha.stop()
+    assert "no daemon runs" in alpha.cli("config", "reload", codes=(4,)).err
 
 
 def test_the_service_manager_hears_ready_reloading_and_stopping(company: Company) -> None:

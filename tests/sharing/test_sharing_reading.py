@@ -528,7 +528,9 @@ def test_who_is_killed_amid_a_batch_in_the_order_of_values_ends_with_what_anothe
     assert bravo.store.log.counts().unread == 1
     read_all(bravo, READERS, NOW)
     mine, wanted = everything(bravo), everything(charlie)
-    assert len(wanted["claims"]) == len({one for each in lists for one in each}) and len(wanted["frames"]) == 3
+    assert (
+        len(wanted["claims"]) == len({one for each in lists for one in each}) and len(wanted["frames"]) == 3
+    )
     assert [row[:5] for row in mine["claims"]] == [row[:5] for row in wanted["claims"]]
     assert [mine[name] for name in ("frames", "feed", "counts")] == [
         wanted[name] for name in ("frames", "feed", "counts")

@@ -34,7 +34,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (30, "b0e33f96e794a84ce091b9410bd18ca9652cd05a1b3cecdd4044a491871830df"),
+    STORE: (30, "b71a94f4220947ed699fe27376a40f5bd32ba91a002d77e3062a4461981352cf"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
     RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }

@@ -1,7 +1,10 @@
 """A booted systemd for a test: this machine's own root below a layer in memory, in a container without network.
 
 Needs root, `systemd-nspawn` (Debian's systemd-container) and a kernel that lets overlays be mounted. Nothing on the machine changes: what is
-written goes into the layer, which ends with the container. The program stands in /opt/p2pshare/venv, as the shipped unit wants it.
+written goes into the layer, which ends with the container. The program stands in /opt/p2pshare/venv with all that its wheel brings, as
+after `pip install`; nothing else is installed yet.
+
+Where `BOOTED_REQUIRED` is set (`.ci/run`, on a machine with root and systemd-container) a boot that cannot be had is a failure.
 """
 
 from __future__ import annotations
@@ -11,16 +14,19 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 BOOT_SECONDS_MAX = 240
+BOOTED_REQUIRED = "P2PSHARE_BOOTED_REQUIRED"
 NO_OVERLAY = 77  # what the script ends with where the machine lets nothing be mounted
 
-# $1: a folder for the layer, $2: where packages are, $3: the checkout, $4: what the test put beside, $5: where the answers go.
+# $1: a folder for the layer, $2: where packages are, $3: what the wheel brings, $4: what the test put beside, $5: where the answers go.
 _SCRIPT = f"""
 set -eu
 umask 022
@@ -30,17 +36,15 @@ mkdir "$1/layer" "$1/root"
   mount -t cgroup2 none /sys/fs/cgroup; }} 2>"$5/why" || exit {NO_OVERLAY}
 root=$1/root
 : >"$root/etc/machine-id"
-mkdir -p "$root/opt/p2pshare/site" "$root/opt/p2pshare/checkout" "$root/opt/given" "$root/opt/answers" "$root/etc/systemd/system/multi-user.target.wants"
+mkdir -p "$root/opt/p2pshare/site" "$root/opt/given" "$root/opt/answers" "$root/etc/systemd/system/multi-user.target.wants"
 mount --bind "$2" "$root/opt/p2pshare/site"
-mount --bind "$3" "$root/opt/p2pshare/checkout"
-for kept in site checkout; do mount -o remount,bind,ro "$root/opt/p2pshare/$kept"; done
+mount -o remount,bind,ro "$root/opt/p2pshare/site"
 mount --bind "$4" "$root/opt/given"
 mount --bind "$5" "$root/opt/answers"
 "$6" -m venv --without-pip "$root/opt/p2pshare/venv"
-printf '/opt/p2pshare/checkout/src\\n/opt/p2pshare/site\\n' >"$(echo "$root"/opt/p2pshare/venv/lib/python3*/site-packages)/p2pshare.pth"
+cp -r --preserve=timestamps "$3/." "$root/opt/p2pshare/venv/"
 printf '#!/opt/p2pshare/venv/bin/python\\nfrom p2pshare.__main__ import main\\nmain()\\n' >"$root/opt/p2pshare/venv/bin/p2pshare"
 chmod 755 "$root/opt/p2pshare/venv/bin/p2pshare"
-cp "$3"/config/*.service "$root/etc/systemd/system/"
 cat >"$root/etc/systemd/system/test.service" <<UNIT
 [Service]
 Type=oneshot
@@ -56,8 +60,30 @@ def _system_python() -> str:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     found = shutil.which(version, path="/usr/bin")
     if found is None:
-        pytest.skip("skipped: this Python is not Debian's")
+        _skip("skipped: this Python is not Debian's")
     return found
+
+
+def _unpacked_wheel(folder: Path) -> Path:
+    """Returns a folder with what the wheel would put into an environment, by pyproject.toml."""
+    wheel = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    shutil.copytree(REPOSITORY / "src" / "p2pshare", packages / "p2pshare")
+    (packages / "site.pth").write_text("/opt/p2pshare/site\n")
+    for source, target in wheel["force-include"].items():
+        shutil.copytree(REPOSITORY / source, packages / target)
+    for source, target in wheel["shared-data"].items():
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / source, folder / target)
+    return folder
+
+
+def _skip(reason: str) -> NoReturn:
+    if os.environ.get(BOOTED_REQUIRED):
+        pytest.fail(f"{reason}, and {BOOTED_REQUIRED} is set: on this machine it must boot")
+    pytest.skip(reason)
 
 
 def run_booted(folder: Path, script: str, given: Mapping[str, str] = {}) -> dict[str, str]:
@@ -67,17 +93,18 @@ def run_booted(folder: Path, script: str, given: Mapping[str, str] = {}) -> dict
     Skips the test where systemd cannot be booted; fails it where the boot did not come to the script's end.
     """
     if os.geteuid() != 0:
-        pytest.skip("skipped: only root boots a container")
+        _skip("skipped: only root boots a container")
     if shutil.which("systemd-nspawn") is None:
-        pytest.skip("skipped: systemd-container not installed")
+        _skip("skipped: systemd-container not installed")
     python = _system_python()
     beside, answers, layer = folder / "given", folder / "answers", folder / "boot"
     for made in (beside, answers, layer):
         made.mkdir(mode=0o755)
+    unpacked = _unpacked_wheel(folder / "wheel")
     for name, content in {**given, "script": script}.items():
         (beside / name).write_text(content)
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", _SCRIPT, "boot", layer, sysconfig.get_path("purelib"), REPOSITORY, beside, answers,
+        ["unshare", "--mount", "sh", "-c", _SCRIPT, "boot", layer, sysconfig.get_path("purelib"), unpacked, beside, answers,
          python],
         timeout=BOOT_SECONDS_MAX,
         check=False,
@@ -85,7 +112,7 @@ def run_booted(folder: Path, script: str, given: Mapping[str, str] = {}) -> dict
         text=True,
     )  # fmt: skip
     if done.returncode == NO_OVERLAY:
-        pytest.skip("skipped: no overlay can be mounted here")
+        _skip("skipped: no overlay can be mounted here")
     told = {one.name: one.read_text(errors="replace") for one in answers.iterdir() if one.is_file()}
     assert "code" in told, (
         f"it did not boot ({done.returncode}): {done.stderr[-2_000:]}{told.get('console', '')[-4_000:]}"

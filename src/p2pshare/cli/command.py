@@ -42,6 +42,21 @@ class Command(click.Command):
         params = super().get_params(ctx)
         return [*params[:own], HOME_OPTION, *params[own:]]
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; what the audit log knows by the command itself is written down behind it."""
+        from p2pshare.cli.audited_commands import AUDITED_COMMANDS, called, note_command
+
+        row = None if isinstance(self, click.Group) else AUDITED_COMMANDS.get(called(ctx))
+        if row is None:
+            return super().invoke(ctx)
+        try:
+            answer = super().invoke(ctx)
+        except BaseException as error:
+            note_command(ctx, row, error, None)
+            raise
+        note_command(ctx, row, None, answer)
+        return answer
+
 
 class Group(Command, click.Group):
     """A group of such commands."""

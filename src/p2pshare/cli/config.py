@@ -10,11 +10,13 @@ import click
 from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.options import json_option
+from p2pshare.cli.session import ask, is_running
+from p2pshare.errors import DaemonUnreachable
 
 
 @click.group(cls=Group)
 def config() -> None:
-    """check the config file"""
+    """check the config file, and have the daemon take it anew"""
 
 
 @config.command("check")
@@ -38,3 +40,24 @@ def check_config(home: Path, as_json: bool) -> None:
     console.say(
         f"{console.shown(loaded.name)} at {console.shown(loaded.url)}, listening on {console.shown(host)} port {port}"
     )
+
+
+@config.command("reload")
+@json_option
+@click.pass_obj
+def reload_config(home: Path, as_json: bool) -> None:
+    """have the running daemon take the config file anew, and wait for it: one that is wrong is named, and the old one stays"""
+    from p2pshare.operations.config_reloading import ReloadConfig
+
+    if not is_running(home):
+        raise DaemonUnreachable(
+            "no daemon runs that could take the config anew",
+            hint="`p2pshare config check` reads it without one",
+        )
+    answer = ask(home, ReloadConfig())
+    for name in answer.needs_restart:
+        console.warn(f"'{name}' was changed: it holds from the daemon's next start on")
+    if as_json:
+        console.print_json(answer)
+    else:
+        console.print_result("the daemon has taken the config anew")

@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from p2pshare.daemon.service_manager import ERROR_PRIORITY, WARNING_PRIORITY, with_priority, writes_to_journal
 from p2pshare.errors import OperatorError, ShareError
 from p2pshare.intel.display import safe
 from p2pshare.lookalikes import notes_on
@@ -40,6 +41,12 @@ COMPLAINT_END_CHARACTERS = 500  # which say what is wrong
 EXERCISE_MARK = "EXERCISE"
 _EXERCISE = "p2pshare.exercise"  # in the context of a command, and of those inside it
 _IS_MARKED = "p2pshare.exercise-marked"
+CLOSED_DOORS = {
+    "not-accepted-yet": "not accepted yet",
+    "removed-by-partner": "removed by partner",
+    "other-certificate": "another certificate is shown",
+}
+"""States of a partner that does not let us in, for a person."""
 CLEAR_LINE = "\r\x1b[K"
 UNWRITABLE_HINTS = {
     errno.EACCES: "write as a user who may, or choose another file",
@@ -195,9 +202,9 @@ def complain(error: ShareError, *, as_json: bool = False) -> None:
         fields = {"message": _told(error.message), "hint": _told(error.hint)}
         _talk(json_text({"error": fields | {"reason": error.reason, "exit_code": error.exit_code}}))
         return
-    say(f"{_coloured('error:', '31')} {_told(error.message)}")
+    _say_at(ERROR_PRIORITY, f"{_coloured('error:', '31')} {_told(error.message)}")
     if error.hint:
-        say(f"{_coloured('hint:', '36')} {_told(error.hint)}")
+        _say_at(ERROR_PRIORITY, f"{_coloured('hint:', '36')} {_told(error.hint)}")
 
 
 def _told(text: str) -> str:
@@ -208,7 +215,12 @@ def _told(text: str) -> str:
 
 
 def warn(text: str) -> None:
-    say(f"{_coloured('warning:', '33')} {safe(text)}")
+    _say_at(WARNING_PRIORITY, f"{_coloured('warning:', '33')} {safe(text)}")
+
+
+def _say_at(priority: int, text: str) -> None:
+    """Say it, where a service runs the command with the priority by which its journal sorts."""
+    _talk(with_priority(_marked(text), priority) if writes_to_journal(sys.stderr) else _marked(text))
 
 
 def unwritable(name: str, error: OSError) -> OperatorError:
@@ -290,13 +302,18 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
     """Print the table of partners that `status` and `partner list` share."""
     rows = []
     for one in partners:  # "waiting: tls": why nothing is heard stands beside the state
-        state = f"{one.state}: {one.last_error}" if one.last_error else one.state
+        word = CLOSED_DOORS.get(one.state, one.state)
+        state = f"{word}: {one.last_error}" if one.last_error not in ("", one.state) else word
         rows.append((one.alias, state, one.last_exchange, one.url, shown_name(one.name)))
     print_table(("alias", "state", "last_exchange", "url", "name"), rows)
     for one in partners:
         if one.noted:
             counts = "  ".join(f"{shown(reason)} {count}" for reason, count in one.noted.items())
             print_result(f"noted of {shown(one.alias)}: {counts}")
+        if one.distrusted:
+            print_result(
+                f"distrusted {shown(one.alias)}: since {one.distrusted}  `p2pshare partner trust` takes it back"
+            )
         if one.knocked:
             print_result(f"knocked at {shown(one.alias)}: {one.knocked}  {shown(one.knock)}")
 

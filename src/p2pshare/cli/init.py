@@ -41,6 +41,12 @@ from p2pshare.cli.options import UsageProblem, json_option
     metavar="NUMBER",
     help="how many of those root keys must sign a card; else more than half of them",
 )
+@click.option(
+    "--group",
+    default="",
+    metavar="NAME",
+    help="a system group whose members may use the command line against the daemon (control.group)",
+)
 @json_option
 @click.pass_obj
 def init(
@@ -52,6 +58,7 @@ def init(
     passphrase_file: str | None,
     root_files: tuple[str, ...],
     threshold: int | None,
+    group: str,
     as_json: bool,
 ) -> None:
     """make a home folder: root and operational keys, a commented config file and the card"""
@@ -78,6 +85,7 @@ def init(
         now=now_seconds(),
         root_files=[Path(file) for file in root_files],
         threshold=threshold if threshold is not None else len(root_files) // 2 + 1,
+        group=group,
     )
     if secret is None:
         console.warn(
@@ -103,5 +111,5 @@ def init(
     console.print_result(f"partner id   {described['partner_id']}")
     console.print_result(f"fingerprint  {described['fingerprint']}")
     console.say(
-        "next: `p2pshare card export FILE` for a partner, `p2pshare partner add FILE --fingerprint FP` for theirs"
+        "next: `p2pshare run`; then `p2pshare invite NAME` for a partner, or `p2pshare join` with the line that one sent you"
     )

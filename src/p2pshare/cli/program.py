@@ -43,7 +43,13 @@ COMMANDS = {
         "encrypt the key file, or change its passphrase",
     ),
     "partner": ("p2pshare.cli.partner:partner", "add, list, export and remove partners"),
+    "invite": ("p2pshare.cli.invite:invite", "print a line that brings a new partner here"),
+    "join": ("p2pshare.cli.join:join", "come to a partner by the line of its invitation"),
     "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),
+    "service": (
+        "p2pshare.cli.service:service",
+        "install, upgrade, show and remove the daemon as a service of systemd",
+    ),
     "publish": ("p2pshare.cli.publish:publish", "publish a STIX bundle or a list of values"),
     "warninglist": ("p2pshare.cli.warninglist:warninglist", "import, list, check and set warning lists"),
     "allow": ("p2pshare.cli.allow:allow", "the own allow list: what is harmless here"),
@@ -92,8 +98,16 @@ COMMANDS = {
     "consumer": ("p2pshare.cli.consumer:consumer", "keep cursors for those who follow the change feed"),
     "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
     "verify": ("p2pshare.cli.verify:verify", "check a card, envelope or proof file, offline"),
+    "audit": (
+        "p2pshare.cli.audit:audit",
+        "list who did what at this node, and check that nothing is missing",
+    ),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
-    "config": ("p2pshare.cli.config:config", "check the config file"),
+    "support-bundle": (
+        "p2pshare.cli.support_bundle:support_bundle",
+        "write what helps a maintainer, without secrets, values or names",
+    ),
+    "config": ("p2pshare.cli.config:config", "check the config file, and have the daemon take it anew"),
 }
 
 

@@ -13,12 +13,10 @@ from p2pshare.cli.command import Command
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="how much to log to stderr",
+    help="how much to log to stderr, whatever `log.level` in the config says",
 )
 @click.pass_obj
-def run(home: Path, log_level: str) -> None:
+def run(home: Path, log_level: str | None) -> None:
     """run the daemon in the foreground; SIGTERM ends it clean, SIGHUP reloads the config"""
     from p2pshare.daemon.run import run_daemon
 

@@ -26,7 +26,15 @@ from p2pshare.daemon.control_protocol import (
     socket_path,
 )
 from p2pshare.daemon.home_lock import HomeBusy, wait_for_home
-from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, RefusedError, StoreError
+from p2pshare.errors import (
+    AuthorError,
+    DaemonUnreachable,
+    DiskFull,
+    OperatorError,
+    RefusedError,
+    ShareError,
+    StoreError,
+)
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -86,6 +94,7 @@ class LocalSession:
         self._exercise = exercise
 
     def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
+        from p2pshare.cli.noting_acts import auditing
         from p2pshare.operations.crossing import checked, fields_of
         from p2pshare.operations.interface import Query
         from p2pshare.operations.table import node_for
@@ -96,7 +105,9 @@ class LocalSession:
             )
         _require_text(fields_of(request) | {"exercise": self._exercise})
         node = node_for(self._node, checked(request), self._exercise)
-        return request.run(node, int(time.time()), progress)
+        with auditing(self._node.home, request, self._exercise) as answered:
+            answered.append(answer := request.run(node, int(time.time()), progress))
+        return answer
 
 
 @contextmanager
@@ -182,6 +193,21 @@ def ask(
         return session.run(request, progress)
 
 
+def ask_running(home: Path, request: Request[A], progress: Progress = console.no_progress) -> A:
+    """Returns the answer of the running daemon: for what only a node that listens and dials can do. Raises DaemonUnreachable
+    where none runs, and what the operation raises."""
+    from p2pshare.node.home import require_home
+
+    if console.chosen_exercise():
+        raise not_in_exercise()
+    if not is_running(require_home(home)):
+        raise DaemonUnreachable(
+            "no daemon runs here, and only a running one meets a partner",
+            hint="start it with `p2pshare run`, and leave it running",
+        )
+    return DaemonSession(home).run(request, progress)
+
+
 def read_or_ask(
     home: Path, query: Query[A], progress: Progress = console.no_progress, *, exercise: str | None = None
 ) -> A:
@@ -210,8 +236,20 @@ def is_running(home: Path) -> bool:
         return False
 
 
+def running_version(home: Path) -> str | None:
+    """Returns the version of the daemon that answers on the control socket of `home`; None where none does, or not to us."""
+    try:
+        with _connected(home) as (_, greeting):
+            version = greeting.get("greeting", {}).get("version")
+    except (ShareError, OSError):
+        return None
+    return version if isinstance(version, str) else None
+
+
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
+    from p2pshare.cli.noting_acts import note_act
+    from p2pshare.node.bringing_forward import upgrade_home
     from p2pshare.node.home import require_home
     from p2pshare.node.keyfile import read_operational_keys
     from p2pshare.node.node import close_node, open_node
@@ -222,6 +260,11 @@ def _own_node(home: Path) -> Iterator[Node]:
         wait_for_home(require_home(home), is_hopeless=partial(is_running, home)),
         ExitStack() as life,
     ):
+        for done in upgrade_home(home):
+            console.say(
+                f"{done.file} was brought from schema {done.from_schema} to {done.to_schema}; as it was before, it stands in {done.copy}"
+            )
+            note_act(home, "upgrade", done.told)
         node = open_node(home, read_operational_keys)  # it issues no card: no root is needed
         life.callback(close_node, node)
         life.callback(spool.empty, home)
@@ -235,6 +278,14 @@ def _own_node(home: Path) -> Iterator[Node]:
 @contextmanager
 def _greeted(home: Path) -> Iterator[socket.socket]:
     """Yields a connection on which the daemon has greeted. Raises DaemonUnreachable, or the daemon's refusal."""
+    with _connected(home) as (connection, greeting):
+        _check_greeting(greeting)
+        yield connection
+
+
+@contextmanager
+def _connected(home: Path) -> Iterator[tuple[socket.socket, Message]]:
+    """Yields a connection, and the first message on it. Raises DaemonUnreachable."""
     path = socket_path(home)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONTROL_SILENCE_SECONDS_MAX)
@@ -245,15 +296,15 @@ def _greeted(home: Path) -> Iterator[socket.socket]:
         except PermissionError:
             raise OperatorError(
                 f"this user may not use the daemon at {path}",
-                hint="run as the daemon's user, or set control.group in the config",
+                hint="run it as root, as the daemon's user, or as a member of control.group; for the installed service `adduser NAME p2pshare`"
+                " makes one, who then logs in anew",
                 reason="not-permitted",
             ) from None
         except (OSError, EOFError) as error:
             raise DaemonUnreachable(
                 f"no daemon answers at {path} ({type(error).__name__})", hint="start it with `p2pshare run`"
             ) from None
-        _check_greeting(greeting)
-        yield connection
+        yield connection, greeting
 
 
 def _check_greeting(greeting: Message) -> None:

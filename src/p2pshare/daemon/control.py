@@ -51,9 +51,6 @@ SOCKET_MODE = 0o660
 SO_PEERGROUPS = 59  # asm-generic/socket.h, Linux 4.13; the socket module has no name for it
 GROUPS_BYTES_MAX = 1024  # what socket.getsockopt takes at most: 256 groups
 
-Perform = Callable[[Message, Progress], Awaitable[Message]]
-"""(request, report) -> result; both as they cross the socket. `report` may be called from any thread. Raises ShareError."""
-
 
 @dataclass(frozen=True)
 class PeerCredentials:
@@ -61,6 +58,10 @@ class PeerCredentials:
 
     uid: int
     groups: frozenset[int]
+
+
+Perform = Callable[[Message, Progress, PeerCredentials], Awaitable[Message]]
+"""(request, report, asker) -> result; request and result as they cross the socket. `report` may be called from any thread. Raises ShareError."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,8 @@ class ControlServer:
         self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
-            if not self._permitted.allows(asker_of(writer.get_extra_info("socket"))):
+            asker = asker_of(writer.get_extra_info("socket"))
+            if not self._permitted.allows(asker):
                 raise RefusedError(
                     "this user may not use the daemon",
                     hint="run as the daemon's user, or set control.group in the config",
@@ -183,13 +185,15 @@ class ControlServer:
                 header = await reader.readexactly(HEADER.size)
                 message = decode_frame(await reader.readexactly(frame_length(header)))
             self._working.add(task)
-            answer = encode_frame(await self._perform_alive(message, writer))
+            answer = encode_frame(await self._perform_alive(message, writer, asker))
         except ShareError as error:
             answer = encode_frame(error_message(error))
         writer.write(answer)
         await _drained(writer)
 
-    async def _perform_alive(self, message: Message, writer: asyncio.StreamWriter) -> Message:
+    async def _perform_alive(
+        self, message: Message, writer: asyncio.StreamWriter, asker: PeerCredentials
+    ) -> Message:
         """Perform the request and return its result; send progress as it comes and a sign of life while there is none."""
         operation = message.get("operation")
         if type(operation) is not str:
@@ -200,7 +204,7 @@ class ControlServer:
         def report(what: str, done: int, of: int) -> None:
             loop.call_soon_threadsafe(reports.put_nowait, {"what": what, "done": done, "of": of})
 
-        work = asyncio.ensure_future(self._perform(message, report))
+        work = asyncio.ensure_future(self._perform(message, report, asker))
         while not work.done():
             next_report = asyncio.ensure_future(reports.get())
             await asyncio.wait(

@@ -47,7 +47,7 @@ class Lines:
             self._gate.remove(peer)
             del self._pinned[peer]
         for peer, entry in links.items():
-            self._pin(peer, entry.card.tls_certificates)
+            self._pin(entry)
             self._gate.expect_from(peer, entry.card.urls)
         leaving = []
         for peer in [*self._lines, *links]:
@@ -59,7 +59,8 @@ class Lines:
                 self._lines[peer] = Line(addresses)
         await asyncio.gather(*(line.client.close() for line in leaving if line.client is not None))
 
-    def _pin(self, peer: PartnerId, certificates: tuple[bytes, ...]) -> None:
+    def _pin(self, entry: RosterEntry) -> None:
+        peer, certificates = entry.partner_id, entry.card.tls_certificates
         if self._pinned.get(peer) == certificates:
             return
         try:
@@ -67,7 +68,7 @@ class Lines:
         except PeerError as error:
             self._gate.remove(peer)
             self._pinned.pop(peer, None)
-            log.error("the TLS certificate of %s cannot be used: %s", peer.short, error.reason)
+            log.error("the TLS certificate of %s cannot be used: %s", entry.alias, error.reason)
             return
         self._pinned[peer] = certificates
 
@@ -76,9 +77,7 @@ class Lines:
         card = entry.card
         certificates = self._gate.uncontested(card.tls_certificates)
         if len(certificates) < len(card.tls_certificates):
-            log.error(
-                "a TLS certificate of %s is another's, too, and pinned for neither", entry.partner_id.short
-            )
+            log.error("a TLS certificate of %s is another's, too, and pinned for neither", entry.alias)
         return tuple(PeerAddress(card.partner_id, url, certificates) for url in card.urls if certificates)
 
     def client(self, peer: PartnerId) -> PeerClient:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import grp
+import hashlib
 import logging
 import os
 import signal
@@ -23,7 +24,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
@@ -32,35 +33,64 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
-from p2pshare.config import Config, load_config
-from p2pshare.daemon.control import ControlServer, Permitted
+from p2pshare import __version__
+from p2pshare.audit_log import DONE, UNKNOWN_UID, append_record, require_auditable
+from p2pshare.config import Config, LogConfig
+from p2pshare.daemon.control import ControlServer, PeerCredentials, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
+from p2pshare.daemon.invitation_rounds import InvitationRounds
+from p2pshare.daemon.journal import JournalFormatter
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
-from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
+from p2pshare.daemon.log_levels import apply_levels
+from p2pshare.daemon.service_manager import (
+    handed_sockets,
+    is_managed,
+    notify,
+    notify_reloading,
+    watchdog_seconds,
+    writes_to_journal,
+)
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
+from p2pshare.daemon.start_patience import asked_for_patience
 from p2pshare.database.connection import StoreFailed
-from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
-from p2pshare.identifiers import PublicationId
+from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
+from p2pshare.http_server.listener import EVERY_ADDRESS, is_name_of_loopback
+from p2pshare.identifiers import PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
+from p2pshare.node.bringing_forward import files_behind, forget_copies, upgrade_home
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
-from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
+from p2pshare.node.node import (
+    DialledBack,
+    Door,
+    LinkState,
+    Live,
+    Node,
+    Progress,
+    WriterTimes,
+    close_node,
+    open_node,
+)
+from p2pshare.operations.audited import AUDITED, audited, outcome, subject
+from p2pshare.operations.config_reloading import ConfigReloaded, ReloadConfig
 from p2pshare.operations.crossing import fields_of, name_of
-from p2pshare.operations.incident_alarms import AlarmLog
+from p2pshare.operations.incident_alarms import EVERY_ALARM, AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
 from p2pshare.operations.incident_labels import LabelRounds
 from p2pshare.operations.incident_watch import WatchRounds
-from p2pshare.operations.interface import AsideWork, LongRequest
+from p2pshare.operations.interface import AsideWork, LongRequest, Request
 from p2pshare.operations.lab_autorun import AutorunRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
 from p2pshare.operations.table import OPERATIONS, exercise_in, node_for, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
+from p2pshare.queries.alarms import alarms
 from p2pshare.queries.refresh import reevaluate
+from p2pshare.queries.standing import standing_line
 from p2pshare.sharing import spool, staging
 from p2pshare.sharing.own_card import needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
@@ -87,17 +117,30 @@ INCIDENT_SECONDS = (
     2.0  # between two looks at what incidents ask of this node: a sighting is told well within a gossip round
 )
 ALARM_LOG_SECONDS = 15.0  # between two looks at what the log is told of; `status` looks when it is asked
+STANDING_SECONDS = (
+    20.0  # between two lines for `systemctl status`: as long as a person waits for one that is true
+)
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
-NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
+CONFIG_DIGEST_DIGITS = 16  # of a digest that is compared by eye
 
 
-def run_daemon(home: Path, log_level: str) -> None:
+def run_daemon(home: Path, log_level: str | None) -> None:
     """Run until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use, a part of the
     program that is missing."""
-    _log_to_stderr(log_level)
+    _log_to_stderr()
+    apply_levels(LogConfig(), log_level)  # until the config is read
     readers = load_readers()
-    with wait_for_home(require_home(home), is_hopeless=partial(_is_answered, home)):
-        asyncio.run(_run(home, readers))
+    _require_home(home)
+    with wait_for_home(home, is_hopeless=partial(_is_answered, home)):
+        asyncio.run(_run(home, readers, log_level))
+
+
+def _require_home(home: Path) -> None:
+    """Require a home. Raises ConfigError, with whose exit code a service manager does not try for ever."""
+    try:
+        require_home(home)
+    except OperatorError as error:
+        raise ConfigError(error.message, hint=error.hint, reason=error.reason) from None
 
 
 def _is_answered(home: Path) -> bool:
@@ -109,27 +152,35 @@ def _is_answered(home: Path) -> bool:
     return False
 
 
-def _log_to_stderr(level: str) -> None:
-    """Log in UTC, one line an event, warnings of libraries included."""
+def _log_to_stderr() -> None:
+    """Log in UTC, one line an event, warnings of libraries included; where stderr is the journal, as that takes it."""
     logging.Formatter.converter = time.gmtime
-    logging.basicConfig(level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    logging.basicConfig(format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    if writes_to_journal(sys.stderr):
+        for one in logging.getLogger().handlers:
+            one.setFormatter(JournalFormatter())
 
 
-async def _run(home: Path, readers: Readers) -> None:
+async def _run(home: Path, readers: Readers, log_level: str | None) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     stop, reload = asyncio.Event(), asyncio.Event()
     _listen_to_signals(stop, reload)
     async with AsyncExitStack() as life:
         writer = WriterThread(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
-        node = await writer(open_node, home, read_operational_keys_apart)
-        life.push_async_callback(writer, close_node, node)
-        for damaged in (await writer(exercises_of, node)).damaged:
+        async with asked_for_patience():  # a store of an older version is brought forward here
+            await _bring_forward(home, writer)
+            node = await writer(open_node, home, read_operational_keys_apart)
+            life.push_async_callback(writer, close_node, node)
+            apply_levels(node.config.log, log_level)
+            exercises = await writer(exercises_of, node)
+        for damaged in exercises.damaged:
             log.error("the file of the exercise in %s is left alone: %s", damaged.realm.short, damaged.reason)
         await writer(spool.empty, home)  # what a crash left
         await writer(staging.tidy, node)
         life.push_async_callback(writer, spool.empty, home)
-        running = Running(node, writer, readers)
+        running = Running(node, writer, readers, log_level)
         await running.start(life)
+        await running.note_start()
         _freeze_memory()
         writer.forget_times()
         notify("READY=1")
@@ -140,6 +191,19 @@ async def _run(home: Path, readers: Readers) -> None:
     log.info("stopped")
     if writer.failure is not None:
         raise writer.failure
+
+
+async def _bring_forward(home: Path, writer: WriterThread) -> None:
+    """Bring files that an older version left to this one's schemas, and say so: it may take minutes. Raises StoreError, DiskFull."""
+    for path, schema, number in await writer(lambda: list(files_behind(home))):
+        log.warning(
+            "%s is brought from schema %d to %d; it is copied first", path.name, number, schema.number
+        )
+    for done in await writer(upgrade_home, home):
+        log.warning(
+            "%s has schema %d now; as it was before, it stands in %s", done.file, done.to_schema, done.copy
+        )
+        await asyncio.to_thread(append_record, home, int(time.time()), os.geteuid(), "upgrade", done.told)
 
 
 def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
@@ -248,12 +312,20 @@ def _name_of(function: Callable[..., object]) -> str:
 class Running:
     """The parts of a running daemon, and what passes between them. All from one event loop."""
 
-    def __init__(self, node: Node, writer: WriterThread, readers: Readers) -> None:
+    def __init__(
+        self, node: Node, writer: WriterThread, readers: Readers, log_level: str | None = None
+    ) -> None:
         self._node = node
         self._writer = writer
+        self._log_level = log_level
         self._driver = Driver(node, writer, readers)
+        self._invitations = InvitationRounds(node, writer, self._driver.gate, self._driver.hear)
         self._server = PeerServer(
-            self._driver, self._driver.gate, _door_limits(node.config), guests=self._driver
+            self._driver,
+            self._driver.gate,
+            _door_limits(node.config),
+            guests=self._driver,
+            invitations=self._invitations,
         )
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
@@ -269,17 +341,54 @@ class Running:
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
+        await self._invitations.follow()
         life.push_async_callback(self._driver.stop)
-        if (address := self._node.config.listen_address) is None:
-            log.info("listening nowhere: this node dials its partners")
-        else:
-            chosen = await self._server.start(*address)
-            life.push_async_callback(self._server.stop)
-            log.info("listening on %s port %d", address[0], chosen)
+        await self._listen(life)
         permitted = Permitted(os.geteuid(), _group_id(self._node.config.control.group))
         control = ControlServer(socket_path(self._node.home), permitted, self._perform)
         await control.start()
         life.push_async_callback(control.stop)
+
+    async def note_start(self) -> None:
+        """Note in the audit log that a daemon starts, with the version of the program and the beginning of the config's digest: a config that
+        was changed while none ran is seen by it."""
+        raw = await asyncio.to_thread((self._node.home / CONFIG_NAME).read_bytes)
+        config = hashlib.sha256(raw).hexdigest()[:CONFIG_DIGEST_DIGITS]
+        await self._audit(os.geteuid(), "start", f"version={__version__} config={config}")
+
+    async def _listen(self, life: AsyncExitStack) -> None:
+        """Listen where the config says, or on what a socket unit handed over: then `listen` in the config is what partners are told."""
+        address = self._node.config.listen_address
+        handed = handed_sockets()
+        if address is None:
+            for one in handed:
+                one.close()
+            if handed:
+                log.warning(
+                    "the service manager's socket is not used: this node has no `url`, it dials its partners"
+                )
+            log.info("listening nowhere: this node dials its partners")
+            return
+        life.push_async_callback(self._server.stop)
+        if not handed:
+            host, port = address
+            if not self._node.config.listen and await is_name_of_loopback(host):
+                log.warning(
+                    "'%s' is an address of this machine alone here (see /etc/hosts): listening on all addresses",
+                    host,
+                )
+                host = EVERY_ADDRESS
+            await self._server.start(host, port)
+            log.info("listening on %s", ", ".join(self._server.addresses))
+            return
+        self._server.start_on(handed)
+        for one in handed:
+            host, port = one.getsockname()[:2]
+            log.info(
+                "listening on %s port %d, a socket of the service manager; `listen` in the config is not used",
+                host,
+                port,
+            )
 
     async def serve(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Work until `stop` is set: reload when asked, ping the watchdog, keep the accounts and the store tidy."""
@@ -296,9 +405,11 @@ class Running:
                     self._seal_on(),
                     self._renew_card(),
                     self._spaces.run(),
+                    self._invitations.run(),
                     self._follow_incidents(),
                     self._exercises.run(),
                     self._log_alarms(),
+                    self._tell_standing(),
                     self._try_rules(),
                 )
             ]
@@ -308,12 +419,45 @@ class Running:
                 task.cancel()
         await self._account()
 
-    async def _perform(self, message: Message, report: Progress) -> Message:
-        """Perform one operation for the command line, in the writer thread unless it only reads, and wake the parts that must
-        look again."""
+    async def _perform(self, message: Message, report: Progress, asker: PeerCredentials) -> Message:
+        """Perform one operation for the command line, and write down who asked for it. Where that cannot be written nothing is done."""
         exercise, fields = exercise_in(message)
         request = read_request(fields)
+        if (row := audited(request)) is None:
+            return fields_of(await self._do(request, exercise, report))
+        await asyncio.to_thread(require_auditable, self._node.home)
+        try:
+            answer = await self._do(request, exercise, report)
+        except Exception as error:
+            reason = error.reason if isinstance(error, ShareError) else "internal"
+            await self._audit(asker.uid, row.action, subject(row, request, None, exercise), reason)
+            raise
+        if result := outcome(row, answer):
+            await self._audit(asker.uid, row.action, subject(row, request, answer, exercise), result)
+        return fields_of(answer)
+
+    async def _audit(self, uid: int, action: str, subject: str, result: str = DONE) -> None:
+        """Write a record into the audit log, and a line with its place into the journal. What was done stays done where that fails."""
+        try:
+            place = await asyncio.to_thread(
+                append_record, self._node.home, int(time.time()), uid, action, subject, result
+            )
+            log.info("audit %s: uid %d %s %s %s", place.short, uid, action, result, subject)
+        except OSError as error:
+            log.critical(
+                "the audit log lacks: uid %d %s %s %s (%s)",
+                uid,
+                action,
+                result,
+                subject,
+                type(error).__name__,
+            )
+
+    async def _do(self, request: Request[Any], exercise: str, report: Progress) -> Struct:
+        """Perform one operation, in the writer thread unless it only reads, and wake the parts that must look again."""
         operation = OPERATIONS[name_of(request)]
+        if operation.reloads_config and not exercise:  # of an exercise it is refused below
+            return await self._reload()
         node = await self._writer(node_for, self._node, request, exercise) if exercise else self._node
         if operation.reports_refusals or not operation.reads_only:
             await self._account()
@@ -349,6 +493,10 @@ class Running:
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
+        if operation.changes_invitations:
+            await self._invitations.follow()
+        if operation.awaits_cards:
+            self._driver.fetch_awaited()
         if operation.changes_card:
             await self._driver.follow_card()
         if operation.changes_lists:
@@ -358,7 +506,7 @@ class Running:
         if operation.publishes or operation.wakes:
             self._driver.wake()
             self._is_staged.set()
-        return fields_of(answer)
+        return answer
 
     async def _in_steps(self, name: str, node: Node, request: LongRequest[Struct]) -> Struct:
         """Do a request step after step, other work of the writer in between; what needs no node beside it. Raises ShareError."""
@@ -376,7 +524,16 @@ class Running:
         refused = dict(sorted(self._server.tally.handshakes_refused.items()))
         guests = dict(sorted(self._server.guest_outcomes.items()))
         door = Door(self._server.requests_seen, refused, guests)
-        return Live(self._driver.peer_states(), door, self._writer.times)
+        return Live(self._driver.peer_states(), door, self._writer.times, self._dial_back_asker())
+
+    def _dial_back_asker(self) -> Callable[[], list[DialledBack]]:
+        """Returns what an operation, which is in another thread, asks partners by to dial us."""
+        loop = asyncio.get_running_loop()
+
+        def ask() -> list[DialledBack]:
+            return asyncio.run_coroutine_threadsafe(self._driver.ask_dial_back(), loop).result()
+
+        return ask
 
     async def _follow_roster(self) -> None:
         """Take the roster in anew: a partner that was removed is unpinned first, then its connections are cut."""
@@ -389,33 +546,52 @@ class Running:
         while True:
             await reload.wait()
             reload.clear()
-            notify_reloading()
             try:
-                await self._reload()
-            except ShareError as error:
-                log.error("the config was not reloaded: %s", error.message)
-            notify("READY=1")
+                done = await self._reload()
+                await self._audit(
+                    UNKNOWN_UID, "config-reload", subject(AUDITED["config-reload"], ReloadConfig(), done)
+                )
+            except ShareError as error:  # it is in the log
+                await self._audit(UNKNOWN_UID, "config-reload", "", error.reason)
 
-    async def _reload(self) -> None:
-        """Take the new config where that is possible while running. Raises ConfigError."""
-        config = load_config(self._node.home / CONFIG_NAME)
-        for name in NEEDS_RESTART:
-            if getattr(config, name) != getattr(self._node.config, name):
-                log.warning("'%s' was changed in the config: it needs a restart", name)
-        self._node.config = config
-        await self._writer(note_config, self._node)
-        self._is_stale.set()
-        await (
-            self._driver.reload_roster()
-        )  # what was refused for a quota, or waits for it unread, may have room now
-        self._driver.wake()
+    async def _reload(self) -> ConfigReloaded:
+        """Take the new config where that is possible while running; the service manager hears of it. Raises ConfigError, and the old one
+        stays."""
+        notify_reloading()
+        try:
+            request = partial(ReloadConfig().run, self._node, int(time.time()), lambda *_: None)
+            done = await self._writer.call("config-reload", request)
+            self._is_stale.set()
+            await (
+                self._driver.reload_roster()
+            )  # what was refused for a quota, or waits for it unread, may have room now
+            self._driver.wake()
+        except ShareError as error:
+            log.error("the config was not reloaded: %s", error.message)
+            raise
+        finally:
+            notify("READY=1")
+        apply_levels(self._node.config.log, self._log_level)
         log.info("config reloaded")
+        return done
 
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(TIDY_SECONDS)
             await self._account()
             await self._move_log()
+            await self._forget_copies()
+
+    async def _forget_copies(self) -> None:
+        """Remove what an upgrade has left a week ago; not in doubt of the clock, for then nobody knows what a week is."""
+        moment = self._driver.moment
+        if moment.is_doubtful:
+            return
+        try:
+            for name in await self._writer(forget_copies, self._node.home, moment.now):
+                log.info("the copy %s of before an upgrade has had its time", name)
+        except ShareError as error:
+            log.error("a copy of before an upgrade stays: %s", error.message)
 
     async def _keep_log_short(self) -> None:
         self._node.store.database.leave_log()
@@ -516,6 +692,20 @@ class Running:
                 log_failure("alarms were not looked at", error)
                 await asyncio.sleep(TIDY_SECONDS)
 
+    async def _tell_standing(self) -> None:
+        """Tell the service manager how this node stands."""
+        while is_managed():
+            try:
+                notify(f"STATUS={await asyncio.to_thread(self._standing, self._driver.peer_states())}")
+            except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one alarm
+                log_failure("the service manager was not told how this node stands", error)
+            await asyncio.sleep(STANDING_SECONDS)
+
+    def _standing(self, links: Mapping[PartnerId, LinkState]) -> str:
+        store, card, now = self._node.store, self._node.card, int(time.time())
+        asking = alarms(store, card, is_running=True, now=now, functions=EVERY_ALARM)
+        return standing_line(self._node, links, asking)
+
     async def _sweep_spool(self) -> None:
         """Remove publications that were prepared and never sealed: their askers are gone, or still think."""
         while True:
@@ -579,6 +769,7 @@ class Running:
                 try:
                     renewing = partial(renew, self._node, now, must_finish=True)
                     issued = await self._writer.call("renewing the card", renewing)
+                    await self._audit(os.geteuid(), "keys-renew", f"version={issued.version}")
                     log.info("the keys on our card were renewed: version %d", issued.version)
                     await self._driver.follow_card()
                 except ShareError as error:

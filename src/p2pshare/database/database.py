@@ -40,6 +40,7 @@ from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.interned import Interned
 from p2pshare.database.schema import STORE, Schema, create_or_check, require_current
 from p2pshare.database.settings import Setting, get_setting, put_setting
+from p2pshare.database.upgrade_copies import remove_copies
 from p2pshare.errors import StoreError
 from p2pshare.limits import (
     FREE_SPACE_BYTES_MIN,
@@ -255,8 +256,10 @@ class Database:
     def cut_log(self) -> bool:
         """Move the write-ahead log into the file and cut it off, so that no older page is left in it (`database.overwriting`).
 
-        Returns False where a reader still needs it; then it begins anew some time later. Raises StoreError.
+        The copies of before an upgrade go, too: what is to be gone is in them. Returns False where a reader still needs the log;
+        then it begins anew some time later. Raises StoreError.
         """
+        remove_copies(self.path)
         with self._lock, translated(self._writer):
             if self._writer is None or self._has_failed or self._writing_thread:
                 return False

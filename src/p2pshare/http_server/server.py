@@ -18,7 +18,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import socket
 import ssl
+from collections.abc import Sequence
 from typing import Generic, cast
 
 import aiohttp
@@ -98,15 +100,27 @@ class HttpServer(Generic[Caller]):
         self._listener: Listener | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen on `host` (name, IPv4 or IPv6 address); returns the port, a free one when `port` is 0.
+        """Listen on `host` (name, IPv4 or IPv6 address, EVERY_ADDRESS); returns the port, a free one when `port` is 0.
 
         Raises OperatorError, `address-in-use` or `cannot-listen`.
         """
+        return await self._new_listener().start(host, port)
+
+    def start_on(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept on sockets that listen already, which a service manager handed over; they are closed at the end."""
+        self._new_listener().start_on(sockets)
+
+    def _new_listener(self) -> Listener:
         self._connections = Connections(
             self._serve, self._service, self._limits, self.tally, self._known, self._protocol_of
         )
         self._listener = Listener(self._context, self._connections, self._limits, self.tally, self._known)
-        return await self._listener.start(host, port)
+        return self._listener
+
+    @property
+    def addresses(self) -> list[str]:
+        """Returns where it listens, each as HOST:PORT."""
+        return self._listener.addresses if self._listener is not None else []
 
     async def stop(self) -> None:
         """Accept no new connection, let requests in progress end for `stop_seconds`, then cut every connection."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME
 
 if TYPE_CHECKING:
+    from p2pshare.audit_log import AuditReading
     from p2pshare.config import Config
     from p2pshare.envelope.card import Card
     from p2pshare.node.node import Live
@@ -32,6 +33,12 @@ class NodeBeside:
     def __init__(self, home: Path, store: StoreReading) -> None:
         self._home = home
         self.store = store
+
+    @property
+    def audit(self) -> AuditReading:
+        from p2pshare.audit_log import AuditReading
+
+        return AuditReading(self._home)
 
     @cached_property
     def config(self) -> Config:

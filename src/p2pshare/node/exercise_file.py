@@ -20,6 +20,7 @@ from typing import Any
 from p2pshare.config import Config
 from p2pshare.database.database import open_database
 from p2pshare.database.exercise_schema import exercise_schema
+from p2pshare.database.upgrade_copies import remove_copies
 from p2pshare.envelope.keys import Identity
 from p2pshare.errors import StoreError
 from p2pshare.identifiers import Realm
@@ -125,6 +126,8 @@ def open_exercise_node(carrier: Node, realm: Realm) -> ExerciseNode:
             Knowledge(database, has_feed=False),
             carrier.store.partners,
             Notices(database),
+            carrier.store.invitations,
+            carrier.store.pending,
         )
         return ExerciseNode(carrier, store, realm)
     except BaseException:
@@ -140,6 +143,7 @@ def delete_exercise_file(home: Path, realm: Realm) -> list[str]:
     path, gone = exercise_path(home, realm), list[str]()
     folder = path.parent
     try:
+        remove_copies(path)
         for suffix in reversed(_BESIDE):
             one = path.with_name(path.name + suffix)
             if one.exists() or one.is_symlink():

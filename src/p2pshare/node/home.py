@@ -20,6 +20,18 @@ HOME_MODE = 0o750
 
 def require_home(home: Path) -> Path:
     """Returns `home` if p2pshare was initialised there. Raises OperatorError, ConfigError when only the config is missing."""
+    try:
+        return _found(home)
+    except PermissionError:
+        raise OperatorError(
+            f"this user may not look into {home}",
+            hint="run it as root or as a member of the service's group (`adduser NAME p2pshare`, then log in anew); a home of your own is"
+            " named by P2PSHARE_HOME or --home",
+            reason="not-permitted",
+        ) from None
+
+
+def _found(home: Path) -> Path:
     if not (home / CONFIG_NAME).is_file() and (home / KEY_FILE_NAME).exists():
         raise ConfigError(
             f"no configuration at {home / CONFIG_NAME}",

@@ -33,8 +33,10 @@ def found_home(
     now: int,
     root_files: Sequence[Path] = (),
     threshold: int = 1,
+    group: str = "",
 ) -> Identity:
-    """Make `home` with everything that a node needs; returns the new identity. `now` in unix seconds.
+    """Make `home` with everything that a node needs; returns the new identity. `now` in unix seconds, `group` the system group
+    that may use the command line against the daemon.
 
     Each of `root_files` gets one root key, of which `threshold` sign a card, and the home's key file none; without them it has
     the only one.
@@ -45,7 +47,7 @@ def found_home(
     The configuration is written last: a key without it is an unfinished initialisation or a lost configuration, and a
     person has to say which. A key is never overwritten.
     """
-    text = render_config(name, url, listen)
+    text = render_config(name, url, listen, group)
     parse_config(tomllib.loads(text), text, "the new configuration")
     if (home / CONFIG_NAME).exists():
         raise OperatorError(
@@ -81,7 +83,17 @@ def found_home(
     write_card_file(home / CARD_FILE_NAME, identity.card)
     open_store(home / STORE_NAME).close()
     _write_durably(home / CONFIG_NAME, text)
+    _hand_over(home)
     return identity
+
+
+def _hand_over(home: Path) -> None:
+    """Give what root made in a folder of another user to that user: its daemon could not read it else."""
+    owner = home.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    for name in (KEY_FILE_NAME, CARD_FILE_NAME, STORE_NAME, CONFIG_NAME):
+        os.chown(home / name, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _write_durably(path: Path, text: str) -> None:

@@ -445,7 +445,11 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise KeyFileError(f"{path}: not a regular file", reason="key-file-unreadable")
     if status.st_uid != os.geteuid():
-        raise KeyFileError(f"{path}: belongs to another user", reason="key-file-owner")
+        raise KeyFileError(
+            f"{path}: belongs to another user",
+            hint="run it as that user, or start its daemon, which is then asked; chown it where the daemon's user was changed",
+            reason="key-file-owner",
+        )
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyFileError(
             f"{path}: others can read or change it", hint=f"chmod 600 {path}", reason="key-file-permissions"

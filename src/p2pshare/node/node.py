@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from p2pshare.audit_log import AuditReading
 from p2pshare.config import RULE_STATUSES, Config, load_config
 from p2pshare.database.settings import Setting
 from p2pshare.envelope.card import Card
@@ -37,12 +38,15 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class LinkState:
     """The running daemon's view of one link: a state word, how many envelopes wait for it, why our last request there
-    failed (empty when it did not), and counts of what was noted about the partner since the daemon's start, by reason."""
+    failed (empty when it did not), counts of what was noted about the partner since the daemon's start, by reason; by how many seconds
+    its clock is ahead of ours (None: not heard yet), and how many circles it carries on this link that we do not."""
 
     state: str
     backlog: int = 0
     last_error: str = ""
     noted: Mapping[str, int] = field(default_factory=dict)
+    clock_offset: int | None = None
+    foreign_circles: int = 0
 
 
 class Door(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,18 +67,32 @@ class WriterTimes(Struct, frozen=True, forbid_unknown_fields=True):
     longest_ping_seconds: float = 0.0
 
 
+class DialledBack(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one partner said when it was asked to dial us: of each address on the version of our card that it knows, `reached` or a
+    reason code. `fault` is why it did not say anything, else empty."""
+
+    partner: str
+    card_version: int = 0
+    outcomes: tuple[str, ...] = ()
+    fault: str = ""
+
+
 @dataclass(frozen=True)
 class Live:
-    """The part of a node that only its running daemon knows."""
+    """The part of a node that only its running daemon knows. `ask_dial_back` asks partners to dial us, and waits for what they say: for
+    up to a minute, in a thread that is not the event loop's; it may raise StoreError."""
 
     links: Mapping[PartnerId, LinkState]
     door: Door
     writer: WriterTimes = WriterTimes()  # noqa: RUF009 - it is frozen
+    ask_dial_back: Callable[[], list[DialledBack]] = list
 
 
 class NodeReading(Protocol):
     """A node for queries: all that is held and configured, and our public card. No key, and nothing that writes."""
 
+    @property
+    def audit(self) -> AuditReading: ...
     @property
     def config(self) -> Config: ...
     @property
@@ -121,6 +139,10 @@ class Node:
     @property
     def card(self) -> Card:
         return self.identity.card
+
+    @property
+    def audit(self) -> AuditReading:
+        return AuditReading(self.home)
 
 
 def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.payload import Payload
@@ -22,8 +24,8 @@ from yarl import URL
 
 from p2pshare.config import url_address
 from p2pshare.errors import ConfigError, PeerError
-from p2pshare.gossip.messages import GetBodies, PutAnswer
-from p2pshare.gossip.protocol import CARD, CHAIN, GET, PUT, Question
+from p2pshare.gossip.messages import DialAnswer, GetBodies, PutAnswer
+from p2pshare.gossip.protocol import CARD, CHAIN, DIAL, GET, PUT, Question
 from p2pshare.http_server.bodies import BodyCutOff, pieces_of, read_piece
 from p2pshare.http_server.rates import Pace
 from p2pshare.http_server.tls import peer_pin, pin_of
@@ -44,6 +46,7 @@ from p2pshare.peering.faults import (
     is_unknown_ca_alert,
 )
 from p2pshare.peering.interface import DialLimits
+from p2pshare.peering.proxies import Proxy, tunnel
 from p2pshare.peering.tls import TlsGate
 
 Q = TypeVar("Q")
@@ -89,6 +92,7 @@ class PeerClient:
                 frozenset(map(pin_of, address.certificates)),
                 functools.partial(gate.note_reached, address.partner_id),
                 self._note_refused,
+                self._limits.proxy,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -123,6 +127,10 @@ class PeerClient:
     async def card(self) -> bytes:
         """Returns the partner's card file, or the chain of its versions: not yet verified."""
         return await self._call(CARD.method, CARD.path, b"", CARD.answer_bytes_max)
+
+    async def dial_back(self) -> DialAnswer:
+        """Ask the partner to dial the addresses on our card; returns what came of it. It takes up to `peering.dialling_back.SECONDS_MAX`."""
+        return DIAL.answer.decode(await self._call(DIAL.method, DIAL.path, b"", DIAL.answer_bytes_max))
 
     async def chain(self, partner: PartnerId) -> bytes:
         """Returns every version of the card of another partner: not yet verified."""
@@ -271,6 +279,42 @@ class _DialledConnection(ResponseHandler):
         self.abort()
 
 
+class _TunnellingConnector(aiohttp.TCPConnector):
+    """aiohttp's connector whose sockets come through our proxy. It has one of its own for HTTP alone, which resolves names here and
+    hands TLS another protocol than ours."""
+
+    def __init__(self, proxy: Proxy, **options: Any) -> None:
+        super().__init__(**options)
+        self._through = proxy
+
+    async def _resolve_host(self, host: str, port: int, traces: Any = None) -> list[ResolveResult]:
+        """Returns the name as it is: the proxy resolves it."""
+        return [ResolveResult(hostname=host, host=host, port=port, family=socket.AF_INET, proto=0, flags=0)]
+
+    async def _wrap_create_connection(
+        self,
+        *args: Any,
+        addr_infos: Any,
+        req: aiohttp.ClientRequest,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - of the method it overrides
+        **kwargs: Any,
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        kwargs.pop("client_error", None)
+        host, port = req.url.raw_host, req.url.port
+        assert host is not None and port is not None, "dial_url gives both"
+        road = await tunnel(self._through, host, port, timeout.sock_connect or DialLimits().connect_seconds)
+        try:
+            transport, protocol = await self._loop.create_connection(*args, **kwargs, sock=road)
+        except BaseException:
+            road.close()
+            raise
+        return transport, protocol
+
+
+def _unheard(host: str, now: float) -> None:
+    """The address at the other end is the proxy's, and no partner's."""
+
+
 def dial_url(url: str) -> URL:
     """Returns `https://HOST:PORT` of a card's address, and nothing more of it. Raises PeerError `bad-url`.
 
@@ -289,15 +333,20 @@ def _dialling_connector(
     pins: frozenset[bytes],
     reached: Callable[[str, float], None],
     refused: Callable[[], None],
+    proxy: Proxy | None,
 ) -> aiohttp.TCPConnector:
-    """`reached` is called with the numeric address at which the certificate was shown, and the loop's time; `refused` when the
-    server there does not accept ours."""
-    connector = aiohttp.TCPConnector(
-        ssl=context,
-        limit=CONNECTIONS_PER_PARTNER_MAX,
-        keepalive_timeout=CLIENT_IDLE_SECONDS,
-        resolver=aiohttp.ThreadedResolver(),  # the system's, also where aiodns is installed
-    )
+    """`reached` is called with the numeric address at which the certificate was shown, and the loop's time, but not where a proxy
+    stands between; `refused` when the server there does not accept ours."""
+    options: dict[str, Any] = {
+        "ssl": context,
+        "limit": CONNECTIONS_PER_PARTNER_MAX,
+        "keepalive_timeout": CLIENT_IDLE_SECONDS,
+        "resolver": aiohttp.ThreadedResolver(),  # the system's, also where aiodns is installed
+    }
+    if proxy is None:
+        connector = aiohttp.TCPConnector(**options)
+    else:
+        connector, reached = _TunnellingConnector(proxy, **options), _unheard
     # aiohttp has no public place for a protocol of ours; its own setting would be Fingerprint, which
     # switches verification off and shows our certificate first.
     connection = functools.partial(_DialledConnection, pins, reached, refused, asyncio.get_running_loop())

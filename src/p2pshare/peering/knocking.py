@@ -1,7 +1,8 @@
 """Knocking: how a node comes to another's door as a guest, when it is not let in as a partner (docs/card.md).
 
-Two occasions. The pinned server does not accept our certificate: it is handed our card. Or the server shows another certificate
-than its card names: it is asked for its card, and nothing is believed of it but a card, which its roots have signed.
+Two occasions. The pinned server does not accept our certificate: it is handed our card, and asked for a place among those whom a person
+there looks at. Or the server shows another certificate than its card names: it is asked for its card, and nothing is believed of it but
+a card, which its roots have signed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from p2pshare.config import url_address
+from p2pshare.envelope.card import Card
+from p2pshare.envelope.certificate import TlsKey
 from p2pshare.envelope.guest import knock_key
 from p2pshare.envelope.knock import (
     CARD_GIVEN_BEGINS,
@@ -21,6 +24,7 @@ from p2pshare.envelope.knock import (
     decode_card_given,
     decode_greeting,
     encode_knock,
+    place_asked,
 )
 from p2pshare.errors import ConfigError, PeerError
 from p2pshare.limits import TLS_SHUTDOWN_SECONDS
@@ -32,6 +36,7 @@ from p2pshare.peering.faults import (
     is_unknown_ca_alert,
 )
 from p2pshare.peering.frames import READ_BUFFER_BYTES, cut, end_of, hang_up, read_message, write_message
+from p2pshare.peering.proxies import Proxy, open_stream
 from p2pshare.peering.tls import guest_context
 
 KNOCK_SECONDS_MAX = 30  # as long as a host gives its guests
@@ -39,10 +44,11 @@ KNOCK_SECONDS_MAX = 30  # as long as a host gives its guests
 
 @dataclass(frozen=True, slots=True)
 class KnockLimits:
-    """The limits of a knock, both in seconds."""
+    """The limits of a knock, both in seconds, and what is dialled through."""
 
     connect_seconds: float = 10
     seconds: float = KNOCK_SECONDS_MAX
+    proxy: Proxy | None = None
 
 
 async def hand_card(
@@ -72,13 +78,29 @@ async def ask_card(
         return decode_card_given(await read_message(reader, CARD_GIVEN_BEGINS))
 
 
-Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+async def ask_for_place(
+    address: PeerAddress, host_card: bytes, own: Card, key: TlsKey, limits: KnockLimits | None = None
+) -> None:
+    """Ask a partner to show us to a person, under the name and the first address of our card `own`; `key` is that of the
+    certificate we show. The partner does not say what came of it. Raises PeerError, PeerUnreachable."""
+    async with _at_the_door(address, host_card, address.certificates, limits or KnockLimits()) as (
+        reader,
+        writer,
+    ):
+        greeting = decode_greeting(await read_message(reader))
+        url = own.urls[0] if own.urls else ""
+        place = place_asked(own.partner_id, own.name, url, key, host=address.partner_id, nonce=greeting.nonce)
+        await write_message(writer, encode_knock(place))
+        await end_of(reader)
+
+
+_Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @contextlib.asynccontextmanager
 async def _at_the_door(
     address: PeerAddress, host_card: bytes, certificates: tuple[bytes, ...], limits: KnockLimits
-) -> AsyncIterator[Conversation]:
+) -> AsyncIterator[_Conversation]:
     try:
         host, port = url_address(address.url)
     except (ConfigError, ValueError):
@@ -86,9 +108,11 @@ async def _at_the_door(
     context = guest_context(knock_key(host_card), certificates)
     with _translated_faults():
         async with asyncio.timeout(limits.seconds):
-            reader, writer = await asyncio.open_connection(
+            reader, writer = await open_stream(
+                limits.proxy,
                 host,
                 port,
+                limits.connect_seconds,
                 ssl=context,
                 limit=READ_BUFFER_BYTES,
                 ssl_handshake_timeout=limits.connect_seconds,

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import accumulate
 from operator import itemgetter
 
+from p2pshare.errors import PeerError
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
 from p2pshare.knowledge.interface import NewFrame
@@ -42,6 +43,7 @@ class StixReader:
 
     def __init__(self, node: Node) -> None:
         self._knowledge = node.store.knowledge
+        self._is_distrusted = node.store.partners.is_distrusted
         self._content = ContentWriter(node.store.knowledge, node.warning_index, SLICE_ROWS)
         self._is_hurried = True
         self._ahead = 0
@@ -62,6 +64,10 @@ class StixReader:
 
         Inflating a frame and gathering its first piece is a step; so is each further piece, and each chunk that is written.
         """
+        if self._is_distrusted(
+            source.author
+        ):  # handed on by somebody else: what it sealed for us waits unread
+            raise PeerError("its author is not believed here", reason="author-distrusted")
         number, done, objects, rows, *stored = place or (0, 0, 0, 0)
         floor = Tlp.from_label(payload.header.marking) or Tlp.RED  # one that we do not know is the strictest
         batch = _Batch({number + behind: row for behind, row in enumerate(stored) if row})
