@@ -43,7 +43,7 @@ from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_s
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
-from p2pshare.identifiers import PublicationId
+from p2pshare.identifiers import PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
@@ -61,7 +61,7 @@ from p2pshare.operations.table import OPERATIONS, exercise_in, node_for, read_re
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
-from p2pshare.sharing import spool, staging
+from p2pshare.sharing import forwarding, spool, staging
 from p2pshare.sharing.own_card import needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
@@ -81,6 +81,9 @@ WRITER_SECONDS_MAX = (
 PING_SECONDS = 30.0  # between two pings that no watchdog asks for: half the period of the shipped unit's
 CATCH_UP_SECONDS_MAX = (
     10.0  # a space of 50,000 entries is folded by then; members that write all the time hold nobody up longer
+)
+FORWARDING_SECONDS = (
+    5.0  # at most between reading what is about an object that was handed on, and handing that on
 )
 SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared publication lies on the disk
 INCIDENT_SECONDS = (
@@ -294,6 +297,7 @@ class Running:
                     self._follow_lists(),
                     self._sweep_spool(),
                     self._seal_on(),
+                    self._hand_on(),
                     self._renew_card(),
                     self._spaces.run(),
                     self._follow_incidents(),
@@ -550,6 +554,27 @@ class Running:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TIDY_SECONDS):
                     await self._is_staged.wait()
+
+    async def _hand_on(self) -> None:
+        """Hand others' envelopes on to partners that came later: what was begun, and what has been read since about that, one step
+        after another (`sharing.forwarding`)."""
+        while True:
+            put_off: set[PartnerId] = set()
+            while (partner := forwarding.next_forwarding(self._node.store, put_off)) is not None:
+                try:
+                    async with self._chain:
+                        step = partial(forwarding.step, self._node, partner, int(time.time()))
+                        await self._writer.call("handing on", step)
+                    self._driver.wake()
+                except NotFoundError:
+                    continue  # the partner was removed meanwhile
+                except StoreError as error:
+                    log.error("handing on waits: %s", error.message)
+                    break
+                except Exception as error:  # noqa: BLE001 the daemon outlives a bug for one partner
+                    log_failure(f"handing on to {partner.short} waits", error)
+                    put_off.add(partner)
+            await asyncio.sleep(FORWARDING_SECONDS)
 
     async def _finish(self, publication: PublicationId) -> None:
         """Do every step that is left. Nothing else is published before it is in the log: its envelopes are sealed behind one
