@@ -2,64 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Company, Partner, link, wait_until
 
+if TYPE_CHECKING:
+    from conftest import Company, Partner
+
+    Late = tuple[Partner, Partner, Partner]
+
+pytestmark = pytest.mark.end_to_end
+Eventually = Callable[[Callable[[], Any], str], Any]
 GREEN_BEFORE, AMBER_BEFORE, NAMED_BEFORE = "before.example", "amber.example", "named.example"
 THEIRS, THEIRS_NAMED, THEIRS_AMBER = "theirs.example", "theirs-named.example", "theirs-amber.example"
+KEPT = "kept.example"
+
+
+def active(partner: Partner) -> set[str]:
+    return {value for (value,) in partner.query("SELECT value FROM v1_indicators WHERE active = 1")}
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    made = Company(tmp_path_factory.mktemp("history"))
-    try:
-        yield made
-    finally:
-        for one in made.partners:
-            one.end()
-
-
-@pytest.fixture(scope="module")
-def late(company: Company) -> tuple[Partner, Partner, Partner]:
-    """alpha has published to bravo, and bravo to alpha; charlie comes later and is linked with bravo alone, and knows alpha."""
-    alpha, bravo = company.pair()
+def late(shared_company: Company) -> Late:
+    """alpha has published to bravo, and bravo to alpha; charlie comes later, is linked with bravo alone, and knows alpha."""
+    alpha, bravo = shared_company.pair()
     bravo.publish(GREEN_BEFORE)
+    bravo.publish(KEPT)
     bravo.publish(AMBER_BEFORE, "--tlp", "amber", "--to", "alpha")
     bravo.publish(NAMED_BEFORE, "--to", "alpha")
     alpha.publish(THEIRS)
     alpha.publish(THEIRS_NAMED, "--to", "bravo")
     alpha.publish(THEIRS_AMBER, "--tlp", "amber", "--to", "bravo")
     bravo.wait_for(THEIRS, THEIRS_NAMED, THEIRS_AMBER)
-    charlie = company.found("charlie")
-    link(bravo, charlie)
+    charlie = shared_company.found("charlie")
+    bravo.trust(charlie)
+    charlie.trust(bravo)
     charlie.trust(alpha, "--no-link")
     charlie.start()
     return alpha, bravo, charlie
 
 
-def test_a_late_partner_reads_what_was_for_all_and_hears_of_what_becomes_of_it(
-    late: tuple[Partner, Partner, Partner],
+def test_a_late_partner_reads_what_was_for_all_and_hears_what_becomes_of_it(
+    late: Late, eventually: Eventually
 ) -> None:
     alpha, bravo, charlie = late
     dry = bravo.cli_json("share", "history", "charlie", "--dry-run", "--json")
     refused = {one["reason"]: one["count"] for one in dry["refused"]}
-    assert dry["own"] == 2  # a value and our identity
-    assert dry["forwarded"] == 1
-    assert dry["envelopes"] == []
-    assert refused["audience-limited"] >= 2
+    assert (dry["own"], dry["forwarded"], dry["envelopes"]) == (2, 1, [])
+    assert refused["audience-limited"] == 3, refused  # two values of ours, one envelope of alpha's
     assert refused["marking"] == 1
     told = bravo.cli_json("share", "history", "charlie", "--json")
     assert (told["own"], told["forwarded"], len(told["envelopes"])) == (2, 1, 2)
-    charlie.wait_for(GREEN_BEFORE, THEIRS)
-    print(charlie.query("select * from v1_claims"))
-    assert charlie.values() == {GREEN_BEFORE, THEIRS}
-    # a newer version, and a withdrawal, of ours and of theirs
+    charlie.wait_for(GREEN_BEFORE, KEPT, THEIRS)
+    assert charlie.values() == {GREEN_BEFORE, KEPT, THEIRS}
+    [(author,)] = charlie.query(f"SELECT author_name FROM v1_claims WHERE value = '{THEIRS}'")
+    assert author == "alpha"
+
     bravo.cli("withdraw", GREEN_BEFORE, "--reason", "mistake", "--yes")
     alpha.cli("withdraw", THEIRS, "--reason", "mistake", "--yes")
-    def gone() -> bool:
-        rows = charlie.query("SELECT count(*) FROM v1_indicators WHERE status = 'active'")
-        return rows == [(0,)]
-    wait_until(gone, "charlie hears of both withdrawals")
+    eventually(lambda: active(charlie) == {KEPT}, "charlie hears of both withdrawals")
+    # said again, both count again there: alpha's newer version reaches charlie by bravo alone
+    bravo.publish(KEPT)
+    alpha.publish(THEIRS)
+    eventually(lambda: active(charlie) == {KEPT, THEIRS}, "charlie has the newer version")
+    again = bravo.cli_json("share", "history", "charlie", "--json")
+    assert again["own"] == 0
+    assert {one["reason"] for one in again["refused"]} >= {"already-sent", "audience-limited", "withdrawn"}

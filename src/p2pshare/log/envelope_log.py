@@ -396,7 +396,7 @@ class EnvelopeReading:
         """Returns the groups that a person named for a publication of ours: () where only partners were named; None where nobody was,
         for it was for all. Raises LookupError where that was not noted."""
         for (groups,) in self._fetch(
-            "SELECT groups FROM publication_audience WHERE publication = ?", (bytes(publication),)
+            "SELECT named FROM publication_audience WHERE publication = ?", (bytes(publication),)
         ):
             return None if groups is None else tuple(json.loads(groups))
         raise LookupError(publication.text)

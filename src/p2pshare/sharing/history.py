@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.identifiers import PartnerId, PublicationId
 from p2pshare.intel.assessing import TYPES as ASSESSMENT_TYPES
+from p2pshare.intel.authoring import identity_id, identity_object
 from p2pshare.intel.grouping import DEFINITION
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import WITHDRAWAL, WithdrawalFacts, withdrawal_object
@@ -92,6 +93,7 @@ class OwnHistory:
         self._roster: Roster = load_roster(node)
         self._batches: dict[Tlp, _Batch] = defaultdict(_Batch)
         self._taken_back: set[str] = set()
+        self._identity = identity_id(self._roster.own_id)
 
     def parts(self) -> Iterator[DraftPart | None]:
         """Yields parts, and None after every envelope that was looked at. Walked once. Raises StoreError."""
@@ -121,15 +123,24 @@ class OwnHistory:
         for tlp in sorted({version.tlp for version in chosen}):
             for definition in definitions:
                 self._batches[tlp].take(definition.raw, is_repeat=True)
+            if definitions:
+                self._batches[tlp].take(self._identity_under(tlp), is_repeat=True)
         for version in chosen:
             raw = version.raw
+            batch = self._batches[version.tlp]
+            if not batch.objects:
+                batch.take(self._identity_under(version.tlp), is_repeat=True)
             if version.is_revoked and (taken_back := self._withdrawal(version)) is not None:
                 raw = taken_back
-            self._batches[version.tlp].take(raw)
-            if self._batches[version.tlp].is_full:
+            batch.take(raw)
+            if batch.is_full:
                 yield from self._close(version.tlp)
         if definitions:
             yield from self._close_all()
+
+    def _identity_under(self, tlp: Tlp) -> bytes:
+        """Returns our identity: it goes with each part, as with everything that is published, and counts for nothing."""
+        return identity_object(self._roster.own_id, self._node.card.name, created=self._now, tlp=tlp)
 
     def _close_all(self) -> Iterator[DraftPart]:
         for tlp in sorted(self._batches):
@@ -158,8 +169,8 @@ class OwnHistory:
 
     def _is_left_out(self, version: OwnVersion, reason: str) -> bool:
         """Returns whether an object is not told, and counts why."""
-        if version.type == WITHDRAWAL:
-            return True  # said where it is needed, beside what it takes back
+        if version.type == WITHDRAWAL or version.object_id == self._identity:
+            return True  # said where it is needed, beside what it takes back; ours goes with each part
         if version.is_revoked:
             if self._needs_withdrawal(version, reason):
                 return False

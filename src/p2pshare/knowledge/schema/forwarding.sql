@@ -39,11 +39,3 @@ CREATE TABLE forwarded_in (
     envelope INTEGER PRIMARY KEY,
     forwarder INTEGER NOT NULL
 );
-
--- A part is noted when its envelope was read. What was sealed for us alone can be handed on: of the rest we have no key.
-CREATE TRIGGER forwarding_read AFTER INSERT ON publication_part WHEN EXISTS (SELECT 1 FROM forwarding) BEGIN
-    INSERT OR IGNORE INTO forwarding_due
-    SELECT f.partner, new.envelope FROM forwarding f JOIN envelope e ON e.lsn = new.envelope
-    WHERE e.mode = 1 AND e.stage = 0 AND e.received_from IS NOT NULL AND e.author != f.partner
-    AND NOT EXISTS (SELECT 1 FROM forwarded_in i WHERE i.envelope = e.lsn);
-END;

@@ -23,5 +23,5 @@ CREATE INDEX envelope_recipient_by ON envelope_recipient (recipient, lsn);
 -- later may be told what is for all, or for a group that it is in, and nothing else.
 CREATE TABLE publication_audience (
     publication BLOB PRIMARY KEY,
-    groups TEXT
+    named TEXT
 ) WITHOUT ROWID;
