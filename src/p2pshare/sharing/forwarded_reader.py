@@ -40,6 +40,7 @@ from p2pshare.sharing.stix_reader import StixReader
 FORWARDED_TLP_MAX = (
     Tlp.GREEN
 )  # what one of its readers may hand on: TLP 2.0 lets GREEN go round in the community
+LOOKING = -1
 TOO_LARGE = "inflated-too-large"
 NOT_READ = frozenset({ContentState.UNREAD, ContentState.NOT_OURS})
 """What may be read because it was handed on; anything else was read, or waits to be."""
@@ -84,29 +85,34 @@ class ForwardedReader:
     def read(
         self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
     ) -> Steps:
-        """A place is (envelopes that were read, rows and inflated bytes of those), and behind it the place in the next one.
+        """A place is (envelopes that were read, rows and inflated bytes of those), and behind it the place in the next one: of STIX,
+        or (LOOKING, frames that were looked at). No step ends where it began: what fails each time is left aside.
 
-        Checking an envelope is a step, so is looking at a frame of it, and then each of the steps of STIX.
+        Looking at a frame of an envelope is a step, and then each of the steps of STIX.
         """
         if payload.header.objects != len(payload.frames):
             raise PeerError("a payload does not hold as many envelopes as it says", reason="malformed")
         done = _Progress(*place[:3]) if place else _Progress()
-        inner_place = place[3:]
+        inner = place[3:]
         while done.number < len(payload.frames):
             here = done.place
             try:
-                one = self._opened(payload.frames[done.number], payload, is_begun=bool(inner_place))
+                is_looking = not inner or inner[0] == LOOKING
+                one = self._opened(payload.frames[done.number], payload, is_begun=not is_looking)
                 if one is not None:
-                    if not inner_place:
-                        self._charge(one.payload, payload, done)
-                        for _ in looked_at(one.payload):
-                            yield here
-                    done.rows += yield from self._read_on(one, payload, refused, inner_place, here)
+                    self._charge(one.payload, payload, done)
+                    if is_looking:
+                        looked = inner[1] if inner else 0
+                        for _ in looked_at(one.payload, looked):
+                            looked += 1
+                            yield (*here, LOOKING, looked)
+                        inner = ()
+                    done.rows += yield from self._read_on(one, payload, refused, inner, here)
             except PeerError as error:
                 refused[error.reason] += 1
                 if error.reason == TOO_LARGE:
                     break
-            done.number, inner_place = done.number + 1, ()
+            done.number, inner = done.number + 1, ()
             yield done.place
         return max(done.rows, done.inflated // (INFLATION * ROW_COST_BYTES))
 
@@ -189,17 +195,23 @@ def is_forwardable(payload: ReceivedPayload) -> bool:
     return marking is not None and marking <= FORWARDED_TLP_MAX
 
 
-def looked_at(payload: ReceivedPayload) -> Iterator[Sequence[ObjectFacts]]:
-    """Yields the objects of a payload frame by frame, none of which is stored: whether it may be handed on is judged over all of them.
+def looked_at(payload: ReceivedPayload, begin: int = 0) -> Iterator[Sequence[ObjectFacts]]:
+    """Yields the objects of a payload frame by frame, from `begin` on, none of which is stored: whether it may be handed on is judged
+    over all of them.
 
     Raises PeerError `forwarded-marking` for one above GREEN, `forwarded-not-whole` where one cannot be read: nobody knows how
     it is marked.
     """
     floor = Tlp.from_label(payload.header.marking) or Tlp.RED
-    content = Content(payload.frames, floor)
+    content = Content(payload.frames, floor, begin=begin)
     for frame in content:
+        _require_whole(content)
         if any(fact.tlp > FORWARDED_TLP_MAX for fact in frame.objects):
             raise PeerError("an object is marked stricter than GREEN", reason="forwarded-marking")
         yield frame.objects
+    _require_whole(content)
+
+
+def _require_whole(content: Content) -> None:
     if content.refused:
         raise PeerError("an object cannot be read, nor how it is marked", reason="forwarded-not-whole")
