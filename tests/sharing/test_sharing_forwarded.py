@@ -272,7 +272,7 @@ def test_an_author_nobody_knows_here_is_refused_and_shown(world: World, three: T
 
 
 def test_our_own_and_the_forwarders_own_are_nothing_to_hand_on(three: Three) -> None:
-    alpha, bravo, charlie = three
+    _, bravo, charlie = three
     ours, self_said = said(charlie, bravo, "mine.example"), said(bravo, charlie, "self.example")
     frames = [frame_of(bravo, charlie, ours), encode_forwarded(self_said, key_of(charlie, bravo, self_said))]
     assert hand(charlie, bravo, frames) == {"forwarded-own": 1, "forwarded-self": 1}
