@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from whole_nodes import (
 )
 
 from p2pshare.envelope import sealing
+from p2pshare.envelope.card import believe_chain, fingerprint
 from p2pshare.envelope.card_format import Revocation
 from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.envelope import (
@@ -40,17 +44,19 @@ from p2pshare.envelope.payload import ALONE, PayloadHeader
 from p2pshare.envelope.sealing import content_key_of
 from p2pshare.envelope.verification import verified_before
 from p2pshare.errors import PeerError
-from p2pshare.identifiers import EnvelopeId, PublicationId
+from p2pshare.identifiers import CircleId, EnvelopeId, PublicationId
 from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import Reason
+from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
 from p2pshare.sharing import forwarded_reader, intake, payload_kinds
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange, ReceivedBody
 from p2pshare.sharing.intake import Arrival, IntakeStatus
-from p2pshare.sharing.partners import apply_card_update, freeze_partner
+from p2pshare.sharing.partners import add_partner, apply_card_update, freeze_partner
+from p2pshare.sharing.payload_kinds import ReceivedPayload
 from p2pshare.sharing.reading import ContentReader, read_all
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
 
@@ -425,3 +431,53 @@ def test_the_codec_has_one_form() -> None:
     for cut in range(len(frame)):
         with pytest.raises(PeerError):
             decode_forwarded(frame[:cut])
+
+
+# --- the vectors -----------------------------------------------------------------------------------
+
+
+def test_the_vectors_of_what_is_handed_on_hold(world: World, repository: Path) -> None:
+    vectors = json.loads((repository / "tests" / "vectors" / "forwarded.json").read_text(encoding="ascii"))
+    reader, now = world.found("reader"), vectors["now"]
+    known = {}
+    for one in vectors["partners"]:
+        raw = base64.b64decode(one["card"])
+        known[one["name"]] = believe_chain(raw).partner_id
+        add_partner(
+            reader,
+            raw,
+            confirmed_fingerprint=fingerprint(known[one["name"]]),
+            alias=one["name"],
+            has_link=True,
+            now=now,
+        )
+    wrong = []
+    for case in [*vectors["negative"], *vectors["golden"]]:
+        payload = ReceivedPayload(
+            payload_kinds.FORWARDED,
+            EnvelopeId(bytes(32)),
+            known[vectors["forwarder"]],
+            CircleId.of("main"),
+            now,
+            now,
+            PayloadHeader("forwarded", now, "TLP:GREEN", 1, PUBLICATION, ALONE),
+            (base64.b64decode(case["frame"]),),
+            0,
+        )
+        refused: Counter[str] = Counter()
+        with reader.store.transaction():
+            made = forwarded_reader.ForwardedReader(reader)
+            made.begin(case.get("now", now))
+            for _ in made.read(EnvelopeOrigin(0, 0, 0, 0, b"", 0, now, is_own=False), payload, refused, ()):
+                pass
+            made.finish()
+        if dict(refused) != ({case["reason"]: 1} if "reason" in case else {}):
+            wrong.append((case["name"], refused))
+        if "value" in case:
+            observable = detect(case["value"])
+            claims = reader.store.knowledge.lookup([observable])[observable]
+            assert {claim.author for claim in claims} == {known[case["author"]]}
+            record = reader.store.log.record(EnvelopeId.parse(case["envelope_id"]))
+            assert record is not None
+            assert (record.received_from, record.is_carried) == (known[vectors["forwarder"]], False)
+    assert wrong == []
