@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2pshare.cli import console
+
 if TYPE_CHECKING:
     from conftest import Company, Partner
 
@@ -69,3 +71,63 @@ def test_a_late_partner_reads_what_was_for_all_and_hears_what_becomes_of_it(
     again = bravo.cli_json("share", "history", "charlie", "--json")
     assert again["own"] == 0
     assert {one["reason"] for one in again["refused"]} >= {"already-sent", "audience-limited", "withdrawn"}
+
+
+def test_an_author_whom_the_partner_does_not_know_is_shown_there_and_comes_once_it_is_added(
+    late: Late, shared_company: Company, eventually: Eventually
+) -> None:
+    alpha, bravo, _ = late
+    delta = shared_company.found("delta")
+    bravo.trust(delta)
+    delta.trust(bravo)
+    delta.start()
+    preview = bravo.cli_json("partner", "preview", "delta", "--json")
+    assert preview["handed_on"] == 0
+    assert preview["can_read"].get("yes", 0) == 0
+    assert preview["can_read"]["unknown"] >= 1
+    told = bravo.cli_json("share", "history", "delta", "--json")
+    assert told["forwarded"] >= 1
+    delta.wait_for(KEPT)
+    eventually(
+        lambda: delta.status()["refused"].get("author-unknown", 0) >= told["forwarded"], "it is counted"
+    )
+    assert THEIRS not in delta.values()
+    assert bravo.cli_json("partner", "preview", "delta", "--json")["handed_on"] == told["forwarded"]
+    delta.trust(alpha, "--no-link")
+    again = bravo.cli_json("share", "history", "delta", "--json")
+    assert (again["own"], again["forwarded"]) == (0, told["forwarded"])
+    eventually(lambda: THEIRS in active(delta), "what was handed on again is read")
+
+
+def test_a_person_is_asked_once_and_a_no_leaves_nothing_behind(
+    late: Late, shared_company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bravo, _ = late
+    echo = shared_company.found("echo")
+    bravo.trust(echo)
+    asked: list[str] = []
+    answers = [False, True]
+    monkeypatch.setattr(console, "can_ask", lambda: True)
+    monkeypatch.setattr(console, "ask", lambda question: asked.append(question) or answers.pop(0))
+    refused = bravo.cli("share", "history", "echo", code=5)
+    assert "nothing was shared" in refused.err
+    assert list((bravo.home / "spool").iterdir()) == []
+    assert bravo.status()["handing_on"] == []
+    said = bravo.cli("share", "history", "echo")
+    assert asked == ["share it?"] * 2
+    assert "handed on" in said.err
+    assert len(said.out.split()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (("nobody",), 3, "no partner is called"),
+        (("charlie", "--since", "yesterday"), 2, "--since is no time"),
+        ((), 2, "NAME"),
+    ],
+)
+def test_what_is_asked_for_wrongly_is_told(
+    late: Late, arguments: tuple[str, ...], code: int, word: str
+) -> None:
+    assert word in late[1].cli("share", "history", *arguments, code=code).err

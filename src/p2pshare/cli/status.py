@@ -58,6 +58,8 @@ def _print_status(answer: NodeStatus) -> None:
     for one in answer.publishing:
         how_far = f"given up: {one.reason}" if one.reason else f"{one.what} {one.done} of {one.of}"
         console.print_result(f"publishing   {one.publication}  {console.shown(how_far)}")
+    for handed in answer.handing_on:
+        console.print_result(f"handing on   {console.shown(handed.partner)}  {handed.done} of {handed.of}")
     if answer.partners:
         console.print_partners(answer.partners)
     else:

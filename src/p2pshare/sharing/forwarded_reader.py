@@ -41,6 +41,8 @@ FORWARDED_TLP_MAX = (
     Tlp.GREEN
 )  # what one of its readers may hand on: TLP 2.0 lets GREEN go round in the community
 LOOKING = -1
+FORWARDED_MARKING = "forwarded-marking"
+"""The reason for which nothing of an envelope is read that is marked above it."""
 TOO_LARGE = "inflated-too-large"
 NOT_READ = frozenset({ContentState.UNREAD, ContentState.NOT_OURS})
 """What may be read because it was handed on; anything else was read, or waits to be."""
@@ -170,7 +172,7 @@ class ForwardedReader:
             raise PeerError("what is handed on is not STIX for all", reason="forwarded-kind")
         inner = receive(verified, raw, {STIX.name: StixReader}, outer.received_at)
         if not is_forwardable(inner):
-            raise PeerError("what is handed on is marked stricter than GREEN", reason="forwarded-marking")
+            raise PeerError("what is handed on is marked stricter than GREEN", reason=FORWARDED_MARKING)
         return _HandedOn(verified, inner)
 
     def _author_card(self, roster: Roster, core: Core, outer: ReceivedPayload) -> Card:
@@ -207,7 +209,7 @@ def looked_at(payload: ReceivedPayload, begin: int = 0) -> Iterator[Sequence[Obj
     for frame in content:
         _require_whole(content)
         if any(fact.tlp > FORWARDED_TLP_MAX for fact in frame.objects):
-            raise PeerError("an object is marked stricter than GREEN", reason="forwarded-marking")
+            raise PeerError("an object is marked stricter than GREEN", reason=FORWARDED_MARKING)
         yield frame.objects
     _require_whole(content)
 

@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.envelope.forwarded import encode_forwarded
 from p2pshare.envelope.payload import decode_payload
@@ -33,7 +35,7 @@ from p2pshare.limits import FORWARDED_ENVELOPES_MAX, MIB, TTL_SECONDS_BY_CLASS
 from p2pshare.node.node import Node
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster
-from p2pshare.sharing.forwarded_reader import is_forwardable, looked_at
+from p2pshare.sharing.forwarded_reader import FORWARDED_MARKING, is_forwardable, looked_at
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import FORWARDED, NAMED, STIX, receive
 from p2pshare.sharing.publishing import SealedContent
@@ -115,7 +117,7 @@ def _judge(node: Node, roster: Roster, wire: bytes, now: int) -> HandedOn | str:
             objects.update(_about(core.author, frame))
             tlp = max([tlp, *(fact.tlp for fact in frame)])
     except PeerError as error:
-        return MARKING if error.reason == "forwarded-marking" else "not-whole"
+        return MARKING if error.reason == FORWARDED_MARKING else "not-whole"
     return HandedOn(encode_forwarded(wire, content_key), tlp, core.expires, frozenset(objects))
 
 
@@ -140,6 +142,21 @@ def forwarding_to(store: StoreReading, partner: PartnerId) -> Forwarding:
         if one.partner == partner:
             return one
     raise NotFoundError("nothing is handed on to this partner", hint="`p2pshare share history` begins it")
+
+
+class HandingOn(Struct, frozen=True, forbid_unknown_fields=True):
+    """A history that is being handed on: looked at up to the lsn `done` of `of`."""
+
+    partner: str
+    done: int
+    of: int
+
+
+def handing_on(store: StoreReading) -> list[HandingOn]:
+    """Returns what is under way, by the names of partners."""
+    under_way = [one for one in store.knowledge.forwardings() if one.is_under_way]
+    names = store.partners.names() if under_way else {}
+    return [HandingOn(names.get(one.partner, one.partner.text), one.place, one.up_to) for one in under_way]
 
 
 def next_forwarding(store: StoreReading, without: Iterable[PartnerId] = ()) -> PartnerId | None:
