@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from store_rows import rows
 from whole_nodes import (
     NOW,
+    READERS,
     World,
     befriend,
     draft,
@@ -18,11 +20,14 @@ from whole_nodes import (
     quiet,
     raw_draft,
     seal_unchecked,
+    seen_by_daemon,
     send,
     take_in,
     wire_of,
 )
 
+from p2pshare.envelope.card_format import Revocation
+from p2pshare.envelope.keys import generate_operational_keys, reissue_card
 from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.authoring import indicator_object
@@ -32,12 +37,16 @@ from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import Reason
 from p2pshare.node.node import Node
 from p2pshare.operations import history
+from p2pshare.operations.explaining import Explain
 from p2pshare.operations.history import BeginForwarding, CountHistory, Forwarded, ForwardOn, HistoryCount
 from p2pshare.operations.publishing import Discard, Seal, SealOn
+from p2pshare.operations.searching import ShowEnvelope
 from p2pshare.queries.explaining import preview
-from p2pshare.sharing import forwarding, staging
+from p2pshare.sharing import forwarding, intake, staging
+from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival
-from p2pshare.sharing.partners import remove_partner
+from p2pshare.sharing.partners import apply_card_update, remove_partner
+from p2pshare.sharing.reading import read_all
 from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
 
@@ -490,3 +499,161 @@ def test_the_preview_says_what_could_be_read(late: Late) -> None:
     late.share()
     after = preview(late.bravo, "charlie", with_list=False)
     assert (after.can_read, after.handed_on) == ({"no": 1, "unknown": 1, "yes": 2}, 1)
+
+
+def test_what_waited_to_be_read_when_it_began_is_history_all_the_same(late: Late) -> None:
+    [one] = send(late.alpha, ["unread.example"], to=[]).envelopes
+    [young] = send(late.alpha, ["young.example"], to=[]).envelopes
+    intake.take_in(late.bravo, [Arrival(wire_of(late.alpha, one), late.alpha.card.partner_id)], NOW)
+    late.theirs("read.example", now=NOW + 1)
+    with late.bravo.store.transaction() as writer:
+        writer.execute("UPDATE envelope SET content = 0 WHERE envelope_id = ?", (bytes(one),))
+        writer.execute(
+            "DELETE FROM publication_part WHERE envelope = (SELECT lsn FROM envelope WHERE envelope_id = ?)",
+            (bytes(one),),
+        )
+    late.comes()
+    late.share()
+    assert values(late.charlie) == {"read.example"}
+    read_all(late.bravo, READERS, LATER)
+    late.hand(late.alpha, late.bravo, [young])
+    late.rounds(LATER)
+    assert values(late.charlie) == {"read.example", "unread.example"}
+
+
+def test_what_was_handed_on_goes_out_of_effect_with_its_authors_key(late: Late) -> None:
+    late.theirs("stolen.example")
+    late.comes()
+    late.share()
+    key_id = late.alpha.identity.operational.sign.key_id
+    fresh = generate_operational_keys(late.alpha.card.partner_id, LATER)
+    renewed = reissue_card(
+        late.alpha.identity, LATER, operational=fresh, revoked=[Revocation(key_id, NOW - 1, 1)]
+    )
+    apply_card_update(late.charlie, late.alpha.card.partner_id, renewed.card.raw, LATER)
+    exchange = Exchange(late.charlie)
+    exchange.begin()
+    while exchange.sweep(LATER + 1).is_more_due:
+        pass
+    assert values(late.charlie) == set()
+
+
+def test_what_was_handed_on_is_shown_as_what_it_is(late: Late) -> None:
+    one = late.theirs("shown.example")
+    late.comes()
+    late.share()
+    shown = ShowEnvelope(one.text).run(seen_by_daemon(late.charlie), LATER, quiet)
+    assert shown.author == "alpha"
+    assert Explain("shown.example", "alpha").run(seen_by_daemon(late.charlie), LATER, quiet)
+
+
+# --- drawn stories ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Told:
+    """What a naive model says that charlie was told of one object: the words that reached it, the last of them last."""
+
+    versions: list[tuple[bool, Tlp]]
+    """Of every version so far, by its author: whether it was for all, and how it was marked."""
+    is_withdrawn: bool = False
+    reached: list[str] = field(default_factory=list)
+    was_sent: bool = False
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_late_partner_knows_what_a_naive_model_says(late: Late, seed: int) -> None:
+    """Two authors publish, narrow, widen and withdraw at random; charlie comes somewhere in between, and mails wait and arrive in
+    any order. What was for others never reaches it, and what became of the rest always does."""
+    draw = random.Random(seed)
+    authors = {"alpha": late.alpha, "bravo": late.bravo}
+    told: dict[tuple[str, str], Told] = {}
+    waiting: list[str] = []
+    comes_at = draw.randrange(5, 15)
+
+    def carry(ids: Sequence[EnvelopeId | str]) -> None:
+        waiting.extend(one if isinstance(one, str) else one.text for one in ids)
+
+    def deliver() -> None:
+        draw.shuffle(waiting)
+        some = [waiting.pop() for _ in range(draw.randrange(len(waiting) + 1))]
+        late.hand(late.bravo, late.charlie, some, now)
+
+    for turn in range(25):
+        now = NOW + 10 * turn
+        if turn == comes_at:
+            late.comes()
+            counted = count(late.bravo, now=now)
+            if counted.token:
+                carry(Seal(counted.token).run(late.bravo, now + 5, quiet).envelopes)
+            if counted.forwarded:
+                carry(forward(late.bravo, now).envelopes)
+            for (name, _), one in told.items():
+                is_for_all, tlp = one.versions[-1]
+                if name == "bravo" and not one.is_withdrawn and is_for_all:
+                    one.reached.append("said")
+                elif name == "alpha":
+                    heard = ["said" for is_open, _ in one.versions if is_open]
+                    one.reached += heard
+                    strictest = max(tlp for _, tlp in one.versions)
+                    if one.is_withdrawn and heard and strictest <= Tlp.GREEN:
+                        one.reached.append("withdrawn")
+                one.was_sent = bool(one.reached)
+            continue
+        name, value = draw.choice(("alpha", "bravo")), f"v{draw.randrange(4)}.example"
+        node, key = authors[name], (name, f"v{draw.randrange(4)}.example")
+        value = f"{name}-{key[1]}"
+        one = told.setdefault(key, Told([]))
+        has_come = turn > comes_at
+        before = late.bravo.store.log.last_lsn()
+        if one.versions and not one.is_withdrawn and draw.random() < 0.3:
+            report = withdraw(
+                node, WithdrawalRequest(value, Reason.MISTAKE), is_dry_run=False, now=now, progress=quiet
+            )
+            one.is_withdrawn = True
+            if name == "alpha":
+                late.hand(node, late.bravo, report.envelopes, now)
+                if has_come and one.was_sent and max(tlp for _, tlp in one.versions) <= Tlp.GREEN:
+                    one.reached.append("withdrawn")
+            else:
+                carry(
+                    [
+                        one_id
+                        for one_id in report.envelopes
+                        if late.charlie.card.partner_id in node.store.log.audience(one_id)
+                    ]
+                )
+                if one.was_sent:
+                    one.reached.append("withdrawn")
+        else:
+            tlp = draw.choice((Tlp.CLEAR, Tlp.GREEN, Tlp.AMBER))
+            is_for_all = tlp is not Tlp.AMBER and draw.random() < 0.6
+            other = "bravo" if name == "alpha" else "alpha"
+            ids = send(node, [value], to=[] if is_for_all else [other], tlp=tlp, now=now).envelopes
+            one.versions.append((is_for_all, tlp))
+            one.is_withdrawn = False
+            if name == "alpha":
+                late.hand(node, late.bravo, ids, now)
+                if has_come and one.was_sent and is_for_all:
+                    one.reached.append("said")
+            elif has_come and is_for_all:
+                carry(ids)
+                one.reached.append("said")
+                one.was_sent = True
+        if has_come:
+            while (partner := forwarding.next_forwarding(late.bravo.store)) is not None:
+                forwarding.step(late.bravo, partner, now)
+            carry(
+                [
+                    sent
+                    for sent, _ in late.bravo.store.knowledge.forwarded_to(
+                        late.charlie.card.partner_id, before
+                    )
+                ]
+            )
+            deliver()
+    late.hand(late.bravo, late.charlie, waiting, now)
+    expected = {f"{name}-{value}" for (name, value), one in told.items() if one.reached[-1:] == ["said"]}
+    assert values(late.charlie) == expected, seed
+    assert late.charlie.store.partners.refusals() == {}
+    assert late.charlie.store.log.gap_totals() == []

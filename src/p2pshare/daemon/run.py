@@ -574,7 +574,7 @@ class Running:
                 except Exception as error:  # noqa: BLE001 the daemon outlives a bug for one partner
                     log_failure(f"handing on to {partner.short} waits", error)
                     put_off.add(partner)
-            await asyncio.sleep(FORWARDING_SECONDS)
+            await asyncio.sleep(TIDY_SECONDS if put_off else FORWARDING_SECONDS)
 
     async def _finish(self, publication: PublicationId) -> None:
         """Do every step that is left. Nothing else is published before it is in the log: its envelopes are sealed behind one

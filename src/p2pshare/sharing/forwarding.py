@@ -55,11 +55,12 @@ TOO_LARGE, TOO_MANY = "too-large", "too-many-objects"
 
 @dataclass(frozen=True)
 class HandedOn:
-    """An envelope that may be handed on: its frame, the strictest marking in it, when it expires (unix seconds), and what stands
-    for the objects that it is about."""
+    """An envelope that may be handed on: its frame, the strictest marking in it, when it was created and expires (unix seconds), and
+    what stands for the objects that it is about."""
 
     frame: bytes
     tlp: Tlp
+    created: int
     expires: int
     objects: frozenset[int]
 
@@ -118,7 +119,8 @@ def _judge(node: Node, roster: Roster, wire: bytes, now: int) -> HandedOn | str:
             tlp = max([tlp, *(fact.tlp for fact in frame)])
     except PeerError as error:
         return MARKING if error.reason == FORWARDED_MARKING else "not-whole"
-    return HandedOn(encode_forwarded(wire, content_key), tlp, core.expires, frozenset(objects))
+    handed = encode_forwarded(wire, content_key)
+    return HandedOn(handed, tlp, core.created, core.expires, frozenset(objects))
 
 
 def _about(author: PartnerId, facts: Iterable[ObjectFacts]) -> Iterable[int]:
@@ -226,7 +228,7 @@ def _hand_on(
         if isinstance(judged, str):
             refused.update([judged] if judged else [])
             continue
-        if is_later and not node.store.knowledge.was_any_forwarded(at.partner, judged.objects):
+        if is_later and not _follows(node.store, at, one, judged):
             continue
         if at.objects + len(objects | judged.objects) > OBJECTS_MAX:
             refused[TOO_MANY] += 1
@@ -251,6 +253,14 @@ def _hand_on(
             reason=reason,
         )
     node.store.knowledge.note_forwarded(at.partner, sent.envelopes[0], len(handed), objects)
+
+
+def _follows(store: StoreReading, at: Forwarding, one: Forwardable, judged: HandedOn) -> bool:
+    """Returns whether what was read since is handed on: it is about what was (rule 3), or it was held when that began and only waited
+    to be read."""
+    if one.lsn <= at.up_to and judged.created >= at.since:
+        return True
+    return store.knowledge.was_any_forwarded(at.partner, judged.objects)
 
 
 def _ttl_class(seconds: int) -> int:
