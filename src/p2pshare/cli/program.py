@@ -43,6 +43,8 @@ COMMANDS = {
         "encrypt the key file, or change its passphrase",
     ),
     "partner": ("p2pshare.cli.partner:partner", "add, list, export and remove partners"),
+    "invite": ("p2pshare.cli.invite:invite", "print a line that brings a new partner here"),
+    "join": ("p2pshare.cli.join:join", "come to a partner by the line of its invitation"),
     "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),
     "publish": ("p2pshare.cli.publish:publish", "publish a STIX bundle or a list of values"),
     "warninglist": ("p2pshare.cli.warninglist:warninglist", "import, list, check and set warning lists"),

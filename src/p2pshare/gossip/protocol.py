@@ -18,6 +18,7 @@ from p2pshare.gossip.messages import (
     BODY_HEAD_BYTES,
     Announce,
     AnnounceAnswer,
+    DialAnswer,
     GetBodies,
     Hello,
     HelloAnswer,
@@ -28,6 +29,7 @@ from p2pshare.gossip.messages import (
     SyncAnswer,
     decode_announce,
     decode_announce_answer,
+    decode_dial_answer,
     decode_get_bodies,
     decode_hello,
     decode_poll,
@@ -37,6 +39,7 @@ from p2pshare.gossip.messages import (
     decode_sync_answer,
     encode_announce,
     encode_announce_answer,
+    encode_dial_answer,
     encode_get_bodies,
     encode_hello,
     encode_poll,
@@ -85,8 +88,9 @@ class Verb(Generic[Q, A]):
     """`{id}` in it stands for the 64 hexadecimal digits of the id of an envelope, a notice or a partner."""
     request: Codec[Q]
     answer: Codec[A]
-    action: type[actions.PeerRequest]
-    event: type[Any]
+    action: type[actions.PeerRequest] | None = None
+    event: type[Any] | None = None
+    """Both None: a person asks, the driver alone answers, and no engine hears of it."""
     request_bytes_max: int = REQUEST_BYTES_MAX
     answer_bytes_max: int = REQUEST_BYTES_MAX
     in_flight_max: int = 1
@@ -110,6 +114,7 @@ class Question(Verb[Q, A]):
 
     def heard(self, peer: PartnerId, ticket: int, message: Q) -> events.Event:
         """Returns the event of a peer's question; the engine's reply has the same `ticket`."""
+        assert self.event is not None
         event: events.Event = self.event(peer, ticket, message)
         return event
 
@@ -202,9 +207,21 @@ CHAIN: Verb[bytes, bytes] = Verb(
     answer_bytes_max=CARD_CHAIN_BYTES_MAX,
 )
 
-VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD, CHAIN)
+# Asked by a person (`p2pshare doctor`), and answered by the driver alone.
+DIAL: Verb[bytes, DialAnswer] = Verb(
+    name="dial",
+    method="POST",
+    path="/v1/dial",
+    request=RAW,
+    answer=Codec(encode_dial_answer, decode_dial_answer),
+    request_bytes_max=0,
+)
 
-VERB_OF: Mapping[type[Any], AnyVerb] = MappingProxyType({verb.action: verb for verb in VERBS})
+VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD, CHAIN, DIAL)
+
+VERB_OF: Mapping[type[Any], AnyVerb] = MappingProxyType(
+    {verb.action: verb for verb in VERBS if verb.action is not None}
+)
 """Each verb by the action that sends it."""
 
 

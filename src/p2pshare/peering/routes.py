@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from p2pshare.gossip.protocol import CARD, CHAIN, GET, ID_IN_PATH, PUT, VERBS, AnyVerb, Question
+from p2pshare.gossip.protocol import CARD, CHAIN, DIAL, GET, ID_IN_PATH, PUT, VERBS, AnyVerb, Question
 from p2pshare.http_server.interface import Body, Call, Route
 from p2pshare.http_server.refusals import NO_SUCH_ROUTE, RequestRefused
 from p2pshare.identifiers import EnvelopeId, PartnerId
@@ -34,6 +34,10 @@ async def _card(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
     return await exchange.card(call.caller)
 
 
+async def _dial(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
+    return DIAL.answer.encode(await exchange.dial_back(call.caller))
+
+
 async def _chain(partner: PartnerId, exchange: PeerExchange, call: Call[PartnerId]) -> Body:
     return await exchange.chain(call.caller, partner)
 
@@ -41,6 +45,7 @@ async def _chain(partner: PartnerId, exchange: PeerExchange, call: Call[PartnerI
 ROUTES: dict[tuple[str, str], tuple[AnyVerb, Answer]] = {
     (GET.method, GET.path): (GET, _get),
     (CARD.method, CARD.path): (CARD, _card),
+    (DIAL.method, DIAL.path): (DIAL, _dial),
     **{(verb.method, verb.path): (verb, partial(_ask, verb)) for verb in VERBS if isinstance(verb, Question)},
 }
 ID_DIGITS = "([0-9a-f]{64})"

@@ -8,6 +8,7 @@ marking-broken        a partner handed others' envelopes on that are stricter th
 clock-jumped          this node's clock was set within the hour
 keys-not-renewed      the keys on our card end, and nothing has renewed them in time
 own-card-newer        partners have a newer version of our card than this home
+invitation-used       somebody came by an invitation by which another had joined, or tried too often
 ====================  =====================================================================================
 
 Lateness alone is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
@@ -23,7 +24,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
-from p2pshare.envelope.card import Card
+from p2pshare.envelope.card import Card, fingerprint
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
@@ -194,7 +195,8 @@ def _no_exchange(seen: Situation) -> Iterator[Alarm]:
 NOT_LET_IN = {
     NOT_ACCEPTED_YET: (
         "{name} does not accept this node's certificate, and never did",
-        "ask {name} to add this node: `p2pshare card export FILE` writes what it needs, and compare the fingerprints",
+        "ask {name} to run `p2pshare partner pending`, which shows this node there, and to accept it by its fingerprint; or to add its"
+        " card, which `p2pshare card export FILE` writes",
     ),
     REMOVED_BY_PARTNER: (
         "{name} does not accept this node's certificate any more",
@@ -225,6 +227,34 @@ def _not_let_in(seen: Situation) -> Iterator[Alarm]:
             f"{message} since {format_instant(door.since * SECOND_US)}{knocked}",
             hint,
         )
+
+
+def _invitations_used(seen: Situation) -> Iterator[Alarm]:
+    """Invitations of ours whose line somebody has read for whom it was not."""
+    for one in seen.store.invitations.given_out():
+        if one.later is not None and one.guest is not None:
+            more = f" ({one.later_count} times)" if one.later_count > 1 else ""
+            about, since = one.later, one.later_at
+            message = (
+                f"after {fingerprint(one.guest.partner_id)}, which is {one.state.value}, somebody else came by the invitation of"
+                f" '{one.name}'{more}: {fingerprint(one.later)}"
+            )
+            hint = (
+                f"one of the two read a line that was not for it: compare fingerprints with '{one.name}' by telephone, refuse or"
+                " remove whoever it is not, and invite anew, which ends this alarm"
+            )
+        elif one.is_worn_out:
+            about, since = seen.own_id, one.created
+            message = (
+                f"the invitation of '{one.name}' was begun {one.begun} times, and nobody has joined by it"
+            )
+            hint = (
+                f"somebody who has the line tries it out, or the connection breaks each time: ask '{one.name}', and invite anew by"
+                " another way, which ends this alarm"
+            )
+        else:
+            continue
+        yield alarm_about("invitation-used", about, {about: one.name}, since, message, hint)
 
 
 def _silent_authors(seen: Situation) -> Iterator[Alarm]:
@@ -485,6 +515,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _clock_jumped,
     _keys_not_renewed,
     _own_card_newer,
+    _invitations_used,
 )
 """The alarms of this room, in the order in which they are reported."""
 

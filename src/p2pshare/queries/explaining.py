@@ -59,6 +59,8 @@ class ExplainedEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
     got: str
     can_read: str
     tlp: str | None = None
+    distrusted: bool = False
+    """Whether its author is not believed here (`partner distrust`): what it says counts for nothing."""
     objects: tuple[str, ...] | UnsetType = UNSET
     """Its objects that were asked about; unset in a preview."""
     derived_from: list[StatedOrigin] | UnsetType = UNSET
@@ -197,6 +199,7 @@ def _explain_envelope(
         because=RULES[rule],
         got=_got(store, entry, partner, record.received_from if record else None),
         can_read=_can_read(store, entry, partner),
+        distrusted=(how := store.partners.distrusts().get(entry.author)) is not None and how.is_out,
     )
 
 

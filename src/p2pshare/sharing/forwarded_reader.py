@@ -24,6 +24,7 @@ from p2pshare.envelope.payload import decode_payload
 from p2pshare.envelope.sealing import open_envelope, open_with_key
 from p2pshare.envelope.verification import VerifiedEnvelope, verify_envelope
 from p2pshare.errors import PeerError
+from p2pshare.identifiers import PartnerId
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
 from p2pshare.knowledge.interface import PublicationPart
@@ -188,7 +189,17 @@ class ForwardedReader:
             raise PeerError("the author of what is handed on is no partner here", reason="author-unknown")
         if entry.is_frozen:
             raise PeerError("the author of what is handed on is frozen", reason="author-frozen")
+        if is_distrusted(self._node, core.author):
+            raise PeerError(
+                "the author of what is handed on is not believed here", reason="author-distrusted"
+            )
         return entry.card
+
+
+def is_distrusted(node: Node, author: PartnerId) -> bool:
+    """Returns whether a person does not believe an author here (`sharing.distrusting`)."""
+    how = node.store.partners.distrusts().get(author)
+    return how is not None and how.is_out
 
 
 def is_forwardable(payload: ReceivedPayload) -> bool:

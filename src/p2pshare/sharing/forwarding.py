@@ -35,7 +35,7 @@ from p2pshare.limits import FORWARDED_ENVELOPES_MAX, MIB, TTL_SECONDS_BY_CLASS
 from p2pshare.node.node import Node
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster
-from p2pshare.sharing.forwarded_reader import FORWARDED_MARKING, is_forwardable, looked_at
+from p2pshare.sharing.forwarded_reader import FORWARDED_MARKING, is_distrusted, is_forwardable, looked_at
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import FORWARDED, NAMED, STIX, receive
 from p2pshare.sharing.publishing import SealedContent
@@ -97,6 +97,8 @@ def _judge(node: Node, roster: Roster, wire: bytes, now: int) -> HandedOn | str:
     entry = roster.get(core.author)
     if entry is None or entry.is_frozen:
         return "author-frozen" if entry is not None else "author-unknown"
+    if is_distrusted(node, core.author):
+        return "author-distrusted"
     may_read = is_read(node, core, decoded.envelope_id, entry.card, now, now)
     verified = verified_before(decoded, entry.card, is_in_effect=may_read)
     content_key = content_key_of(node.identity, verified, entry.card)

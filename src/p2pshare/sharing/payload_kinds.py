@@ -123,6 +123,8 @@ FORWARDED = PAYLOAD_KINDS["forwarded"]
 ENTRIES = PAYLOAD_KINDS["entries"]
 HEADS = PAYLOAD_KINDS["heads"]
 EXERCISE = PAYLOAD_KINDS["exercise"]
+OF_SPACES = (ENTRIES, HEADS, EXERCISE)
+"""Kinds that say nothing of our own knowledge: what members write together."""
 
 
 @dataclass(frozen=True, slots=True)
