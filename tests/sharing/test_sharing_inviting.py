@@ -189,6 +189,20 @@ def test_a_node_that_only_dials_invites_nobody(alpha: Node) -> None:
     assert caught.value.reason == "no-address"
 
 
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://[2001:db8::7]:8443", "[2001:db8::7]:8443"),
+        ("https://alpha.example", "alpha.example:443"),
+        ("https://192.0.2.7:1", "192.0.2.7:1"),
+    ],
+)
+def test_the_address_in_a_line_is_that_of_the_card(alpha: Node, url: str, address: str) -> None:
+    alpha.identity = create_identity("Alpha", [url, "https://second.example:1"], NOW)
+    line = decode_line(invite(alpha))
+    assert line.address == address
+
+
 def test_inviting_a_name_again_ends_the_older_line(alpha: Node, identities: dict[str, Identity]) -> None:
     older, newer = invite(alpha), invite(alpha)
     with pytest.raises(PeerError) as caught:
