@@ -51,7 +51,7 @@ from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import Reason
 from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
-from p2pshare.sharing import forwarded_reader, intake, payload_kinds
+from p2pshare.sharing import distrusting, forwarded_reader, intake, payload_kinds
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange, ReceivedBody
 from p2pshare.sharing.intake import Arrival, IntakeStatus
@@ -275,6 +275,20 @@ def test_an_author_nobody_knows_here_is_refused_and_shown(world: World, three: T
     befriend(charlie, dora)
     freeze_partner(charlie.store, dora.card.partner_id, evidence=(b"a", b"b"), now=NOW)
     assert hand(charlie, bravo, [frame_of(bravo, dora, wire)]) == {"author-frozen": 1}
+
+
+def test_an_author_whom_a_person_does_not_believe_is_not_read_by_another_way(three: Three) -> None:
+    """And comes once it is believed again, and handed on again: nothing of it was taken for read."""
+    alpha, bravo, charlie = three
+    frame = frame_of(bravo, alpha, said(alpha, bravo, "doubted.example"))
+    for _ in distrusting.steps(charlie, distrusting.distrust(charlie, "alpha", NOW), NOW):
+        pass
+    assert hand(charlie, bravo, [frame]) == {"author-distrusted": 1}
+    for _ in distrusting.steps(charlie, distrusting.trust(charlie, "alpha"), NOW):
+        pass
+    assert authors(charlie, "doubted.example") == []
+    assert hand(charlie, bravo, [frame]) == {}
+    assert authors(charlie, "doubted.example") == [alpha.card.partner_id.text]
 
 
 def test_our_own_and_the_forwarders_own_are_nothing_to_hand_on(three: Three) -> None:
