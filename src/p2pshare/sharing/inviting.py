@@ -267,33 +267,32 @@ class InvitationSource:
     word = INVITATION
 
     def waiting(self, node: NodeReading, now: int) -> list[Waiting]:
-        guests = [
-            _described(one.guest.partner_id, one.guest.card, one.guest.address, one.guest.joined_at)
-            for one in node.store.invitations.given_out()
-            if one.guest is not None and one.state == InvitationState.WAITING
-        ]
+        guests = {guest.partner_id: guest for _, guest in _waiting_guests(node)}  # of two lines the newer one
         hosts = [
             _described(one.host, one.card, one.address, one.joined_at)
             for one in node.store.invitations.joinings()
-            if one.here == InvitationState.WAITING and one.there != InvitationState.REFUSED
+            if one.host not in guests and _is_waiting(one)
         ]
-        return [*guests, *hosts]
+        return [
+            *(_described(who, one.card, one.address, one.joined_at) for who, one in guests.items()),
+            *hosts,
+        ]
 
     def accept(
         self, node: Node, partner_id: PartnerId, compared: Comparison, alias: str, now: int
     ) -> Accepted | None:
-        guest, host = self._guest(node, partner_id), self._host(node, partner_id)
-        if guest is None and host is None:
-            return None
+        guests, host = _guests(node, partner_id), _host(node, partner_id)
         chosen, raw, words = alias, b"", list[str]()
         if host is not None:
             chosen, raw, words = alias or host.alias, host.card, [host.words]
-        if guest is not None and guest.guest is not None:
-            chosen, raw, words = alias or guest.name, guest.guest.card, [*words, guest.guest.words]
+        for invitation, guest in guests:
+            chosen, raw, words = alias or invitation.name, guest.card, [*words, guest.words]
+        if not words:
+            return None
         _check_compared(partner_id, compared, words)
         with node.store.transaction():
-            if guest is not None:
-                node.store.invitations.put(guest.decided(is_confirmed=True))
+            for invitation, _ in guests:
+                node.store.invitations.put(invitation.decided(is_confirmed=True))
             if host is not None:
                 node.store.invitations.put_joining(replace(host, here=InvitationState.CONFIRMED))
             known = load_roster(node).get(partner_id)
@@ -308,11 +307,11 @@ class InvitationSource:
         return Accepted(partner_id, added.name, added.alias, PARTNER)
 
     def refuse(self, node: Node, partner_id: PartnerId, now: int) -> str | None:
-        guest, host = self._guest(node, partner_id), self._host(node, partner_id)
         name = None
-        if guest is not None and guest.guest is not None:
-            name = _newest(guest.guest.card).name
-            node.store.invitations.put(guest.decided(is_confirmed=False))
+        for invitation, guest in _guests(node, partner_id):
+            name = _newest(guest.card).name
+            node.store.invitations.put(invitation.decided(is_confirmed=False))
+        host = _host(node, partner_id)
         if host is not None:
             name = _newest(host.card).name
             node.store.invitations.put_joining(replace(host, here=InvitationState.REFUSED))
@@ -321,18 +320,29 @@ class InvitationSource:
     def awaited(self, node: NodeReading) -> dict[PartnerId, str]:
         return {}
 
-    def _guest(self, node: NodeReading, partner_id: PartnerId) -> Invitation | None:
-        found = (one for one in node.store.invitations.given_out() if one.is_of(partner_id))
-        return next((one for one in found if one.state == InvitationState.WAITING), None)
 
-    def _host(self, node: NodeReading, partner_id: PartnerId) -> Joining | None:
-        joining = node.store.invitations.joining(partner_id)
-        is_waiting = joining is not None and joining.here == InvitationState.WAITING
-        return (
-            joining
-            if is_waiting and joining is not None and joining.there != InvitationState.REFUSED
-            else None
-        )
+def _waiting_guests(node: NodeReading) -> list[tuple[Invitation, JoinedGuest]]:
+    """Returns who has joined by our invitations and waits, by the oldest invitation first."""
+    given_out = node.store.invitations.given_out()
+    return [
+        (one, one.guest)
+        for one in given_out
+        if one.guest is not None and one.state == InvitationState.WAITING
+    ]
+
+
+def _guests(node: NodeReading, partner_id: PartnerId) -> list[tuple[Invitation, JoinedGuest]]:
+    """Returns those of them that are this partner: it may have come by two lines."""
+    return [(one, guest) for one, guest in _waiting_guests(node) if guest.partner_id == partner_id]
+
+
+def _host(node: NodeReading, partner_id: PartnerId) -> Joining | None:
+    joining = node.store.invitations.joining(partner_id)
+    return joining if joining is not None and _is_waiting(joining) else None
+
+
+def _is_waiting(joining: Joining) -> bool:
+    return joining.here == InvitationState.WAITING and joining.there != InvitationState.REFUSED
 
 
 def _check_compared(partner_id: PartnerId, compared: Comparison, words: list[str]) -> None:

@@ -230,6 +230,9 @@ def notes_on_waiting(node: NodeReading, one: Waiting) -> list[str]:
     """Returns, in words, what a person should know beside the name that somebody gives itself: that it reads like a partner's or our
     own, that it once was a partner, that its address says it is on this machine."""
     roster = load_roster(node)
+    known = roster.get(one.partner_id)
+    if known is not None:  # by an invitation, for whoever knocks is asked that first
+        return [f"is your partner '{known.alias}' already"]
     others = {entry.alias: f"your partner '{entry.alias}'" for entry in roster}
     others |= {entry.card.name: f"your partner '{entry.alias}'" for entry in roster}
     others |= {node.config.name: "this node itself", node.card.name: "this node itself"}
