@@ -16,6 +16,8 @@ SHARED_FILE_NAMES = {
     "assessing.py": "object, service, operation",
     "withdrawing.py": "object, service, operation",
     "publishing.py": "service, operation",
+    "history.py": "service, operation",
+    "forwarding.py": "rows, service",
     "staging.py": "numbers and rows, service",
     "partners.py": "tables, service, operation",
     "notices.py": "tables, service",

@@ -31,6 +31,9 @@ OBJECTS_PER_BUNDLE_MAX = 200_000  # objects in one input bundle; a larger input 
 ENVELOPE_OBJECTS_TARGET = 10_000  # a publication is split into envelopes of this many objects
 ENVELOPE_PAYLOAD_BYTES_TARGET = 8 * MIB  # ... or this many compressed bytes, whichever comes first
 PAYLOAD_FRAMES_MAX = 4096  # frames in one payload; ten in practice, each holds up to 1,024 objects
+FORWARDED_ENVELOPES_MAX = (
+    256  # of others in one payload that hands them on: their signatures are checked in 0.1 s
+)
 PUBLICATION_PARTS_MAX = 65_535  # envelopes of one publication: 655 million objects; a bit for each is 8 KiB
 PADDING_FLOOR_BYTES = 256  # below this every payload looks the same (Padme grows from here)
 TTL_SECONDS_BY_CLASS = {  # ttl class -> seconds it is carried; a closed set so that shards stay few

@@ -135,7 +135,13 @@ def test_commands_that_show_what_is_held(alpha: Home) -> None:
         ["partner", "list"],
         ["config", "check"],
     ]
-    shown += [["partner", "preview", "bravo"], ["warninglist", "list"], ["allow", "--list"], ["card", "show"]]
+    shown += [
+        ["partner", "preview", "bravo"],
+        ["share", "history", "bravo", "--dry-run"],
+        ["warninglist", "list"],
+        ["allow", "--list"],
+        ["card", "show"],
+    ]
     shown += [["propose", "--list"], *(["show", envelope] for envelope in envelopes)]
     for name in STORED:
         ids = [
@@ -188,6 +194,8 @@ def test_commands_that_are_handed_a_text(alpha: Home, name: str) -> None:
         ["space", "note", text, text],
         ["withdraw", text, "--reason", text],
         ["recall", "status", text],
+        ["share", "history", text, "--yes"],
+        ["share", "history", "bravo", "--since", text, "--dry-run"],
         ["search", "--since", text],
         ["search", "--tlp", text],
         ["search", "--type", text],

@@ -297,6 +297,7 @@ def test_a_group_without_more_shows_its_help_and_is_no_error(
 
 def test_every_group_is_seen_here() -> None:
     assert {path[0] for path in BARE_GROUPS if path} == {
+        "share",
         "card",
         "passphrase",
         "partner",

@@ -450,7 +450,8 @@ def test_a_knock_of_who_has_joined_is_no_second_row(alpha: Node, identities: dic
     note_place(alpha, place, "192.0.2.7", "192.0.2.0/24", lambda each: each[0], NOW)
     assert [one.source for one in pending(alpha)] == ["invitation"]
     accept(alpha, bravo.partner_id.text, words=words_of(alpha))
-    assert pending(alpha) == []
+    note_place(alpha, place, "192.0.2.7", "192.0.2.0/24", lambda each: each[0], NOW)
+    assert pending(alpha) == [], "nor is one that was heard before the yes, and noted after it"
 
 
 # --- the guest's side ---------------------------------------------------------------------------------

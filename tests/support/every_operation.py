@@ -70,6 +70,7 @@ from p2pshare.operations.frameworks import (
     ShowPlaybook,
     WriteManifest,
 )
+from p2pshare.operations.history import BeginForwarding, CountHistory, ForwardOn
 from p2pshare.operations.incident_attachments import AttachFile
 from p2pshare.operations.incident_indicators import AddIndicators
 from p2pshare.operations.incident_watch import ListWatch, TellRecurrence
@@ -397,6 +398,9 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         AddPartner(card.raw, fingerprint(card.partner_id), "newcomer", has_link=False),
         ListPartners(),
         PreviewPartner("bravo", with_list=True),
+        CountHistory("bravo", dry_run=True),
+        BeginForwarding("bravo"),
+        ForwardOn("bravo"),
         RenamePartner("newcomer", "newcomer"),
         Invite("invited"),
         ShowInvitation("invited"),

@@ -53,6 +53,7 @@ from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.entry import REAL, EntryDraft, VerifiedEntry, encode_header, sign_entry, without_body
 from p2pshare.envelope.envelope import decode_envelope, encode_core
 from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, envelope_fork
+from p2pshare.envelope.forwarded import encode_forwarded
 from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import Identity, reissue_card
@@ -77,8 +78,12 @@ from p2pshare.envelope.payload import (
     padded_size,
 )
 from p2pshare.envelope.recipient_number import RecipientNumber
+from p2pshare.envelope.verification import verified_before
 from p2pshare.envelope.vouch import Scope, check_page, decode_page, vouch
 from p2pshare.identifiers import CircleId, EntryId, EnvelopeId, KeyId, PartnerId, PublicationId, Realm
+from p2pshare.intel.authoring import indicator_object
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import detect
 from p2pshare.limits import (
     CARD_BYTES_MAX,
     CARD_CHAIN_BYTES_MAX,
@@ -1048,6 +1053,99 @@ def payload_vectors() -> Json:
     }
 
 
+def forwarded_vectors() -> Json:
+    alpha, bravo, charlie = (named_identity(name) for name in ("alpha", "bravo", "charlie"))
+    dora = named_identity("dora")
+
+    def said(
+        type_: str = "stix", marking: Tlp = Tlp.GREEN, says: Tlp | None = None, text: bytes = b""
+    ) -> bytes:
+        """A payload of alpha's with one indicator of this marking, under a header that may say another."""
+        one = indicator_object(detect("evil.example"), author=alpha.partner_id, created=NOW, tlp=marking)
+        header = PayloadHeader(type_, NOW, (says or marking).label, 1, PUBLICATION, ALONE)
+        return encode_payload(header, [compress_frame(text or b"[" + one + b"]")])
+
+    def sealed(payload: bytes, author: Any = alpha, **changes: Any) -> tuple[bytes, bytes]:
+        """The wire of an envelope for bravo, and its content key."""
+        wire = sealing.seal(author, request([bravo.card], payload, **changes)).wire
+        verified = verified_before(decode_envelope(wire), author.card)
+        key = sealing.content_key_of(bravo, verified, author.card)
+        assert key is not None
+        return wire, key
+
+    def frame(payload: bytes, **more: Any) -> bytes:
+        return encode_forwarded(*sealed(payload, **more))
+
+    wire, key = sealed(said())
+    parts = decode_envelope(wire)
+    other_core = encode_core(replace(parts.core, created=NOW + 60))
+    resigned = sign_parts(bravo, other_core, parts.wraps, parts.body)
+    self_wire = sealing.seal(bravo, request([charlie.card], said())).wire
+    self_key = sealing.content_key_of(
+        charlie, verified_before(decode_envelope(self_wire), bravo.card), bravo.card
+    )
+    assert self_key is not None
+    rotten = said(text=b'[{"type":"indicator"}]')
+    # one body that opens to two texts is what a second key would be for: the header commits to the first
+    two = forge(alpha, [bravo.card], padded=pad(said()), commitment=bytes(32))
+
+    def refused(name: str, raw: bytes, reason: str, now: int = NOW) -> Json:
+        return {"name": name, "frame": text_of(raw), "now": now, "reason": reason}
+
+    return {
+        "about": "docs/envelope.md, Forwarded. Handed on by bravo to a reader who has the cards of alpha, bravo and charlie.",
+        "now": NOW,
+        "partners": [
+            {"name": one.card.name, "card": text_of(one.card.raw)} for one in (alpha, bravo, charlie)
+        ],
+        "forwarder": "bravo",
+        "golden": [
+            {
+                "name": f"an envelope of alpha under {tlp.label}",
+                "frame": text_of(encode_forwarded(*one)),
+                "author": "alpha",
+                "envelope_id": decode_envelope(one[0]).envelope_id.text,
+                "value": "evil.example",
+            }
+            for tlp in (Tlp.CLEAR, Tlp.GREEN)
+            for one in [sealed(said(marking=tlp))]
+        ],
+        "negative": [
+            refused("another key", encode_forwarded(wire, bytes(32)), "commitment-mismatch"),
+            refused("a header that commits to no key", encode_forwarded(two, key), "commitment-mismatch"),
+            refused("a key of 31 bytes", pack([wire, key[:31]]), "malformed"),
+            refused("a third element", pack([wire, key, 0]), "malformed"),
+            refused("a byte more", encode_forwarded(wire, key) + b"\x00", "malformed"),
+            refused("a wire that is cut", encode_forwarded(wire[:-1], key), "malformed"),
+            refused("another core, signed by who hands on", encode_forwarded(resigned, key), "bad-signature"),
+            refused("expired", encode_forwarded(wire, key), "expired", NOW + 90 * DAY),
+            refused("from its author alone", frame(said(), mode=sealing.Mode.DIRECT), "forwarded-direct"),
+            refused("of who hands on", encode_forwarded(self_wire, self_key), "forwarded-self"),
+            refused("of nobody who is known", frame(said(), author=dora), "author-unknown"),
+            refused("for named readers", frame(said("named")), "forwarded-kind"),
+            refused("a forwarded in a forwarded", frame(said("forwarded")), "forwarded-kind"),
+            refused("marked AMBER", frame(said(marking=Tlp.AMBER)), "forwarded-marking"),
+            refused(
+                "an object marked AMBER under a header of GREEN",
+                frame(said(marking=Tlp.AMBER, says=Tlp.GREEN)),
+                "forwarded-marking",
+            ),
+            refused(
+                "a marking that nobody knows",
+                frame(_marked(said(), b"TLP:GREEN", b"TLP:GREAN")),
+                "forwarded-marking",
+            ),
+            refused("an object that cannot be read", frame(rotten), "forwarded-not-whole"),
+        ],
+    }
+
+
+def _marked(payload: bytes, before: bytes, after: bytes) -> bytes:
+    """The payload with another marking in its header."""
+    assert payload.count(before) == 1
+    return payload.replace(before, after)
+
+
 def _fields_swapped(payload: bytes) -> bytes:
     """Entry 5 before entry 4; the payload ends with both and no frame."""
     four, five = payload[-24:-5], payload[-5:-1]
@@ -1658,6 +1756,7 @@ def main(wanted: list[str]) -> None:
         "guest.json": guest_vectors,
         "invitation.json": invitation_vectors,
         "payload.json": payload_vectors,
+        "forwarded.json": forwarded_vectors,
         "derivation.json": derivation_vectors,
         "entry.json": entry_vectors,
         "space.json": space_vectors,

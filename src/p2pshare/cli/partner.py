@@ -316,9 +316,16 @@ def preview_partner(home: Path, name: str, as_json: bool) -> None:
         console.print_json(answer)
         return
     fields = fields_of(answer)
-    shown = {name: fields[name] for name in ("partner", "has_link", "circles", "envelopes", "bytes", "own")}
+    shown = {
+        name: fields[name]
+        for name in ("partner", "has_link", "circles", "envelopes", "bytes", "own", "handed_on")
+    }
     counted = {
         name: [f"{key}: {count}" for key, count in fields[name].items()]
-        for name in ("by_marking", "by_circle", "by_mode", "kept")
+        for name in ("by_marking", "by_circle", "by_mode", "can_read", "kept")
     }
     console.print_fields(shown | counted)
+    if answer.can_read.get("no") or answer.can_read.get("unknown"):
+        console.say(
+            f"what it is handed it carries; `p2pshare share history {console.shown(answer.partner)} --dry-run` counts what it could be given to read"
+        )

@@ -59,6 +59,7 @@ COMMANDS = {
     "propose": ("p2pshare.cli.propose:propose", "suggest a change to an object's author"),
     "explain": ("p2pshare.cli.explain:explain", "say who gets or got an object or a value, by which rule"),
     "withdraw": ("p2pshare.cli.withdraw:withdraw", "take back what we published"),
+    "share": ("p2pshare.cli.share:share", "give a partner that came later what was shared before"),
     "recall": ("p2pshare.cli.recall:recall", "see who has heard of a withdrawal"),
     "asset": ("p2pshare.cli.risk.asset:asset", "import, list, show and set what is ours; it stays here"),
     "risk": ("p2pshare.cli.risk.risk:risk", "hold what partners say against what is ours, in order"),

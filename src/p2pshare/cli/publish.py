@@ -469,7 +469,7 @@ def _prepare(session: Session, request: Prepare, drafted: DraftedParts) -> Prepa
             return session.run(structs.replace(request, parts=before, token=token), line.show)
     except BaseException:
         if token:
-            _discard(session, token)
+            discard_prepared(session, token)
         raise
 
 
@@ -515,11 +515,12 @@ def _ask_or_discard(session: Session, token: str, preview: Mapping[str, Any], dr
     try:
         _ask(preview, draft)
     except (RefusedError, KeyboardInterrupt):
-        _discard(session, token)
+        discard_prepared(session, token)
         raise
 
 
-def _discard(session: Session, token: str) -> None:
+def discard_prepared(session: Session, token: str) -> None:
+    """Forget what waits to be sealed under `token`."""
     from p2pshare.operations.publishing import Discard
 
     with suppress(ShareError):  # it is gone within minutes anyway

@@ -65,6 +65,8 @@ def _print_status(answer: NodeStatus) -> None:
     for one in answer.publishing:
         if not one.reason:
             console.print_result(f"publishing   {one.publication}  {one.what} {one.done} of {one.of}")
+    for handed in answer.handing_on:
+        console.print_result(f"handing on   {console.shown(handed.partner)}  {handed.done} of {handed.of}")
     if answer.partners:
         console.print_partners(answer.partners)
     else:

@@ -91,7 +91,7 @@ from p2pshare.peering.server import PeerServer
 from p2pshare.queries.alarms import alarms
 from p2pshare.queries.refresh import reevaluate
 from p2pshare.queries.standing import standing_line
-from p2pshare.sharing import spool, staging
+from p2pshare.sharing import forwarding, spool, staging
 from p2pshare.sharing.own_card import needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
@@ -111,6 +111,9 @@ WRITER_SECONDS_MAX = (
 PING_SECONDS = 30.0  # between two pings that no watchdog asks for: half the period of the shipped unit's
 CATCH_UP_SECONDS_MAX = (
     10.0  # a space of 50,000 entries is folded by then; members that write all the time hold nobody up longer
+)
+FORWARDING_SECONDS = (
+    5.0  # at most between reading what is about an object that was handed on, and handing that on
 )
 SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared publication lies on the disk
 INCIDENT_SECONDS = (
@@ -403,6 +406,7 @@ class Running:
                     self._follow_lists(),
                     self._sweep_spool(),
                     self._seal_on(),
+                    self._hand_on(),
                     self._renew_card(),
                     self._spaces.run(),
                     self._invitations.run(),
@@ -740,6 +744,27 @@ class Running:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TIDY_SECONDS):
                     await self._is_staged.wait()
+
+    async def _hand_on(self) -> None:
+        """Hand others' envelopes on to partners that came later: what was begun, and what has been read since about that, one step
+        after another (`sharing.forwarding`)."""
+        while True:
+            put_off: set[PartnerId] = set()
+            while (partner := forwarding.next_forwarding(self._node.store, put_off)) is not None:
+                try:
+                    async with self._chain:
+                        step = partial(forwarding.step, self._node, partner, int(time.time()))
+                        await self._writer.call("handing on", step)
+                    self._driver.wake()
+                except NotFoundError:
+                    continue  # the partner was removed meanwhile
+                except StoreError as error:
+                    log.error("handing on waits: %s", error.message)
+                    break
+                except Exception as error:  # noqa: BLE001 the daemon outlives a bug for one partner
+                    log_failure(f"handing on to {partner.short} waits", error)
+                    put_off.add(partner)
+            await asyncio.sleep(TIDY_SECONDS if put_off else FORWARDING_SECONDS)
 
     async def _finish(self, publication: PublicationId) -> None:
         """Do every step that is left. Nothing else is published before it is in the log: its envelopes are sealed behind one

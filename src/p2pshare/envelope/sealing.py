@@ -142,6 +142,42 @@ def open_envelope(identity: Identity, verified: VerifiedEnvelope, author_card: C
     Raises PeerError `bad-wrap` (marked for us, but not made for us), `commitment-mismatch`, `body-tampered`,
     `bad-padding`: all of them an author's fault, because the author signed them.
     """
+    wrapped = _own_wrap(identity, verified, author_card)
+    if wrapped is None:
+        return None
+    number = RecipientNumber.parse(wrapped[CONTENT_KEY_BYTES:], verified.core.incarnation)
+    return OpenedPayload(open_with_key(wrapped[:CONTENT_KEY_BYTES], verified), number)
+
+
+def content_key_of(identity: Identity, verified: VerifiedEnvelope, author_card: Card) -> bytes | None:
+    """Returns the content key of an envelope that is addressed to us, to be handed on with it; None of any other.
+
+    Raises PeerError `bad-wrap`.
+    """
+    wrapped = _own_wrap(identity, verified, author_card)
+    return None if wrapped is None else wrapped[:CONTENT_KEY_BYTES]
+
+
+def open_with_key(content_key: bytes, verified: VerifiedEnvelope) -> bytes:
+    """Returns the payload, opened with a content key that we hold, or that a partner handed over beside the envelope: the
+    commitment first, then the body, then the padding (rule 2).
+
+    Raises PeerError `commitment-mismatch`, `body-tampered`, `bad-padding`.
+    """
+    if not hmac.compare_digest(_commitment(content_key), verified.core.commitment):
+        raise refusal("commitment-mismatch", "the author wrapped another key than the header commits to")
+    decoded = verified.decoded
+    try:
+        padded = AESGCM(_body_key(content_key)).decrypt(_NONCE_BODY, decoded.body, decoded.core_raw)
+    except InvalidTag:
+        raise refusal(
+            "body-tampered", "the body was not sealed with the key that the author wrapped"
+        ) from None
+    return unpad(padded)
+
+
+def _own_wrap(identity: Identity, verified: VerifiedEnvelope, author_card: Card) -> bytes | None:
+    """Returns what is wrapped in our row: content key || recipient number; None where none is ours. Raises PeerError `bad-wrap`."""
     rows = _own_rows(identity, verified, author_card)
     if not rows:
         return None
@@ -152,8 +188,7 @@ def open_envelope(identity: Identity, verified: VerifiedEnvelope, author_card: C
     for row in rows:
         wrapped = _unwrap(kem_keys, wrap_of(verified.decoded, row), info)
         if wrapped is not None:
-            number = RecipientNumber.parse(wrapped[CONTENT_KEY_BYTES:], verified.core.incarnation)
-            return OpenedPayload(_open_body(wrapped[:CONTENT_KEY_BYTES], verified), number)
+            return wrapped
     raise refusal("bad-wrap", "a row marked for us cannot be opened with our keys")
 
 
@@ -215,20 +250,6 @@ def _unwrap(kem_keys: Sequence[KemKey], wrap: bytes, info: bytes) -> bytes | Non
         if wrapped is not None:
             return wrapped
     return None
-
-
-def _open_body(content_key: bytes, verified: VerifiedEnvelope) -> bytes:
-    """Check the commitment, then decrypt, then remove the padding (rule 2). Raises PeerError."""
-    if not hmac.compare_digest(_commitment(content_key), verified.core.commitment):
-        raise refusal("commitment-mismatch", "the author wrapped another key than the header commits to")
-    decoded = verified.decoded
-    try:
-        padded = AESGCM(_body_key(content_key)).decrypt(_NONCE_BODY, decoded.body, decoded.core_raw)
-    except InvalidTag:
-        raise refusal(
-            "body-tampered", "the body was not sealed with the key that the author wrapped"
-        ) from None
-    return unpad(padded)
 
 
 def _wrap_info(core_raw: bytes) -> bytes:

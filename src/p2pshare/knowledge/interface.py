@@ -254,6 +254,57 @@ class Carrier(Struct, frozen=True):
     came_home: bool
 
 
+class OwnEnvelope(Struct, frozen=True):
+    """An envelope of ours with objects, and the publication that it is a part of (16 bytes; None: that is not known)."""
+
+    lsn: int
+    envelope_id: EnvelopeId
+    ttl_class: int
+    publication: bytes | None
+
+
+class OwnVersion(Struct, frozen=True):
+    """The current version of an object of ours as it was sealed, under the marking that it has by now. `is_fallen`: what it stems
+    from was withdrawn. `was_sent_again`: a later envelope of ours carried it to the partner that is asked about."""
+
+    object_id: str
+    type: str
+    raw: bytes
+    tlp: Tlp
+    is_revoked: bool
+    is_fallen: bool
+    was_sent_again: bool
+
+
+class Forwardable(Struct, frozen=True):
+    """An envelope of another that might be handed on: its mode, whether its bytes are still here, and how many they are."""
+
+    lsn: int
+    envelope_id: EnvelopeId
+    mode: int
+    is_carried: bool
+    size: int
+
+
+class Forwarding(Struct, frozen=True):
+    """A partner that others' envelopes are handed on to: those created since (unix seconds), looked at up to the lsn `place` of
+    `up_to`; the last lsn when that was asked for; how many objects were handed on, and whether something that was read since is to
+    be looked at."""
+
+    partner: PartnerId
+    since: int
+    place: int
+    up_to: int
+    began_lsn: int
+    objects: int
+    has_due: bool
+
+    @property
+    def is_under_way(self) -> bool:
+        """Returns whether what was held when it began is still being looked at."""
+        return self.place < self.up_to
+
+
 class Wanted(Struct, frozen=True):
     """Arguments of a search; None and empty: anything. `type` is that of an object or of an observable it claims."""
 

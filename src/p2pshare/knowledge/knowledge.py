@@ -37,9 +37,11 @@ from p2pshare.knowledge import (
     derivations,
     feed,
     feed_consumers,
+    forwarding,
     labelling,
     out_of_effect,
     own_findings,
+    own_history,
     publication_parts,
     published_rules,
     quarantine,
@@ -62,12 +64,16 @@ from p2pshare.knowledge.interface import (
     ClaimRow,
     EchoRow,
     FindingWithdrawn,
+    Forwardable,
+    Forwarding,
     HeldPublication,
     IndicatorRow,
     NewFrame,
     ObjectFork,
     ObjectVersion,
+    OwnEnvelope,
     OwnFinding,
+    OwnVersion,
     PublicationPart,
     Quarantine,
     SharedObject,
@@ -216,6 +222,48 @@ class KnowledgeReading:
         """Returns the newest `limit` objects that their authors took back after we stated them as our own findings, which
         still stand."""
         return self._read(own_findings.withdrawn, limit)
+
+    # --- history, for a partner that came later --------------------------------------------------------
+
+    def own_envelopes(self, after: int, since: int, limit: int) -> list[OwnEnvelope]:
+        """Returns the next `limit` envelopes of ours behind the lsn `after` that were created since (unix seconds) and have objects."""
+        return self._read(own_history.own_envelopes, after, since, limit)
+
+    def own_versions(self, lsn: int, partner: PartnerId) -> Iterator[list[OwnVersion]]:
+        """Yields, frame by frame, the objects of an envelope of ours that are current in the version that stands there, and what
+        `partner` was sent of it."""
+        return self._walk(own_history.own_versions, lsn, partner)
+
+    def was_withdrawal_sent(self, object_id: str, partner: PartnerId) -> bool:
+        """Returns whether a withdrawal of our object of this id was sealed for `partner`."""
+        return self._read(own_history.is_told, object_id, partner)
+
+    def forwardings(self) -> list[Forwarding]:
+        """Returns the partners that others' envelopes are handed on to, in the order of their ids."""
+        return self._read(forwarding.forwardings)
+
+    def forwardable(
+        self, partner: PartnerId, own: PartnerId, after: int, up_to: int, since: int, limit: int
+    ) -> list[Forwardable]:
+        """Returns the next `limit` envelopes behind the lsn `after`, up to `up_to`, that others than `partner` created since (unix
+        seconds), came from a partner and were read here."""
+        return self._read(forwarding.forwardable, partner, own, after, up_to, since, limit)
+
+    def forwarding_due(self, partner: PartnerId, limit: int) -> list[Forwardable]:
+        """Returns the next `limit` envelopes that were read since `partner` was handed what was held, and are to be looked at."""
+        return self._read(forwarding.due, partner, limit)
+
+    def was_any_forwarded(self, partner: PartnerId, objects: Collection[int]) -> bool:
+        """Returns whether any of these (`forwarding.object_hash`) was handed on to `partner`."""
+        return self._read(forwarding.knows_any, partner, objects)
+
+    def forwarded_to(self, partner: PartnerId, after_lsn: int = 0) -> list[tuple[EnvelopeId, int]]:
+        """Returns our envelopes behind an lsn in which others' were handed on to `partner`, and how many are in each, in order."""
+        return self._read(forwarding.sent, partner, after_lsn)
+
+    def forwarder(self, lsn: int) -> PartnerId | None:
+        """Returns the partner who handed an envelope on that was read for that; None of any other."""
+        return self._read(forwarding.forwarder, lsn)
 
     # --- objects ------------------------------------------------------------------------------------
 
@@ -372,6 +420,40 @@ class Knowledge(KnowledgeReading):
         with self._database.transaction() as writer:
             claims = labelling.lacking(writer, author, object_ids, label)
             labelling.add_label(writer, self._vocabulary, claims, label)
+
+    def begin_forwarding(self, partner: PartnerId, since: int, last_lsn: int) -> None:
+        """Hand on to `partner` what others created since (unix seconds), of what is held up to `last_lsn`; again from the beginning
+        where that was done before."""
+        with self._database.transaction() as writer:
+            forwarding.begin(writer, self._database.organisation(partner), since, last_lsn)
+
+    def put_forwarding_place(self, partner: PartnerId, place: int) -> None:
+        """What was held up to the lsn `place` has been looked at."""
+        with self._database.transaction() as writer:
+            forwarding.put_place(writer, self._database.organisation(partner), place)
+
+    def drop_forwarding_due(self, partner: PartnerId, lsns: Collection[int]) -> None:
+        """These, which were read since, have been looked at."""
+        with self._database.transaction(frees_space=True) as writer:
+            forwarding.drop_due(writer, self._database.organisation(partner), lsns)
+
+    def note_forwarded(
+        self, partner: PartnerId, envelope_id: EnvelopeId, count: int, objects: Collection[int]
+    ) -> None:
+        """An envelope of ours, which the log holds, hands `count` of others' on to `partner`, in which these objects are."""
+        with self._database.transaction() as writer:
+            row = self._database.organisation(partner)
+            forwarding.note_sent(writer, row, envelope_id, count, objects)
+
+    def drop_forwarding(self, partner: PartnerId) -> None:
+        """Hand nothing on to `partner` any more."""
+        with self._database.transaction(frees_space=True) as writer:
+            forwarding.drop(writer, self._database.organisation(partner))
+
+    def note_forwarder(self, source: EnvelopeOrigin, forwarder: PartnerId) -> None:
+        """Note who handed on an envelope that is read because of that."""
+        with self._database.transaction() as writer:
+            forwarding.note_received(writer, source.lsn, self._database.organisation(forwarder))
 
     def put_part(self, source: EnvelopeOrigin, part: PublicationPart) -> None:
         """Note of which publication an envelope is a part. Repeating changes nothing."""

@@ -35,7 +35,7 @@ def note_chain_fork(connection: apsw.Connection, source: EnvelopeOrigin, previou
     """Note the envelopes of other incarnations that follow `previous` as does `source`, which has just been stored (rule 1)."""
     newest = fetch(
         connection,
-        """SELECT envelope_id, incarnation FROM envelope WHERE author = ? AND previous = ? AND lsn < ?
+        """SELECT envelope_id, incarnation FROM envelope WHERE author = ? AND previous = ? AND lsn != ? AND stage < 3
         ORDER BY lsn DESC LIMIT ?""",
         (source.author, previous, source.lsn, CHAIN_FORKS_PER_AUTHOR_MAX),
     )

@@ -14,9 +14,10 @@ Errors: see `database.Database`. Every reading method may be called from any thr
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -62,6 +63,9 @@ from p2pshare.log.interface import (
     UsedTwice,
 )
 
+if TYPE_CHECKING:  # whoever looks rows up does not load cryptography
+    from p2pshare.envelope.verification import VerifiedEnvelope
+
 LAST_LSN = Setting("last_lsn", int)
 EPOCH = Setting("epoch", bytes)
 CLOCK_NOTED_AT = Setting("clock_noted_at", int)
@@ -70,6 +74,7 @@ CLOCK_WATCHED_AT = Setting("clock_watched_at", int)
 CLOCK_WATCHED_SECONDS = Setting("clock_watched_seconds", int)
 CLOCK_JUMPED_AT = Setting("clock_jumped_at", int)
 CLOCK_JUMPED_SECONDS = Setting("clock_jumped_seconds", int)
+FORWARDED_STAGE = 3  # of `envelope.stage`: content only, of one that a partner handed on
 KEYS_PAGE = 4_096  # keys fetched at once: a reader that is left half-read would keep the log from shrinking
 _KEY_BYTES_OF_TIME = 8
 _LAST_ROW = (1 << 63) - 1  # beyond every row's number
@@ -118,13 +123,14 @@ class EnvelopeReading:
     # --- envelopes, in order of arrival -------------------------------------------------------------
 
     def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:
-        """Returns those of `ids` that are held, or were and have not been expired for an hour; not what is out of effect."""
+        """Returns those of `ids` that are held, or were and have not been expired for an hour; not what is out of effect, nor what
+        a partner handed on alone."""
         if not ids:
             return set()
         array = apsw.carray(tuple(bytes(one) for one in ids))
         rows = self._fetch(
             """SELECT e.envelope_id FROM carray(?) k CROSS JOIN envelope e ON e.envelope_id = k.value
-            WHERE e.is_out = 0""",
+            WHERE e.is_out = 0 AND e.stage < 3""",
             (array,),
         )
         return {EnvelopeId(found) for (found,) in rows}
@@ -401,6 +407,15 @@ class EnvelopeReading:
         """
         return self._database.read(audience, envelope_id)
 
+    def audience_named(self, publication: PublicationId) -> tuple[str, ...] | None:
+        """Returns the groups that a person named for a publication of ours: () where only partners were named; None where nobody was,
+        for it was for all. Raises LookupError where that was not noted."""
+        for (groups,) in self._fetch(
+            "SELECT named FROM publication_audience WHERE publication = ?", (bytes(publication),)
+        ):
+            return None if groups is None else tuple(json.loads(groups))
+        raise LookupError(publication.text)
+
     # --- authors and their numbers ------------------------------------------------------------------
 
     def quota_bytes(self) -> int:
@@ -522,7 +537,7 @@ class EnvelopeLog(EnvelopeReading):
             for arrival in arrivals:
                 held = _find_entry(writer, arrival.envelope_id)
                 if held is not None:
-                    answers.append(Stored(held, None))
+                    answers.append(Stored(held, self._carry_after_all(writer, held, arrival)))
                     continue
                 lsn += 1
                 is_own = arrival.received_from is None or arrival.core.author == own_id
@@ -535,32 +550,8 @@ class EnvelopeLog(EnvelopeReading):
         self, writer: apsw.Connection, lsn: int, arrival: NewEnvelope, *, is_own: bool
     ) -> EnvelopeOrigin:
         core, organisation = arrival.core, self._database.organisation
-        author = organisation(core.author)
-        received_from = None if arrival.received_from is None else organisation(arrival.received_from)
         envelope_id = bytes(arrival.envelope_id)
-        writer.execute(
-            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0)",
-            (
-                lsn,
-                envelope_id,
-                author,
-                core.incarnation,
-                core.sequence,
-                core.previous,
-                bytes(core.circle),
-                int(core.mode),
-                core.created,
-                core.ttl_class,
-                core.expires,
-                len(arrival.wire),
-                received_from,
-                arrival.received_at,
-                arrival.content,
-                arrival.awaits_first_hop,
-                len(arrival.wire),
-                bytes(core.key_id),
-            ),
-        )
+        author, received_from = self._insert_row(writer, lsn, arrival)
         writer.execute("INSERT INTO wire VALUES (?, ?)", (lsn, arrival.wire))
         if arrival.audience:
             recipients = [(lsn, organisation(recipient)) for recipient in arrival.audience]
@@ -587,6 +578,113 @@ class EnvelopeLog(EnvelopeReading):
         sequences.note_fork(writer, source)
         chain_forks.note_chain_fork(writer, source, core.previous)
         return source
+
+    def _insert_row(
+        self, writer: apsw.Connection, lsn: int, arrival: NewEnvelope, *, stage: int = 0
+    ) -> tuple[int, int | None]:
+        """Insert the row of an envelope; returns the rows of its author and of who handed it over."""
+        core, organisation = arrival.core, self._database.organisation
+        author = organisation(core.author)
+        received_from = None if arrival.received_from is None else organisation(arrival.received_from)
+        envelope_id = bytes(arrival.envelope_id)
+        writer.execute(
+            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            (
+                lsn,
+                envelope_id,
+                author,
+                core.incarnation,
+                core.sequence,
+                core.previous,
+                bytes(core.circle),
+                int(core.mode),
+                core.created,
+                core.ttl_class,
+                core.expires,
+                len(arrival.wire),
+                received_from,
+                arrival.received_at,
+                arrival.content,
+                arrival.awaits_first_hop,
+                stage,
+                len(arrival.wire),
+                bytes(core.key_id),
+            ),
+        )
+        return author, received_from
+
+    def add_forwarded(
+        self, envelope: VerifiedEnvelope, received_from: PartnerId, received_at: int
+    ) -> EnvelopeOrigin | None:
+        """Returns the origin under which the content of another author's envelope is stored that a partner handed on with its key;
+        None where it is not to be read: it was, or waits, or is out of effect. It moves no number and no quota, and is not
+        carried."""
+        with self._database.transaction() as writer:
+            origin, content, is_out = self._origin_of(writer, envelope.envelope_id)
+            if origin is not None:
+                if content not in (ContentState.NOT_OURS, ContentState.UNREAD) or is_out:
+                    return None
+                self.put_content(origin, ContentState.READ)
+                return origin
+            lsn = (get_setting(writer, LAST_LSN) or 0) + 1
+            put_setting(writer, LAST_LSN, lsn)
+            arrival = NewEnvelope(envelope, received_from, received_at, ContentState.READ)
+            self._insert_row(writer, lsn, arrival, stage=FORWARDED_STAGE)
+            return self._origin_of(writer, envelope.envelope_id)[0]
+
+    def origin_of(self, envelope_id: EnvelopeId) -> EnvelopeOrigin | None:
+        """Returns the origin under which the content of an envelope is stored; None when it has no row."""
+        with self._database.transaction() as writer:
+            return self._origin_of(writer, envelope_id)[0]
+
+    def _origin_of(
+        self, writer: apsw.Connection, envelope_id: EnvelopeId
+    ) -> tuple[EnvelopeOrigin | None, int, bool]:
+        rows = fetch(
+            writer,
+            """SELECT lsn, author, incarnation, sequence, created, received_at, content, is_out FROM envelope
+            WHERE envelope_id = ?""",
+            (bytes(envelope_id),),
+        )
+        for lsn, author, incarnation, sequence, created, received_at, content, is_out in rows:
+            key = bytes(envelope_id)
+            return (
+                EnvelopeOrigin(lsn, author, incarnation, sequence, key, created, received_at, is_own=False),
+                content,
+                bool(is_out),
+            )
+        return None, 0, False
+
+    def _carry_after_all(
+        self, writer: apsw.Connection, held: EnvelopeEntry, arrival: NewEnvelope
+    ) -> EnvelopeOrigin | None:
+        """Take in by gossip what a partner had handed on before, under the lsn that it has; None where it is carried already. It is
+        unread again: its number for us is in our row, if it has one."""
+        if not fetch(
+            writer, "SELECT 1 FROM envelope WHERE lsn = ? AND stage = ?", (held.lsn, FORWARDED_STAGE)
+        ):
+            return None
+        received_from = (
+            None if arrival.received_from is None else self._database.organisation(arrival.received_from)
+        )
+        writer.execute("INSERT INTO wire VALUES (?, ?)", (held.lsn, arrival.wire))
+        writer.execute(
+            "UPDATE envelope SET stage = 0, content = ?, received_from = ? WHERE lsn = ?",
+            (ContentState.UNREAD, received_from, held.lsn),
+        )
+        source = self._origin_of(writer, arrival.envelope_id)[0]
+        assert source is not None  # it has just been found
+        sequences.note_fork(writer, source)
+        chain_forks.note_chain_fork(writer, source, arrival.core.previous)
+        return source
+
+    def put_audience(self, publication: PublicationId, groups: Sequence[str] | None) -> None:
+        """Note whom a person named for a publication of ours: the groups among them; None: nobody, it was for all. Repeating changes nothing."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                "INSERT OR IGNORE INTO publication_audience VALUES (?, ?)",
+                (bytes(publication), None if groups is None else json.dumps(list(groups))),
+            )
 
     # --- a publication in steps (`staging`) -----------------------------------------------------------
 

@@ -151,11 +151,12 @@ def put_recipient_sequence(connection: apsw.Connection, recipient: int, incarnat
 
 
 def note_fork(connection: apsw.Connection, source: EnvelopeOrigin) -> None:
-    """Note another envelope of the same number as `source`, which has just been stored (rule 3)."""
+    """Note another envelope of the same number as `source`, which has just been stored (rule 3). One that was handed on alone is
+    no proof: its bytes are not kept."""
     others = fetch(
         connection,
         """SELECT envelope_id FROM envelope
-        WHERE author = ? AND incarnation = ? AND sequence = ? AND lsn < ? ORDER BY lsn LIMIT 1""",
+        WHERE author = ? AND incarnation = ? AND sequence = ? AND lsn != ? AND stage < 3 ORDER BY lsn LIMIT 1""",
         (source.author, source.incarnation, source.sequence, source.lsn),
     )
     for (first,) in others:

@@ -336,7 +336,7 @@ class Discard(Request[Discarded], frozen=True, tag="discard"):
 
     def run(self, node: Node, now: int, progress: Progress) -> Discarded:
         found = node.preparing.pop(self.token, None)
-        if isinstance(found, _PartsComing | KeptParts):
+        if found is not None:
             found.abandon()
         drop(node.home, self.token)
         return Discarded()

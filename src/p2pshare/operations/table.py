@@ -26,6 +26,7 @@ from p2pshare.operations import (
     exposing,
     framework_reacting,
     frameworks,
+    history,
     incident_attachments,
     incident_indicators,
     incident_watch,
@@ -134,6 +135,9 @@ OPERATIONS: dict[str, Operation] = {
     "framework-react": Operation(framework_reacting.React, writes_spaces=True),
     "framework-status": Operation(frameworks.ShowFramework),
     "framework-write": Operation(frameworks.WriteManifest, writes_spaces=True),
+    "history-count": Operation(history.CountHistory),
+    "history-forward": Operation(history.BeginForwarding, wakes=True),
+    "history-forward-on": Operation(history.ForwardOn, publishes=True),
     "incident-add-indicators": Operation(
         incident_indicators.AddIndicators, publishes=True, writes_spaces=True
     ),

@@ -102,6 +102,15 @@ class PartnersReading:
         """Returns how often each reason refused something, an envelope or an object in one, of anybody."""
         return dict(self._fetch("SELECT reason, sum(count) FROM refusal GROUP BY reason"))
 
+    def refused_for(self, reason: str) -> dict[PartnerId, int]:
+        """Returns how often a reason refused something of each partner; those of whom it never did are missing."""
+        rows = self._fetch(
+            """SELECT o.partner_id, sum(r.count) FROM refusal r JOIN organisation o ON o.id = r.organisation
+            WHERE r.reason = ? GROUP BY o.partner_id ORDER BY o.partner_id""",
+            (reason,),
+        )
+        return {PartnerId(partner): count for partner, count in rows}
+
     def card_forks(self) -> list[StoredCardFork]:
         """Returns every pair of cards of one version, in the order in which they were noted."""
         rows = self._fetch(

@@ -4,6 +4,7 @@
 not-let-in            the server of a partner does not let us in, though we have knocked
 reading-waits         envelopes wait to be read until there is more room on the disk
 expired-unread        envelopes of an author expired before they were read
+marking-broken        a partner handed others' envelopes on that are stricter than TLP:GREEN
 clock-jumped          this node's clock was set within the hour
 keys-not-renewed      the keys on our card end, and nothing has renewed them in time
 own-card-newer        partners have a newer version of our card than this home
@@ -50,6 +51,7 @@ from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.interface import NOT_ACCEPTED_YET, OTHER_CERTIFICATE, REMOVED_BY_PARTNER
 from p2pshare.policy.quota import nearly_full
+from p2pshare.sharing.forwarded_reader import FORWARDED_MARKING
 from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import contested_certificates
 
@@ -430,6 +432,20 @@ def _expired_unread(seen: Situation) -> Iterator[Alarm]:
             )
 
 
+def _marking_broken(seen: Situation) -> Iterator[Alarm]:
+    """Partners who handed on what is stricter than GREEN: they can read it, and others shall not."""
+    for partner, count in seen.store.partners.refused_for(FORWARDED_MARKING).items():
+        yield alarm_about(
+            "marking-broken",
+            partner,
+            seen.names,
+            None,
+            f"{{name}} handed {count} envelopes of others on to us that are marked stricter than TLP:GREEN; none of it was read",
+            "call {name}: its program does not keep to markings, and it may have handed them on to others",
+            count=count,
+        )
+
+
 def _clock_jumped(seen: Situation) -> Iterator[Alarm]:
     jump = seen.store.log.clock_jump()
     if jump is None or not 0 <= seen.now - jump[0] < CLOCK_DOUBT_SECONDS:
@@ -495,6 +511,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _quotas,
     _reading_waits,
     _expired_unread,
+    _marking_broken,
     _clock_jumped,
     _keys_not_renewed,
     _own_card_newer,

@@ -89,7 +89,8 @@ class Explanation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Preview(Struct, frozen=True, forbid_unknown_fields=True):
-    """The envelopes that a partner would be handed: counts by circle, mode and marking; of those that stay, by reason."""
+    """The envelopes that a partner would be handed: counts by circle, mode and marking, and whether it could read them; of those that
+    stay, by reason."""
 
     partner: str
     has_link: bool
@@ -100,6 +101,10 @@ class Preview(Struct, frozen=True, forbid_unknown_fields=True):
     by_circle: dict[str, int]
     by_mode: dict[str, int]
     by_marking: dict[str, int]
+    can_read: dict[str, int]
+    """Of those that it would be handed: `yes`, `no` where it is not among those we sealed it for, `unknown` of others'."""
+    handed_on: int
+    """Envelopes of others that were handed on to it with their keys (`share history`): it can read these."""
     kept: dict[str, int]
     leaving: list[ExplainedEnvelope] = field(name="list")
 
@@ -270,7 +275,7 @@ def preview(node: NodeReading, partner: str, *, with_list: bool) -> Preview:
     entry = find_partner(node, partner)
     linked = replace(entry, has_link=True)
     counts: dict[str, Counter[str]] = {
-        name: Counter() for name in ("by_circle", "by_mode", "by_marking", "kept")
+        name: Counter() for name in ("by_circle", "by_mode", "by_marking", "can_read", "kept")
     }
     circles, names = _circle_names(node), node.store.partners.names()
     markings = node.store.knowledge.envelope_markings()
@@ -287,6 +292,7 @@ def preview(node: NodeReading, partner: str, *, with_list: bool) -> Preview:
         tlp = markings.get(stored.envelope_id)  # None: only carried, its marking is sealed too
         marking = None if tlp is None else tlp.label
         counts["by_circle"][circles.get(stored.circle, stored.circle.text)] += 1
+        counts["can_read"][_can_read(node.store, stored, linked)] += 1
         counts["by_mode"][Mode(stored.mode).name.lower()] += 1
         counts["by_marking"][marking or "unread"] += 1
         if with_list:
@@ -299,6 +305,7 @@ def preview(node: NodeReading, partner: str, *, with_list: bool) -> Preview:
         envelopes=total,
         bytes=size,
         own=own,
+        handed_on=sum(count for _, count in node.store.knowledge.forwarded_to(entry.partner_id)),
         **{name: dict(sorted(counted.items())) for name, counted in counts.items()},
         leaving=leaving,
     )

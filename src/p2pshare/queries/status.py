@@ -16,6 +16,7 @@ from p2pshare.partners.interface import ClosedDoor
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
 from p2pshare.queries.consumer_states import ConsumerState, consumer_states
+from p2pshare.sharing.forwarding import HandingOn, handing_on
 from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import PartnerSummary, describe, load_roster
 from p2pshare.sharing.staging import UnderWay, under_way
@@ -145,6 +146,8 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """Set while the daemon runs."""
     publishing: list[UnderWay] = []
     """Publications on their way out, and those that were given up and nobody was told of."""
+    handing_on: list[HandingOn] = []
+    """Histories of others that are being handed on."""
     spaces: SpacesStatus = NO_SPACES
     consumers: list[ConsumerState] = []
     """Who follows the change feed under a name."""
@@ -246,6 +249,7 @@ def status(
         door=UNSET if node.live is None else node.live.door,
         writer=UNSET if node.live is None else node.live.writer,
         publishing=under_way(store),
+        handing_on=handing_on(store),
         spaces=spaces,
         consumers=consumer_states(store.knowledge),
         pending_partners=pending_partners,

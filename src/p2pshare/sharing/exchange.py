@@ -166,13 +166,20 @@ class Exchange:
             if any(verdict.reason in LATER for verdict in verdicts):
                 self._is_quota_refused = self._has_expired = True
         received_from_by_id = {body.envelope_id: body.received_from for body in reversed(bodies)}
+        after_all = [
+            verdict.entry
+            for verdict in verdicts
+            if verdict.status is IntakeStatus.HELD
+            and verdict.entry is not None
+            and verdict.entry.lsn <= self._reported_lsn
+        ]
         decided = tuple(
             _decided(body, verdict) for body, verdict in zip(bodies, verdicts, strict=bool(verdicts))
         )
         taken = [(body, verdict.notice) for body, verdict in zip(bodies, verdicts, strict=bool(verdicts))]
         notices = [(body, one) for body, one in taken if one is not None]
         return Outcome(
-            self._news(received_from_by_id),
+            self._news(received_from_by_id) + self._carried_after_all(after_all, received_from_by_id),
             decided,
             unread=_unread(verdicts),
             dropped=_forgotten([old for _, one in notices for old in one.dropped]),
@@ -270,6 +277,17 @@ class Exchange:
             ]
         self._reported_lsn = max(self._reported_lsn, after)
         return tuple(sorted(news, key=lambda one: one.lsn))
+
+    def _carried_after_all(
+        self, entries: Sequence[EnvelopeEntry], received_from_by_id: Mapping[EnvelopeId, PartnerId]
+    ) -> tuple[EnvelopeHeld, ...]:
+        """Returns what came by gossip after a partner had handed it on: each takes a place in the arrival log anew."""
+        held: list[EnvelopeHeld] = []
+        for entry in entries:
+            self._reported_lsn = self._node.store.log.next_lsn()
+            one = self._held(entry, received_from_by_id.get(entry.envelope_id))
+            held.append(replace(one, lsn=self._reported_lsn))
+        return tuple(held)
 
     def _held(self, entry: EnvelopeEntry, received_from: PartnerId | None) -> EnvelopeHeld:
         direct_to: tuple[PartnerId, ...] | None = None

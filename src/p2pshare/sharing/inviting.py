@@ -219,19 +219,23 @@ def read_line(node: NodeReading, text: str, now: int) -> InvitationLine:
 def note_joined(
     node: Node, line: InvitationLine, card: Card, words: str, alias: str, state: JoinState, now: int
 ) -> Joining:
-    """Note a host by whose invitation we joined; what a person here has said of it by an earlier meeting by this line stays."""
+    """Note a host by whose invitation we joined. A yes that a person here has said after an earlier meeting by this line stays; after a
+    no it is asked again."""
     before = node.store.invitations.joining(line.host)
-    is_same = before is not None and before.secret == line.secret.reveal()
+    if before is not None and before.secret != line.secret.reveal():
+        before = None
     joining = Joining(
         host=line.host,
-        alias=alias or (before.alias if before is not None and is_same else ""),
+        alias=alias or ("" if before is None else before.alias),
         card=card.raw,
         words=words,
         address=line.address,
         secret=line.secret.reveal(),
         expires=line.expires,
         joined_at=now,
-        here=before.here if before is not None and is_same else InvitationState.WAITING,
+        here=InvitationState.CONFIRMED
+        if before is not None and before.here == InvitationState.CONFIRMED
+        else InvitationState.WAITING,
         there=standing_of(state),
     )
     node.store.invitations.put_joining(joining)

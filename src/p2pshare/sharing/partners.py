@@ -158,6 +158,7 @@ def drop_partner(store: Store, partner_id: PartnerId) -> None:
     with store.transaction(frees_space=True):
         store.partners.remove(partner_id)
         store.log.drop_outbox(partner_id)
+        store.knowledge.drop_forwarding(partner_id)
         store.knowledge.recount_reports()
 
 

@@ -40,6 +40,7 @@ from p2pshare.envelope.verification import VerifiedEnvelope
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
+    FORWARDED_ENVELOPES_MAX,
     INFLATED_BYTES_MAX,
     MIB,
     OBJECTS_PER_BUNDLE_MAX,
@@ -75,6 +76,22 @@ _ROWS = (
         reader="p2pshare.sharing.stix_reader:StixReader",
     ),
     PayloadKind(
+        name="named",
+        frames_max=PAYLOAD_FRAMES_MAX,
+        inflated_bytes_max=INFLATED_BYTES_MAX,
+        objects_max=OBJECTS_PER_BUNDLE_MAX,
+        ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
+        reader="p2pshare.sharing.stix_reader:StixReader",
+    ),
+    PayloadKind(
+        name="forwarded",
+        frames_max=FORWARDED_ENVELOPES_MAX,
+        inflated_bytes_max=INFLATED_BYTES_MAX,
+        objects_max=FORWARDED_ENVELOPES_MAX,
+        ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
+        reader="p2pshare.sharing.forwarded_reader:ForwardedReader",
+    ),
+    PayloadKind(
         name="entries",
         frames_max=64,
         inflated_bytes_max=32 * MIB,
@@ -101,6 +118,9 @@ _ROWS = (
 )
 PAYLOAD_KINDS: Mapping[str, PayloadKind] = {row.name: row for row in _ROWS}
 STIX = PAYLOAD_KINDS["stix"]
+NAMED = PAYLOAD_KINDS["named"]
+"""STIX that its author addressed to readers it named, under a marking that others could hand on."""
+FORWARDED = PAYLOAD_KINDS["forwarded"]
 ENTRIES = PAYLOAD_KINDS["entries"]
 HEADS = PAYLOAD_KINDS["heads"]
 EXERCISE = PAYLOAD_KINDS["exercise"]

@@ -103,7 +103,10 @@ def hear_place(node: NodeReading, place: PlaceAsked, nonce: bytes) -> bool:
 
 
 def note_place(node: Node, place: PlaceAsked, address: str, address_group: str, draw: Draw, now: int) -> None:
-    """Note somebody whom `hear_place` let pass, who came from `address`; `draw` chooses who makes room."""
+    """Note somebody whom `hear_place` let pass, who came from `address`; `draw` chooses who makes room. Nobody who has become a partner
+    meanwhile: one that joined by an invitation knocks until the yes."""
+    if load_roster(node).get(place.partner_id) is not None:
+        return
     claimed = place.partner_id, place.certificate, place.name, place.url
     node.store.pending.note(PendingRow(*claimed, address, address_group, now, now), draw)
 

@@ -44,7 +44,7 @@ from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.sharing.content import Content, only
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.partners import load_roster
-from p2pshare.sharing.payload_kinds import STIX
+from p2pshare.sharing.payload_kinds import NAMED, STIX, PayloadKind
 from p2pshare.sharing.quarantining import Mark, put_marks
 from p2pshare.sharing.screening import NOTHING_CONFIRMED, Confirmed, Screening, privacy_rules
 from p2pshare.sharing.storing import ReadEnvelope, store_envelopes
@@ -142,7 +142,8 @@ class Preparation:
         self.report = PublishReport()
         self._node = node
         self._names = tuple(names)
-        self._ttl_class = ttl_class
+        self.ttl_class = ttl_class
+        """May be set until the end: of what is not known before, that which takes part decides."""
         self._now = now
         self._keep = keep
         self._confirmed = confirmed
@@ -197,7 +198,7 @@ class Preparation:
             self.report.recipients.update(entry.alias for entry in audience.recipients)
             self.report.skipped.update(audience.skipped)
         basis = _basis(self._node, self._audiences, self._list_changes)
-        terms = Terms(self._names, self._ttl_class, self._envelopes, basis, self._last_lsn, self._objects)
+        terms = Terms(self._names, self.ttl_class, self._envelopes, basis, self._last_lsn, self._objects)
         return PreparedPublication(self.report, terms)
 
     def close(self) -> None:
@@ -347,6 +348,8 @@ class Addressed:
     part: PreparedPart
     audience: Audience
     ttl_class: int
+    is_named: bool = False
+    """Whether a person named its readers."""
 
 
 @dataclass(frozen=True)
@@ -376,12 +379,27 @@ def seal(
     if not terms.envelopes:
         return []
     audiences = audiences_shown(node, terms, now)
+    publication = publication or new_publication()
     if (
         node.store.log.last_lsn() != terms.last_lsn
     ):  # a withdrawal comes in an envelope: where none came, nothing need be asked
         parts = (still_alive(node, part) for part in parts)
-    addressed = (Addressed(part, audiences[part.tlp], terms.ttl_class) for part in parts)
+    is_named = bool(terms.names)
+    addressed = (Addressed(part, audiences[part.tlp], terms.ttl_class, is_named) for part in parts)
+    # before anything of it: without the row a history leaves all of it out
+    node.store.log.put_audience(publication, groups_named(node, terms))
     return seal_addressed(node, addressed, terms.envelopes, now, progress, publication)
+
+
+def groups_named(node: Node, terms: Terms) -> tuple[str, ...] | None:
+    """Returns the groups that a person named for a publication; None: nobody was named, it is for all."""
+    groups = load_roster(node).groups
+    return tuple(name for name in terms.names if name in groups) if terms.names else None
+
+
+def kind_of(tlp: Tlp, *, is_named: bool) -> PayloadKind:
+    """Returns the kind under which STIX is sealed: what others could hand on by its marking, and is for named readers, says so."""
+    return NAMED if is_named and tlp <= Tlp.GREEN else STIX
 
 
 def audiences_shown(node: Node, terms: Terms, now: int) -> Mapping[Tlp, Audience]:
@@ -452,7 +470,8 @@ def seal_addressed(
             state = node.store.log.author_state(now)
             numbers = node.store.log.recipient_numbers([card.partner_id for card in cards], state.incarnation)
             frames = [frame.frame for frame in one.part.frames]
-            content = SealedContent(one.part.tlp, one.part.objects, frames, one.ttl_class)
+            kind = kind_of(one.part.tlp, is_named=one.is_named)
+            content = SealedContent(one.part.tlp, one.part.objects, frames, one.ttl_class, kind.name)
             sealed = seal_part(node, content, one.audience, publication, place, state, numbers, now)
             row = ReadEnvelope(
                 sealed,

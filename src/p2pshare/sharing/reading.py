@@ -252,6 +252,8 @@ class ContentReader:
         try:
             verified = self._verified(one, roster, now)
             opened = open_envelope(self._node.identity, verified, verified.author_card)
+            if self._was_handed_on(one, opened):
+                return None
             if opened is None:
                 log.put_content(one.source, ContentState.NOT_OURS)
                 return None
@@ -295,6 +297,16 @@ class ContentReader:
         header = payload.header
         part_of = PublicationPart(header.publication, header.part)
         return _Walk(one, payload.stated_bytes, steps, place, part_of, refused=refused, kept=one.place)
+
+    def _was_handed_on(self, one: UnreadEnvelope, opened: OpenedPayload | None) -> bool:
+        """Returns whether the content of what came by gossip was read before, because a partner had handed it on: then it is not
+        read again, and its number for us has come."""
+        if self._node.store.knowledge.forwarder(one.source.lsn) is None:
+            return False
+        if opened is not None:
+            self._node.store.log.note_recipient_number(one.source, opened.number)
+        self._node.store.log.put_content(one.source, ContentState.READ)
+        return True
 
     def _has_come_home(self, one: UnreadEnvelope) -> bool:
         """Returns whether a partner brought an envelope of ours: what is unread else is ours since it was sealed here

@@ -37,6 +37,8 @@ from p2pshare.sharing.publishing import (
     SealedContent,
     addressed_cards,
     audiences_shown,
+    groups_named,
+    kind_of,
     new_publication,
     require_parts,
     seal_part,
@@ -221,7 +223,9 @@ def _seal_on(node: Node, one: StagedPublication, now: int) -> None:
             raise OperatorError(
                 "what was prepared cannot be read back", hint="publish again", reason=SPOOL_DAMAGED
             )
-        log.release_staged(one, before)
+        with node.store.transaction():
+            log.put_audience(one.publication, groups_named(node, terms))
+            log.release_staged(one, before)
         return
     is_untouched = log.last_lsn() == terms.last_lsn  # a withdrawal comes in an envelope
     numbers = log.staged_numbers(one.publication)
@@ -236,7 +240,8 @@ def _seal_on(node: Node, one: StagedPublication, now: int) -> None:
             audience = audiences[part.tlp]
             cards = addressed_cards(node, audience)
             each = log.recipient_numbers([card.partner_id for card in cards], before.incarnation, numbers)
-            content = SealedContent(part.tlp, part.objects, part.frames, terms.ttl_class)
+            kind = kind_of(part.tlp, is_named=bool(terms.names))
+            content = SealedContent(part.tlp, part.objects, part.frames, terms.ttl_class, kind.name)
             place_in = PartPlace(number, one.parts)
             sealed = seal_part(node, content, audience, one.publication, place_in, before, each, now)
             used = {partner: one_number.sequence for partner, one_number in each.items()}

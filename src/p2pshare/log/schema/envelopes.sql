@@ -4,7 +4,8 @@
 INSERT INTO setting VALUES ('last_lsn', 0), ('author_quota_bytes', 1073741824);
 
 -- One row an envelope; `lsn` is its place in the arrival log and is never used again (setting last_lsn).
--- stage: 0 carried, 1 expired (wire dropped, key still listed for an hour), 2 content only.
+-- stage: 0 carried, 1 expired (wire dropped, key still listed for an hour), 2 content only, 3 content only of one that a partner
+-- handed on and that never came by gossip: it counts as not seen.
 -- content: what became of its content here (log.interface.ContentState); 0 is unread.
 -- key_id: the sign key of its author. is_out: 1 where its author does not stand for it any more (docs/card.md, "Revocation"),
 -- 2 while that is being applied to its content; it is neither compared, nor handed on, nor counted.
@@ -81,6 +82,11 @@ END;
 CREATE TRIGGER envelope_dropped AFTER UPDATE OF stage ON envelope WHEN old.stage = 0 AND new.stage > 0 AND new.is_out = 0 BEGIN
     UPDATE carried SET bytes = bytes - old.size, cost = cost - old.cost
     WHERE author = old.author AND circle = iif(old.mode = 1, old.circle, zeroblob(16));
+END;
+
+CREATE TRIGGER envelope_came_after AFTER UPDATE OF stage ON envelope WHEN old.stage = 3 AND new.stage = 0 BEGIN
+    INSERT INTO carried VALUES (new.author, iif(new.mode = 1, new.circle, zeroblob(16)), new.size, new.cost)
+    ON CONFLICT (author, circle) DO UPDATE SET bytes = bytes + new.size, cost = cost + new.cost;
 END;
 
 CREATE TRIGGER envelope_went_out AFTER UPDATE OF is_out ON envelope

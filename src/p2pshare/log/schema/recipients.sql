@@ -18,3 +18,10 @@ CREATE TABLE envelope_recipient (
 ) WITHOUT ROWID;
 -- Direct envelopes of one recipient are asked for when its link comes up.
 CREATE INDEX envelope_recipient_by ON envelope_recipient (recipient, lsn);
+
+-- Whom a person named for a publication of ours, as JSON: the groups among them; NULL: nobody, it was for all partners. So whoever comes
+-- later may be told what is for all, or for a group that it is in, and nothing else.
+CREATE TABLE publication_audience (
+    publication BLOB PRIMARY KEY,
+    named TEXT
+) WITHOUT ROWID;
