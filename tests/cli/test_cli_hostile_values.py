@@ -62,6 +62,7 @@ ELSEWHERE = {
     "training": "test_cli_training.py",
     "invite": "test_cli_inviting.py",
     "join": "test_cli_inviting.py",
+    "support-bundle": "test_cli_support_bundle.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one
 SAFE_IN_TEXT = {"\n"}

@@ -179,7 +179,8 @@ def test_a_new_file_has_the_mode_of_every_new_file_and_what_is_not_for_all_is_it
     finally:
         os.umask(mask)
     is_owners = (
-        asked.command.split()[0] in ("space", "incident", "lab", "training") or "--rejects" in asked.command
+        asked.command.split()[0] in ("space", "incident", "lab", "training", "support-bundle")
+        or "--rejects" in asked.command
     )
     expected = 0o600 if is_owners else 0o640
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == expected
@@ -666,7 +667,17 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
         for path in (repository / "src" / "p2pshare" / "cli").rglob("*.py")
         if "write_output" in path.read_text() or "open_output" in path.read_text()
     }
-    of_one_node = {"output", "export", "card", "partner", "envelope", "doctor", "rejects", "show"}
+    of_one_node = {
+        "output",
+        "export",
+        "card",
+        "partner",
+        "envelope",
+        "doctor",
+        "rejects",
+        "show",
+        "support_bundle",
+    }
     of_spaces = {
         "exercise",
         "exercise_replay",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,9 @@ def test_what_is_wrong_between_two_nodes_is_said_and_what_mends_it_does(
     trio: tuple[Partner, Partner, Partner], shared_company: Company, eventually: Wait
 ) -> None:
     """Begins where the test before ends: alpha and bravo run."""
+    eventually = partial(
+        eventually, seconds=60
+    )  # a dial that failed is tried again after a pause that doubles
     alpha, bravo, charlie = trio
     if alpha.process is None:
         alpha.start()

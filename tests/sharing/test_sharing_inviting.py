@@ -71,7 +71,9 @@ def invite(node: Node, name: str = "bravo", now: int = NOW) -> str:
     return inviting.invite(node, name, now).line
 
 
-def come(node: Node, text: str, guest: Identity, *, nonce: bytes = NONCE, now: int = NOW) -> JoinState:
+def come(
+    node: Node, text: str, guest: Identity, *, nonce: bytes = NONCE, now: int = NOW, committed: bytes = b""
+) -> JoinState:
     """All that the host does for one guest."""
     line = decode_line(text)
     certificate = line.key().certificate
@@ -82,7 +84,7 @@ def come(node: Node, text: str, guest: Identity, *, nonce: bytes = NONCE, now: i
         node.identity.operational.tls.certificate,
         node.card.raw,
         guest.card.raw,
-        commitment_to(nonce, guest.card.raw),
+        commitment_to(committed or nonce, guest.card.raw),
         HOST_NONCE,
         nonce,
     )
@@ -360,6 +362,14 @@ def test_the_same_guest_comes_again_with_other_words(alpha: Node, identities: di
     accept(alpha, bravo.partner_id.text, words=words_of(alpha))
     assert come(alpha, line, bravo) == JoinState.CONFIRMED
     assert told_alarms(alpha) == []
+
+
+def test_a_guest_that_chose_its_nonce_late_is_refused(alpha: Node, identities: dict[str, Identity]) -> None:
+    """Or it would try nonces until the words are those that it wants."""
+    with pytest.raises(PeerError) as caught:
+        come(alpha, invite(alpha), identities["mallory"], committed=bytes(32))
+    assert caught.value.reason == "join-commitment"
+    assert pending(alpha) == []
 
 
 def test_a_guest_after_the_end_is_told_so(alpha: Node, identities: dict[str, Identity]) -> None:

@@ -550,7 +550,12 @@ class Driver:
             place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
             log.error("a knock failed: %s\n%s", type(error).__name__, place)
             outcome = "internal"
-        log.info("knocked at %s, %s: %s", self._named(peer), reason, outcome)
+        before = self._knocks.doors.get(peer)
+        if before is None or (before.reason, before.outcome) != (
+            reason,
+            outcome,
+        ):  # not each of a person's hour
+            log.info("knocked at %s, %s: %s", self._named(peer), reason, outcome)
         noted = self._knocks.ended(
             peer, reason, outcome, was_heard=was_heard, now=int(time.time()), at=self._now()
         )

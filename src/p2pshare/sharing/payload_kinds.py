@@ -16,7 +16,7 @@ A reader can rely on this, and keeps its part:
    Others wait for the writer until a step is over, so none should take longer than SLICE_SECONDS: the generator is sent the
    seconds that its last step took. It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or
    gathers what it says. It returns the rows that it came to (`policy.content_cost`), all of the payload: its author pays for them.
-3. `begin(now)` begins each transaction in which it is walked, and `finish()` ends it and writes what was gathered up to the last place. That may
+3. `begin(now, is_hurried)` begins each transaction in which it is walked, and `finish()` ends it and writes what was gathered up to the last place. That may
    be between two steps of a payload: the walk then goes on in a later transaction, or in a later life from the place that was kept. A step
    may leave the place where it was: who gathers much before it is written must bear to be handed it again.
    After a transaction that was undone a new reader begins at the place that was kept last.
