@@ -393,7 +393,7 @@ def _(lab: Lab) -> Mend:
 @plants("store-missing")
 def _(lab: Lab) -> Mend:
     lab.path("store.sqlite").unlink()
-    return lambda: daemon_once(lab)
+    return lambda: opened_for_writing(lab)
 
 
 @plants("store-damaged")
@@ -427,7 +427,7 @@ def _(lab: Lab) -> Mend:
         int(time.time()) - HOUR - 60,
     )
     assert "1 h behind" in the(lab, "feed-late").message
-    return lambda: daemon_once(lab)
+    return lambda: opened_for_writing(lab)
 
 
 @plants("lists-absent")
@@ -602,13 +602,8 @@ def _(lab: Lab) -> Mend | None:
     return lambda: lab.obey(the(lab, "alarm"))
 
 
-ALWAYS = {"not-running", "lists-absent"}
-"""What is said of each new home."""
-
-
 @pytest.mark.parametrize("name", sorted(PLANTS))
 def test_a_fault_that_is_planted_is_said_and_its_mend_is_true(lab: Lab, name: str) -> None:
-    assert name in ALWAYS or not said(lab.findings(), name)
     mend = PLANTS[name](lab)
     found = said(lab.findings(), name)
     assert found, lab.findings()
@@ -683,9 +678,9 @@ def stop(lab: Lab) -> None:
         lab.daemon = None
 
 
-def daemon_once(lab: Lab) -> None:
-    start(lab)
-    stop(lab)
+def opened_for_writing(lab: Lab) -> None:
+    """What a start does first, without a daemon's second of CPU (`not-running` starts one): any command that opens the node does it."""
+    lab.p2pshare("status")
 
 
 def move_to(lab: Lab, uid: int, gid: int | None = None) -> None:
