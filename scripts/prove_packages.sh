@@ -80,7 +80,7 @@ unset PIP_NO_INDEX PIP_FIND_LINKS
 runs "$version"
 id=$(p2pshare status --json | grep -o '"partner_id": "[0-9a-f]*"' | head -1)
 ok "the wheel is installed, and one command founds the node and starts it"
-p2pshare service upgrade "$wheel_next" --wheels /opt/given/wheels
+(umask 077 && p2pshare service upgrade "$wheel_next" --wheels /opt/given/wheels)
 runs "$next"
 [ "$(p2pshare status --json | grep -o '"partner_id": "[0-9a-f]*"' | head -1)" = "$id" ] && [ -d /opt/p2pshare/venv-before ]
 ok "service upgrade takes the next wheel, and the node goes on"

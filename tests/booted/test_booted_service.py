@@ -46,7 +46,8 @@ said dry-run $program service install --dry-run
 ls -d /usr/local/bin/p2pshare /var/lib/p2pshare >$answers/after-dry-run 2>/dev/null
 systemctl start p2pshare 2>/dev/null && echo started >>$answers/after-dry-run
 
-# --- installed, founded, started ---
+# --- installed, founded, started: by a root with a tight umask, as hardened machines have it ---
+umask 077
 said install $program service install --json
 systemctl start p2pshare; show p2pshare homeless
 said found p2pshare service install --name "Hospital A" --url https://127.0.0.1:8443
@@ -63,6 +64,7 @@ bash -c 'for f in /usr/share/bash-completion/bash_completion; do [ -f $f ] || ex
 if command -v zsh >/dev/null; then zsh -c 'autoload -Uz compinit; compinit -u; print $_comps[p2pshare]' >$answers/zsh 2>&1; fi
 if command -v fish >/dev/null; then HOME=/srv fish -c 'complete -C "p2pshare servi"' >$answers/fish 2>&1; fi
 
+umask 022
 # --- a partner that does not answer: the journal names it as we do ---
 export P2PSHARE_HOME=/srv/bravo
 p2pshare init --name "Bravo CERT" --url https://127.0.0.1:9443 >/dev/null 2>&1
