@@ -75,11 +75,12 @@ python3 -m venv /opt/p2pshare/venv
 export PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/given/wheels PIP_DISABLE_PIP_VERSION_CHECK=1
 /opt/p2pshare/venv/bin/pip install --require-hashes --only-binary :all: -r /opt/given/requirements.lock
 /opt/p2pshare/venv/bin/pip install --no-deps "$wheel"
+unset PIP_NO_INDEX PIP_FIND_LINKS
 /opt/p2pshare/venv/bin/p2pshare service install --name "Hospital A" --url https://127.0.0.1:8443
 runs "$version"
 id=$(p2pshare status --json | grep -o '"partner_id": "[0-9a-f]*"' | head -1)
 ok "the wheel is installed, and one command founds the node and starts it"
-p2pshare service upgrade "$wheel_next" --wheels /opt/given/wheels
+(umask 077 && p2pshare service upgrade "$wheel_next" --wheels /opt/given/wheels)
 runs "$next"
 [ "$(p2pshare status --json | grep -o '"partner_id": "[0-9a-f]*"' | head -1)" = "$id" ] && [ -d /opt/p2pshare/venv-before ]
 ok "service upgrade takes the next wheel, and the node goes on"

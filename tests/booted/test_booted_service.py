@@ -46,7 +46,8 @@ said dry-run $program service install --dry-run
 ls -d /usr/local/bin/p2pshare /var/lib/p2pshare >$answers/after-dry-run 2>/dev/null
 systemctl start p2pshare 2>/dev/null && echo started >>$answers/after-dry-run
 
-# --- installed, founded, started ---
+# --- installed, founded, started: by a root with a tight umask, as hardened machines have it ---
+umask 077
 said install $program service install --json
 systemctl start p2pshare; show p2pshare homeless
 said found p2pshare service install --name "Hospital A" --url https://127.0.0.1:8443
@@ -63,6 +64,7 @@ bash -c 'for f in /usr/share/bash-completion/bash_completion; do [ -f $f ] || ex
 if command -v zsh >/dev/null; then zsh -c 'autoload -Uz compinit; compinit -u; print $_comps[p2pshare]' >$answers/zsh 2>&1; fi
 if command -v fish >/dev/null; then HOME=/srv fish -c 'complete -C "p2pshare servi"' >$answers/fish 2>&1; fi
 
+umask 022
 # --- a partner that does not answer: the journal names it as we do ---
 export P2PSHARE_HOME=/srv/bravo
 p2pshare init --name "Bravo CERT" --url https://127.0.0.1:9443 >/dev/null 2>&1
@@ -113,10 +115,8 @@ journalctl -u p2pshare -o json --no-pager >$answers/journal
 # --- removed: the home stays; purged: nothing does ---
 said uninstall p2pshare service uninstall --json
 ls -d /var/lib/p2pshare/identity.p2pkey /usr/local/bin/p2pshare /usr/local/lib/systemd/system/p2pshare.service >$answers/after-uninstall 2>/dev/null
-said back $program service install --start
-systemctl is-active p2pshare >$answers/back-active
-said purge-unasked p2pshare service uninstall --purge
-said purge p2pshare service uninstall --purge --yes
+said purge-unasked $program service uninstall --purge
+said purge $program service uninstall --purge --yes
 ls -d /var/lib/p2pshare /usr/local/bin/p2pshare >$answers/after-purge 2>/dev/null
 getent passwd p2pshare >>$answers/after-purge
 getent group p2pshare >>$answers/after-purge
@@ -128,7 +128,7 @@ said partner-443 p2pshare partner add /srv/bravo.p2pcard --fingerprint "$print" 
 print=$(p2pshare card show --json | sed 's/.*"fingerprint": "\([^"]*\)".*/\1/')
 P2PSHARE_HOME=/srv/bravo p2pshare partner add /srv/alpha.p2pcard --fingerprint "$print" --alias alpha >/dev/null
 systemd-run --quiet --unit=bravo $program --home /srv/bravo run
-for _ in $(seq 100); do p2pshare partner list --json | grep -q '"state": "connected"' && break; sleep 0.1; done
+for _ in $(seq 60); do p2pshare partner list --json | grep -q '"state": "connected"' && break; sleep 1; done
 said linked p2pshare partner list --json
 ss -Hltnp >$answers/listening 2>/dev/null
 systemctl stop p2pshare 2>/dev/null
@@ -340,7 +340,6 @@ def test_it_stops_clean_and_is_removed_with_the_home_left_until_it_is_purged(boo
     steps = {step["what"]: step["done"] for step in booted.json("uninstall")["steps"]}
     assert steps["/usr/local/bin/p2pshare"] == "removed" and "kept" in steps.values()
     assert booted["after-uninstall"].split() == ["/var/lib/p2pshare/identity.p2pkey"]
-    assert booted.code("back") == 0 and booted["back-active"].strip() == "active", booted.error("back")
     assert booted.code("purge-unasked") == 2 and "nobody can be asked" in booted.error("purge-unasked")
     assert booted.code("purge") == 0 and booted["after-purge"] == ""
 

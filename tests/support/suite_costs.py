@@ -22,6 +22,7 @@ LONGEST_FIRST = (
     "bench/test_bench_siege.py",
     "test_nightly.py",
     "test_wheel.py",
+    "booted/test_booted_service.py",
     "bench/test_bench_peers.py",
     "end_to_end/test_federation.py",
     "cli/test_cli_hostile_values.py",

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 import p2pshare
 from p2pshare.errors import OperatorError
+from p2pshare.node.whole_files import put_whole
 
 SERVICE_HOME = Path("/var/lib/p2pshare")  # the units' StateDirectory=
 SERVICE_HOME_MODE = 0o750
@@ -36,6 +37,7 @@ PLACE = re.compile(r"(?:/[A-Za-z0-9._+-]+)+")  # what needs no quoting in a unit
 HIDDEN = tuple(map(Path, ("/root", "/home", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108  nothing is written there
 """What ProtectHome= and PrivateTmp= of the units hide from the service."""
 SYSTEM_FILES_MODE, PROGRAM_MODE = 0o644, 0o755
+PROGRAM_UMASK = 0o022  # of pip: the service's user reads what it installs, however tight root's umask is
 SYSTEMD_BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 TOLD_CHARACTERS_MAX = 600  # of what another program said
 
@@ -132,12 +134,11 @@ def state_of(piece: InstalledFile) -> str:
 
 
 def write_piece(piece: InstalledFile) -> None:
-    """Put the piece in place, whole or not at all."""
-    piece.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    beside = piece.path.with_name(f".{piece.path.name}.new")
-    beside.write_bytes(piece.content)
-    beside.chmod(piece.mode)
-    beside.replace(piece.path)
+    """Put the piece in place, whole or not at all, in a folder that everybody may read, whatever the umask."""
+    for folder in reversed([one for one in piece.path.parents if not one.exists()]):
+        folder.mkdir()
+        folder.chmod(PROGRAM_MODE)
+    put_whole(piece.path, piece.content, mode=piece.mode)
 
 
 # --- what must hold before anything is written ---
@@ -384,7 +385,14 @@ def holds(*words: str) -> bool:
 def output_of(*words: str) -> str:
     """Returns what a program of the system printed. Raises OperatorError with what it said where it failed."""
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words,
+            umask=PROGRAM_UMASK,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except FileNotFoundError:
         raise OperatorError(
             f"{words[0]} is not installed", hint="it belongs to systemd, passwd or dpkg", reason="no-program"

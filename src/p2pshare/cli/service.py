@@ -19,6 +19,7 @@ from p2pshare.cli.command import Group, home_folder
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.errors import NotFoundError, OperatorError
+from p2pshare.node.whole_files import put_whole
 
 if TYPE_CHECKING:
     from p2pshare.cli.installation import InstallStep
@@ -391,7 +392,7 @@ def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[I
     pip = [str(place / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     with tempfile.TemporaryDirectory(prefix="p2pshare-upgrade-") as folder:
         locked, fetched = Path(folder) / "requirements.lock", Path(folder) / "wheels"
-        locked.write_bytes(lock)
+        put_whole(locked, lock)
         source = ["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else []
         needed = ["--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(locked)]
         installation.run_program(
