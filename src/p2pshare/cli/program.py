@@ -91,6 +91,8 @@ COMMANDS = {
     "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
     "verify": ("p2pshare.cli.verify:verify", "check a card, envelope or proof file, offline"),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
+    "backup": ("p2pshare.cli.backup:backup", "write an encrypted backup while the daemon runs"),
+    "restore": ("p2pshare.cli.restore:restore", "make a home out of a backup, where nothing is yet"),
     "config": ("p2pshare.cli.config:config", "check the config file"),
 }
 

@@ -21,11 +21,13 @@ from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX
 from p2pshare.partners.interface import Account, ClosedDoor, PartnerRow, StoredCardFork
 
 CARD_FETCHED = Setting("card_fetched", bytes)
+"""JSON: partner id in hexadecimal -> the newest version of our card that it has fetched from us."""
 OWN_CARD_ELSEWHERE = Setting("own_card_elsewhere", int)
 """The newest version of our own card, under our roots, that a partner handed to us."""
-"""JSON: partner id in hexadecimal -> the newest version of our card that it has fetched from us."""
 CLOSED_DOORS = Setting("closed_doors", bytes)
 """JSON: partner id in hexadecimal -> `ClosedDoor`, of partners whose server does not let us in."""
+RESTORED_AT = Setting("restored_at", int)
+"""When this home was put back from a backup (unix seconds), by the clock of then; as long as it may not know its newest card."""
 OURSELVES = 0  # the account of what came from nobody else
 _COLUMN_BY_STATUS = {"held": "stored", "already-held": "already_held", "deferred": "deferred"}
 
@@ -116,6 +118,10 @@ class PartnersReading:
     def own_card_elsewhere(self) -> int:
         """Returns the newest version of our own card that a partner has handed to us as one that our roots signed; 0: none."""
         return self._database.setting(OWN_CARD_ELSEWHERE) or 0
+
+    def restored_at(self) -> int:
+        """Returns when this home was put back from a backup, unix seconds; 0 where it never was."""
+        return self._database.setting(RESTORED_AT) or 0
 
     def closed_doors(self) -> dict[PartnerId, ClosedDoor]:
         """Returns of each partner whose server did not let us in when we last came: why, and our knocks."""
@@ -210,6 +216,11 @@ class Partners(PartnersReading):
         """Note that a partner has this version of our own card; the newest stays."""
         with self._database.transaction() as writer:
             put_setting(writer, OWN_CARD_ELSEWHERE, max(version, self.own_card_elsewhere()))
+
+    def note_restored(self, at: int) -> None:
+        """Note that this home was put back at `at`, unix seconds: what partners said and had of us since the backup is unknown."""
+        with self._database.transaction() as writer:
+            put_setting(writer, RESTORED_AT, at)
 
     def note_closed_doors(self, doors: Mapping[PartnerId, ClosedDoor]) -> None:
         """Note the partners whose server does not let us in, all of them."""
