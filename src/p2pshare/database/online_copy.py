@@ -16,8 +16,9 @@ from pathlib import Path
 import apsw
 
 from p2pshare.database.connection import open_reader, translated
+from p2pshare.database.database import open_database
 from p2pshare.database.integrity import quick_check
-from p2pshare.database.schema import Schema, require_schema
+from p2pshare.database.schema import Schema
 from p2pshare.errors import StoreError
 
 STEP_PAGES = 1024  # 4 MiB: a few milliseconds of a disk
@@ -41,16 +42,28 @@ def copy_online(source: Path, target: Path, progress: Callable[[int, int], None]
             writer.pragma("journal_mode", "delete")
 
 
-def require_sound(path: Path, schema: Schema | None) -> None:
-    """Require of a copy that it is whole and, where its schema is known, that this program can open it.
-
-    Raises StoreError: `not-a-store`, `schema-newer`, `schema-older`, `wrong-realm`, `store-damaged`.
-    """
+def require_whole(path: Path) -> None:
+    """Require that SQLite finds no fault in a file; reads all of it. Raises StoreError `store-damaged`."""
     if faults := quick_check(path):
-        raise StoreError(f"{path.name} is damaged: {faults[0]}", reason="store-damaged")
-    if schema is not None:
-        with closing(open_reader(path)) as reader, translated(path=path):
-            require_schema(reader, schema)
+        raise StoreError(
+            f"{path.name} is damaged: {faults[0]}", hint="take an older backup", reason="store-damaged"
+        )
+
+
+def require_opens(path: Path, schema: Schema) -> None:
+    """Require of a whole file that this program can go on with it, by opening it for writing as its owner will.
+
+    Raises StoreError: `not-a-store`, `schema-newer`, `schema-older`, `wrong-realm`.
+    """
+    if not path.stat().st_size:  # it would be filled
+        raise StoreError(f"{path.name} is empty", reason="store-empty")
+    open_database(path, free_space_bytes_min=0, schema=schema).close()
+
+
+def schema_number(path: Path) -> int:
+    """Returns the number of the schema that a file says it has. Raises StoreError."""
+    with closing(open_reader(path)) as reader, translated(path=path):
+        return int(reader.pragma("user_version"))
 
 
 def is_sqlite(path: Path) -> bool:

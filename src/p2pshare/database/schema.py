@@ -90,12 +90,6 @@ def require_current(connection: apsw.Connection) -> None:
         )
 
 
-def require_schema(connection: apsw.Connection, schema: Schema) -> None:
-    """Refuse a file that is not of this kind and number, an empty one too. Raises StoreError."""
-    if _is_empty(connection, schema):
-        raise StoreError(f"{connection.filename} is empty", reason="store-empty")
-
-
 def views(connection: apsw.Connection) -> dict[str, str]:
     """Returns the SQL of each view in the file, by name."""
     return dict(fetch(connection, "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +25,7 @@ from pathlib import Path
 
 from p2pshare import __version__
 from p2pshare.database.connection import FULL_ERRNOS, free_space_bytes
-from p2pshare.database.online_copy import copy_online, is_sqlite, require_sound
-from p2pshare.database.schema import STORE
+from p2pshare.database.online_copy import copy_online, is_sqlite, require_whole, schema_number
 from p2pshare.envelope.age_format import ANY_VERSION, AgeRecipient, AgeWriter
 from p2pshare.envelope.card import Card, believe_chain
 from p2pshare.envelope.keys import Secret
@@ -59,7 +59,8 @@ REQUIRED = (CARD_FILE_NAME, KEY_FILE_NAME, CONFIG_NAME, STORE_NAME)
 _LEFT = frozenset(
     {"lock", "spool", MARK_NAME, f"{MARK_NAME}.new", PART_NAME, RESTORE_PART_NAME, "lost+found"}
 )
-_BESIDE_SQLITE = ("-wal", "-shm", "-journal")
+_BESIDE_SQLITE = re.compile(r".*(-wal|-shm|-journal|\.sqlite\.schema-[0-9]+(\.part)?)")
+"""What SQLite keeps beside a file that is copied whole, and the copies of before an upgrade."""
 
 
 def write_backup(
@@ -153,10 +154,11 @@ def _copied(home: Path, part: Path, now: int, progress: Progress, *, with_risk: 
             continue  # it was there a moment ago: a result, a sample, an exercise that was removed
         done += found.sizes[path]
         listed.append(BackupFile(path, found.files[path], copy.stat().st_size, _digest(copy)))
-    if path := next((name for name in REQUIRED if not (part / name).exists()), None):
-        raise OperatorError(f"{home / path} was taken away", reason="backup-file")
+    for name in REQUIRED:
+        if not (part / name).exists():
+            raise OperatorError(f"{home / name} was taken away meanwhile", reason="backup-file")
     card = _card(part / CARD_FILE_NAME)
-    require_sound(part / STORE_NAME, STORE)
+    require_whole(part / STORE_NAME)
     return BackupManifest(
         FORMAT,
         VERSION,
@@ -164,7 +166,7 @@ def _copied(home: Path, part: Path, now: int, progress: Progress, *, with_risk: 
         format_instant(now * SECOND_US) or "",
         card.partner_id.text,
         card.version,
-        STORE.number,
+        schema_number(part / STORE_NAME),
         any(one.path.startswith(f"{RISK_FOLDER}/") for one in listed),
         tuple(found.left_out),
         tuple(found.folders),
@@ -211,7 +213,7 @@ class _Found:
             self.folders.append(BackupFolder(path, status.st_mode & MODE_MASK))
             self._walk(Path(entry.path), f"{path}/", depth + 1)
             return
-        if stat.S_ISSOCK(status.st_mode) or path.endswith(_BESIDE_SQLITE):
+        if stat.S_ISSOCK(status.st_mode) or _BESIDE_SQLITE.fullmatch(path):
             return
         if why := self._why_not(entry, path, status):
             self.left_out.append(f"{path}: {why}")

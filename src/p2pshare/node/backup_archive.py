@@ -23,7 +23,7 @@ from p2pshare.errors import AuthorError
 from p2pshare.limits import KIB, MIB
 
 MANIFEST_NAME = "p2pshare-backup.json"
-FORMAT = "p2pshare-backup"
+FORMAT: Literal["p2pshare-backup"] = "p2pshare-backup"
 VERSION = 1
 FILES_MAX = 200_000  # samples of labs, results of courses, attachments: a home has some dozen others
 MANIFEST_BYTES_MAX = 64 * MIB  # 200,000 files of 300 bytes
@@ -128,12 +128,14 @@ class ArchiveReader:
         """Returns name and size of the next member; None at the end. A long name stands in a member before it."""
         member = self._member()
         if member is None or member.type != tarfile.GNUTYPE_LONGNAME:
-            return member and self._regular(member, member.name)
+            return None if member is None else self._regular(member, member.name)
         if member.name.encode() != _LONG_NAME or member.size > PATH_BYTES_MAX + 1:
             raise _bad("a name in it is too long")
         name = b"".join(self._content(member.size)).rstrip(b"\0").decode("utf-8", "surrogateescape")
         member = self._member()
-        return member and self._regular(member, name)
+        if member is None:
+            raise _bad("a name in it has no file")
+        return self._regular(member, name)
 
     def _member(self) -> tarfile.TarInfo | None:
         block = self._exactly(_BLOCK)

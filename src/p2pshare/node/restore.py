@@ -24,7 +24,7 @@ from msgspec import Struct
 from p2pshare.config import load_config
 from p2pshare.database.connection import FULL_ERRNOS, free_space_bytes
 from p2pshare.database.exercise_schema import exercise_schema
-from p2pshare.database.online_copy import require_sound
+from p2pshare.database.online_copy import require_opens, require_whole
 from p2pshare.database.schema import RISK, STORE, WARNING_INDEX, Schema
 from p2pshare.database.settings import OWN_ID
 from p2pshare.envelope.age_format import AgeIdentity, read_age
@@ -208,7 +208,9 @@ def _check(part: Path, manifest: BackupManifest, key_passphrase: Secret | None) 
         identity_of(material, part / KEY_FILE_NAME, part / CARD_FILE_NAME)
     for file in manifest.files:
         if file.path.endswith(SQLITE_SUFFIX):
-            require_sound(part / file.path, _schema_of(file.path))
+            require_whole(part / file.path)
+            if (schema := _schema_of(file.path)) is not None:
+                require_opens(part / file.path, schema)
     return card
 
 
@@ -330,7 +332,7 @@ def _missing(store: Store, manifest: BackupManifest, now: int) -> list[Told]:
 def _move_in(part: Path, home: Path, manifest: BackupManifest) -> None:
     """Move all into the home, the configuration last, with the modes and the owner that it shall have."""
     owner = home.stat()
-    modes = {one.path: one.mode for one in (*manifest.folders, *manifest.files)}
+    modes = {one.path: one.mode for one in manifest.folders} | {one.path: one.mode for one in manifest.files}
     for path in sorted(modes, reverse=True):  # a folder after what is in it
         mode = 0o600 if path in (KEY_FILE_NAME, STORE_NAME) else modes[path]
         _give(part / path, owner, mode)
