@@ -62,7 +62,7 @@ from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
 from p2pshare.sharing import spool, staging
-from p2pshare.sharing.own_card import needs_renewal, renew
+from p2pshare.sharing.own_card import begin_after_restore, needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
 from p2pshare.spaces.exercise_grounds import exercises_of
@@ -128,6 +128,7 @@ async def _run(home: Path, readers: Readers) -> None:
         await writer(spool.empty, home)  # what a crash left
         await writer(staging.tidy, node)
         life.push_async_callback(writer, spool.empty, home)
+        await writer(begin_after_restore, node, int(time.time()))
         running = Running(node, writer, readers)
         await running.start(life)
         _freeze_memory()
@@ -572,7 +573,7 @@ class Running:
         """Renew the keys on our card when they have served their time. Where that fails, for the roots are kept offline, say,
         it is tried again each day, and becomes an alarm (`queries.alarms`)."""
         while True:
-            moment = self._driver.moment
+            moment, is_unsure = self._driver.moment, False
             now = int(moment.now)
             # not in doubt of the clock: a card from the future would be believed by nobody until then
             if not moment.is_doubtful and needs_renewal(self._node.card, now):
@@ -582,8 +583,10 @@ class Running:
                     log.info("the keys on our card were renewed: version %d", issued.version)
                     await self._driver.follow_card()
                 except ShareError as error:
+                    is_unsure = error.reason == "own-card-unsure"
                     log.error("the keys on our card were not renewed: %s", error.message)
-            await asyncio.sleep(CLOCK_DOUBT_SECONDS if moment.is_doubtful else RENEWAL_SECONDS)
+            is_soon = moment.is_doubtful or is_unsure
+            await asyncio.sleep(CLOCK_DOUBT_SECONDS if is_soon else RENEWAL_SECONDS)
 
     async def _account(self) -> None:
         """Move refusals at the door to the long accounts, partner by partner."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from msgspec import Struct, convert, msgpack
 
-from p2pshare.envelope.card import Revocation, accept_update
+from p2pshare.envelope.card import Card, Revocation, accept_update, believe_chain
 from p2pshare.envelope.encoding import Reader, pack
 from p2pshare.envelope.keys import (
     RETIRED_MAX,
@@ -67,8 +67,40 @@ class CardChange(Struct, frozen=True, forbid_unknown_fields=True):
     shown: bytes | None = None
     must_finish: bool = False
     revoked: tuple[tuple[bytes, int, int, bytes], ...] = ()
+    over: bytes = b""
+    """The card file that the next version follows, in place of the home's: a newer one of ours, whose keys this home has not."""
     roots: tuple[bytes, ...] | None = None
     threshold: int | None = None
+
+
+def newer_chain(own: Card, raw: bytes) -> Card:
+    """Returns our card out of a file that a partner has, with versions that `own` lacks. Raises AuthorError `not-newer` for one that has none,
+    `card-other-partner`, or the reason for which nobody would believe it."""
+    try:
+        newer = believe_chain(raw)
+    except PeerError as error:
+        raise AuthorError(
+            f"the file is no card that can be trusted: {error.message}",
+            hint="ask a partner for the card of ours that it holds: `p2pshare partner card NAME FILE` there",
+            reason=error.reason,
+        ) from None
+    if newer.partner_id != own.partner_id:
+        raise AuthorError("the file is another partner's card", reason="card-other-partner")
+    if newer.version < own.version or newer.body_digest == own.body_digest:
+        raise AuthorError(
+            f"the file has version {newer.version} of our card, and this home has version {own.version} itself",
+            hint="nothing is lost: `p2pshare card renew` works",
+            reason="not-newer",
+        )
+    return newer
+
+
+def _no_root() -> KeyFileError:
+    return KeyFileError(
+        "no root key here is a root of the newer card: the roots were changed since the backup",
+        hint="put the newest backup back, or have the keepers of the root keys sign: docs/operations/lost-key.md",
+        reason="roots-offline",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +143,8 @@ def issue_card(key_path: Path, card_path: Path, change: CardChange, passphrase: 
     """Issue the card in this process, which holds roots from here on and should end. Raises KeyFileError, AuthorError."""
     material = read_key_file(key_path, passphrase)
     identity = identity_of(material, key_path, card_path)
+    if change.over:
+        identity = replace(identity, card=newer_chain(identity.card, change.over))
     fresh = generate_operational_keys(identity.partner_id, change.now) if change.has_new_keys else None
     try:
         body = next_body(
@@ -133,6 +167,8 @@ def issue_card(key_path: Path, card_path: Path, change: CardChange, passphrase: 
             accept_update(identity.card, unfinished.raw, change.now)
     except PeerError as error:  # what any partner would refuse as well
         raise AuthorError(error.message, hint=error.hint, reason=error.reason) from None
+    if change.over and material.roots and not any(root.key_id in known for root in material.roots):
+        raise _no_root()
     missing = max(unfinished.own.missing, unfinished.before.missing)
     if missing and change.must_finish:
         raise KeyFileError(

@@ -6,7 +6,16 @@ from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.queries.explaining import Preview, preview
 from p2pshare.queries.status import PartnerStatus, partner_rows
-from p2pshare.sharing.partners import AddedPartner, PartnerSummary, add_partner, describe, remove_partner
+from p2pshare.sharing.partners import (
+    AddedPartner,
+    HeldCard,
+    PartnerSummary,
+    add_partner,
+    describe,
+    find_partner,
+    remove_partner,
+    unfreeze_partner,
+)
 
 
 class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):
@@ -35,6 +44,28 @@ class RemovePartner(Request[PartnerSummary], frozen=True, tag="partner-remove"):
 
     def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
         return describe(remove_partner(node, self.name))
+
+
+class UnfreezePartner(Request[PartnerSummary], frozen=True, tag="partner-unfreeze"):
+    """Believe a frozen partner again, called by alias or id, by the card that it goes on with and whose fingerprint a person confirmed."""
+
+    name: str
+    card: bytes
+    fingerprint: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
+        return describe(
+            unfreeze_partner(node, self.name, self.card, confirmed_fingerprint=self.fingerprint, now=now)
+        )
+
+
+class PartnerCard(Query[HeldCard], frozen=True, tag="partner-card"):
+    """Return the newest card file that is held of a partner, called by alias or id."""
+
+    name: str
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> HeldCard:
+        return HeldCard(find_partner(node, self.name).card.raw)
 
 
 class ListPartners(Query[Several[PartnerStatus]], frozen=True, tag="partner-list"):
