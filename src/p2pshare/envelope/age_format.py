@@ -20,8 +20,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import re
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -97,12 +97,12 @@ class AgeWriter:
         assert bool(recipients) != (passphrase is not None), (
             "either recipients or a passphrase: age allows no mixture"
         )
-        file_key = os.urandom(_FILE_KEY_BYTES)
+        file_key = secrets.token_bytes(_FILE_KEY_BYTES)
         if passphrase is not None:
             stanzas = [_for_passphrase(file_key, passphrase, scrypt_log_n)]
         else:
             stanzas = [_for_recipient(file_key, one) for one in recipients]
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = secrets.token_bytes(_NONCE_BYTES)
         self._put = put
         self._cipher = ChaCha20Poly1305(_derived(file_key, nonce, b"payload"))
         self._counter = 0
@@ -362,7 +362,7 @@ def _scrypt_parts(stanza: _Stanza) -> tuple[bytes, int, bytes]:
 
 
 def _for_passphrase(file_key: bytes, passphrase: Secret, log_n: int) -> _Stanza:
-    salt = os.urandom(_SALT_BYTES)
+    salt = secrets.token_bytes(_SALT_BYTES)
     sealed = ChaCha20Poly1305(_passphrase_key(passphrase, salt, log_n)).encrypt(_ZERO_NONCE, file_key, None)
     return _Stanza((b"scrypt", _text(salt), b"%d" % log_n), sealed)
 

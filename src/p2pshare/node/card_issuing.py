@@ -15,10 +15,12 @@ Steps 3 and 4 are each one rename. Keys that no card names are dropped the next 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from msgspec import Struct, convert, msgpack
+from msgspec import Struct, convert, msgpack, structs
 
 from p2pshare.envelope.card import Card, Revocation, accept_update, believe_chain
 from p2pshare.envelope.encoding import Reader, pack
@@ -49,6 +51,7 @@ from p2pshare.node.keyfile import (
 )
 from p2pshare.node.keys_apart import answer_apart, did_not_answer, run_apart
 
+OVER_NAME = ".over-newer.p2pcard"
 PROGRAM = "from p2pshare.node.card_issuing import issue_here; import sys; issue_here(*sys.argv)"
 
 
@@ -116,7 +119,9 @@ class IssuedCard:
 def issue_apart(key_path: Path, card_path: Path, change: CardChange) -> IssuedCard:
     """Issue the card in a process of its own. Raises KeyFileError as reading and writing the key file do, AuthorError for a
     card that nobody would accept (`bad-name`, `bad-url`, `bad-threshold`, `key-in-use`, ...)."""
-    answer = run_apart(PROGRAM, key_path, str(card_path), msgpack.encode(change).hex())
+    with _beside(card_path, change.over) as over:
+        plain = msgpack.encode(structs.replace(change, over=b""))
+        answer = run_apart(PROGRAM, key_path, str(card_path), plain.hex(), over)
     try:
         reader = Reader(answer)
         reader.array(3, 3)
@@ -128,9 +133,25 @@ def issue_apart(key_path: Path, card_path: Path, change: CardChange) -> IssuedCa
     return issued
 
 
-def issue_here(key_path: str, card_path: str, change: str) -> None:
-    """Be the child: issue the card and write the `IssuedCard` to stdout."""
+@contextmanager
+def _beside(card_path: Path, over: bytes) -> Iterator[str]:
+    """Yields the name of a file with the bytes `over`, empty where there are none: an argument holds 128 KiB at most, a card file 4 MiB."""
+    if not over:
+        yield ""
+        return
+    path = card_path.with_name(OVER_NAME)
+    replace_file(path, over, CARD_FILE_MODE)
+    try:
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def issue_here(key_path: str, card_path: str, change: str, over: str) -> None:
+    """Be the child: issue the card and write the `IssuedCard` to stdout. `over` names the file of the card to go on from, or is empty."""
     wanted = convert(msgpack.decode(bytes.fromhex(change)), CardChange)
+    if over:
+        wanted = structs.replace(wanted, over=Path(over).read_bytes())
 
     def issued() -> bytes:
         made = issue_card(Path(key_path), Path(card_path), wanted, find_passphrase(os.environ))

@@ -23,9 +23,8 @@ from msgspec import Struct
 
 from p2pshare.config import load_config
 from p2pshare.database.connection import FULL_ERRNOS, free_space_bytes
-from p2pshare.database.exercise_schema import exercise_schema
-from p2pshare.database.online_copy import require_opens, require_whole
-from p2pshare.database.schema import RISK, STORE, WARNING_INDEX, Schema
+from p2pshare.database.online_copy import require_opens, require_whole, schema_number
+from p2pshare.database.schema import RISK, STORE, WARNING_INDEX
 from p2pshare.database.settings import OWN_ID
 from p2pshare.envelope.age_format import AgeIdentity, read_age
 from p2pshare.envelope.card import Card, believe_chain
@@ -38,7 +37,6 @@ from p2pshare.errors import (
     PeerError,
     StoreError,
 )
-from p2pshare.identifiers import Realm
 from p2pshare.intel.instants import SECOND_US, parse_instant
 from p2pshare.limits import MIB, TTL_CLASS_BY_NAME, TTL_SECONDS_BY_CLASS
 from p2pshare.node.backup import FREE_BYTES_MIN, REQUIRED, RESTORE_PART_NAME, RISK_FOLDER, empty_folder
@@ -46,7 +44,6 @@ from p2pshare.node.backup_archive import ArchiveReader, BackupFile, BackupManife
 from p2pshare.node.home import (
     CARD_FILE_NAME,
     CONFIG_NAME,
-    EXERCISES_NAME,
     HOME_MODE,
     KEY_FILE_NAME,
     STORE_NAME,
@@ -58,11 +55,13 @@ from p2pshare.node.store import Store, open_store
 from p2pshare.node.whole_files import FOLDER_MODE, sync_folder
 
 SQLITE_SUFFIX = ".sqlite"
+SCHEMAS = {STORE_NAME: STORE, WARNING_INDEX_NAME: WARNING_INDEX, f"{RISK_FOLDER}/risk.sqlite": RISK}
+"""Files of SQLite that this program opens by their name; those of exercises are opened at a start, and one that cannot be is named then."""
 STAYS = frozenset({"lock", "lost+found", RESTORE_PART_NAME})
 """What may lie in a folder that counts as empty: what a service or a disk brings along, and what a restore that was killed left."""
 
 
-class Told(Struct, frozen=True, forbid_unknown_fields=True):
+class RestoreNote(Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that comes home, or that does not: a word for a program, how many there are (None: not known), a sentence."""
 
     what: str
@@ -75,8 +74,8 @@ class Restored(Struct, frozen=True, forbid_unknown_fields=True):
 
     feed_id: str
     incarnation: int
-    coming_home: list[Told]
-    missing: list[Told]
+    coming_home: list[RestoreNote]
+    missing: list[RestoreNote]
 
 
 def restore_home(
@@ -209,19 +208,13 @@ def _check(part: Path, manifest: BackupManifest, key_passphrase: Secret | None) 
     for file in manifest.files:
         if file.path.endswith(SQLITE_SUFFIX):
             require_whole(part / file.path)
-            if (schema := _schema_of(file.path)) is not None:
+            if (schema := SCHEMAS.get(file.path)) is not None:
                 require_opens(part / file.path, schema)
+            elif (
+                schema_number(part / file.path) > STORE.number
+            ):  # an exercise's: it has the tables of the store
+                raise StoreError(f"{file.path} in the backup has a newer schema", reason="schema-newer")
     return card
-
-
-def _schema_of(path: str) -> Schema | None:
-    """Returns the schema that a file of SQLite must have by its name, None where no name says it."""
-    known = {STORE_NAME: STORE, WARNING_INDEX_NAME: WARNING_INDEX, f"{RISK_FOLDER}/risk{SQLITE_SUFFIX}": RISK}
-    folder, _, name = path.rpartition("/")
-    if folder == EXERCISES_NAME:
-        with suppress(ValueError):
-            return exercise_schema(Realm.parse(name.removesuffix(SQLITE_SUFFIX)))
-    return known.get(path)
 
 
 def _other_partner(what: str) -> AuthorError:
@@ -244,7 +237,7 @@ def _begin_life(part: Path, card: Card, manifest: BackupManifest, now: int) -> R
         )
 
 
-def _coming_home(store: Store, manifest: BackupManifest) -> list[Told]:
+def _coming_home(store: Store, manifest: BackupManifest) -> list[RestoreNote]:
     """What partners hold and hand over by themselves once this node runs."""
     links = [row for row in store.partners.all() if row.has_link and not row.is_frozen]
     if not links:
@@ -252,15 +245,17 @@ def _coming_home(store: Store, manifest: BackupManifest) -> list[Told]:
     since, many = manifest.created, len(links)
     waiting = sum(len(store.log.outbox(row.partner_id)) for row in links)
     told = [
-        Told(
+        RestoreNote(
             "own-published",
             None,
             f"what this node published since {since}: what went to circles from any of {many} linked partners, what went to one"
             " partner alone from that partner; it counts again, and can be withdrawn",
         ),
-        Told("partners-published", None, f"what partners published since {since}, as long as it is carried"),
-        Told("cards", many, "newer cards and revocations of partners"),
-        Told(
+        RestoreNote(
+            "partners-published", None, f"what partners published since {since}, as long as it is carried"
+        ),
+        RestoreNote("cards", many, "newer cards and revocations of partners"),
+        RestoreNote(
             "spaces",
             None,
             f"entries of spaces and exercises that were written since {since}, our own among them",
@@ -268,7 +263,7 @@ def _coming_home(store: Store, manifest: BackupManifest) -> list[Told]:
     ]
     if waiting:
         told.append(
-            Told(
+            RestoreNote(
                 "not-acknowledged",
                 waiting,
                 "envelopes that partners had not acknowledged are handed over again",
@@ -277,27 +272,27 @@ def _coming_home(store: Store, manifest: BackupManifest) -> list[Told]:
     return told
 
 
-def _missing(store: Store, manifest: BackupManifest, now: int) -> list[Told]:
+def _missing(store: Store, manifest: BackupManifest, now: int) -> list[RestoreNote]:
     """What nobody has, or what a person has to see to."""
     since = manifest.created
     told = [
-        Told(
+        RestoreNote(
             "never-sealed",
             len(store.log.staged_publications()) or None,
             "what was prepared and had not left when the backup was made, or since: publish it again (`spool` is in no backup)",
         ),
-        Told(
+        RestoreNote(
             "settings-since",
             None,
             f"what a person changed since {since}: config.toml, partners that were added or removed, warning lists, the allow"
             " list, training results, samples and inventories that stay here",
         ),
-        Told(
+        RestoreNote(
             "delivery-since",
             None,
             f"who has acknowledged what since {since}; partners say so again when they are handed it a second time",
         ),
-        Told(
+        RestoreNote(
             "card-since",
             None,
             "keys and addresses put on the card since: where partners show a newer card, `p2pshare card renew --over-newer`"
@@ -310,7 +305,7 @@ def _missing(store: Store, manifest: BackupManifest, now: int) -> list[Told]:
     ]
     if ended:
         told.append(
-            Told(
+            RestoreNote(
                 "expired",
                 None,
                 f"what was sealed with a lifetime of {', '.join(ended)} in the first days after {since}: nobody carries it any"
@@ -319,13 +314,13 @@ def _missing(store: Store, manifest: BackupManifest, now: int) -> list[Told]:
         )
     if not any(row.has_link for row in store.partners.all()):
         told.append(
-            Told(
+            RestoreNote(
                 "own-published",
                 None,
                 f"what this node published since {since}: no partner is linked that could hand it back",
             )
         )
-    told += [Told("left-out", None, one) for one in manifest.left_out]
+    told += [RestoreNote("left-out", None, one) for one in manifest.left_out]
     return told
 
 
