@@ -84,7 +84,10 @@ class _Stanza:
 
 
 class AgeWriter:
-    """Encrypts what is written to it, and hands the file over piece by piece. Without `finish` nobody reads it: its end is missing."""
+    """Encrypts what is written to it, and hands the file over piece by piece. Without `finish` nobody reads it: its end is missing.
+
+    `scrypt_log_n` (0: SCRYPT_LOG_N) says what a guess at the passphrase costs.
+    """
 
     def __init__(
         self,
@@ -92,14 +95,14 @@ class AgeWriter:
         *,
         recipients: Sequence[AgeRecipient] = (),
         passphrase: Secret | None = None,
-        scrypt_log_n: int = SCRYPT_LOG_N,
+        scrypt_log_n: int = 0,
     ) -> None:
         assert bool(recipients) != (passphrase is not None), (
             "either recipients or a passphrase: age allows no mixture"
         )
         file_key = secrets.token_bytes(_FILE_KEY_BYTES)
         if passphrase is not None:
-            stanzas = [_for_passphrase(file_key, passphrase, scrypt_log_n)]
+            stanzas = [_for_passphrase(file_key, passphrase, scrypt_log_n or SCRYPT_LOG_N)]
         else:
             stanzas = [_for_recipient(file_key, one) for one in recipients]
         nonce = secrets.token_bytes(_NONCE_BYTES)
