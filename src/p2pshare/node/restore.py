@@ -296,7 +296,8 @@ def _missing(store: Store, manifest: BackupManifest, now: int) -> list[RestoreNo
             "card-since",
             None,
             "keys and addresses put on the card since: where partners show a newer card, `p2pshare card renew --over-newer`"
-            " goes on from it",
+            " goes on from it. What was sealed with or for newer keys, by this node and by partners, stays unread here: publish it again,"
+            " and ask them to",
         ),
     ]
     created = parse_instant(since) // SECOND_US
