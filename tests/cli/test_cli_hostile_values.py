@@ -58,6 +58,8 @@ ELSEWHERE = {
     "exercise": "test_cli_exercise.py",
     "playbook": "test_cli_playbook.py",
     "training": "test_cli_training.py",
+    "backup": "test_cli_backup.py",
+    "restore": "test_cli_backup.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one
 SAFE_IN_TEXT = {"\n"}

@@ -208,7 +208,7 @@ class _Found:
                 self.left_out.append("risk: the inventory, which --with-risk takes along")
                 return
             if depth == DEPTH_MAX:
-                self.left_out.append(f"{path}: too deep")
+                self.left_out.append(f"{_plain(path)}: too deep")
                 return
             self.folders.append(BackupFolder(path, status.st_mode & MODE_MASK))
             self._walk(Path(entry.path), f"{path}/", depth + 1)
@@ -216,7 +216,7 @@ class _Found:
         if stat.S_ISSOCK(status.st_mode) or _BESIDE_SQLITE.fullmatch(path):
             return
         if why := self._why_not(entry, path, status):
-            self.left_out.append(f"{path}: {why}")
+            self.left_out.append(f"{_plain(path)}: {why}")
             return
         self.files[path], self.sizes[path] = status.st_mode & MODE_MASK, status.st_size
         if len(self.files) + len(self.folders) > FILES_MAX:
@@ -232,6 +232,11 @@ class _Found:
             if stream.read(len(ANY_VERSION)) == ANY_VERSION:
                 return "a file of age, as backups are"
         return ""
+
+
+def _plain(path: str) -> str:
+    """Returns a name that may hold bytes which are no UTF-8, so that it can be written down."""
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _require_room(part: Path, found: _Found) -> None:
