@@ -24,6 +24,7 @@ def pages(repository: Path) -> Iterator[Path]:
     """Every page that is kept up to date; decisions keep the names of their day."""
     yield from sorted(repository.glob("*.md"))
     yield from sorted((repository / "docs").glob("*.md"))
+    yield from sorted((repository / "docs" / "operations").glob("*.md"))
     yield repository / "docs" / "decisions" / "README.md"
     yield repository / "config" / "README.md"
 
@@ -161,6 +162,7 @@ def test_the_index_of_documents_has_every_page(repository: Path) -> None:
     text = (folder / "README.md").read_text()
     told = set(re.findall(r"^\| \[[^\]]+\]\(([^)]+)\) \| .", text, re.MULTILINE))
     there = {path.name for path in folder.glob("*.md")} | {"p2pshare.1", "decisions/README.md"}
+    there |= {f"operations/{path.name}" for path in (folder / "operations").glob("*.md")}
     assert told == there - {"README.md"}
 
 

@@ -1,4 +1,4 @@
-"""A backup: all of a home that cannot be made again, in one file that only its key opens (docs/operations.md, "Backup").
+"""A backup: all of a home that cannot be made again, in one file that only its key opens (docs/operations/backup.md).
 
 It is made in the command's own process, beside a daemon that goes on:
 

@@ -1,4 +1,4 @@
-"""What is inside a backup: a tar whose first member says what the others are (docs/operations.md, "Backup").
+"""What is inside a backup: a tar whose first member says what the others are (docs/operations/backup.md, "Format").
 
 ::
 
