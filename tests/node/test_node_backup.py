@@ -471,6 +471,17 @@ def test_nothing_is_restored_over_anything(plain: bytes, home: Path, tmp_path: P
     assert RESTORE_PART_NAME not in os.listdir(empty)
 
 
+def test_what_root_restores_into_a_users_folder_is_the_users(plain: bytes, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("skipped: only root gives files away")
+    service = tmp_path / "service"
+    service.mkdir(mode=0o750)
+    os.chown(service, 4_242, 4_243)
+    restored(plain, service)
+    for path in (service, *service.rglob("*")):
+        assert (path.stat().st_uid, path.stat().st_gid) == (4_242, 4_243), path
+
+
 def test_a_move_that_fails_half_way_is_undone(
     plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.end_to_end
 Eventually = Callable[[Callable[[], Any], str], Any]
+AN_HOUR_BEHIND = "import time\ntrue_time = time.time\ntime.time = lambda: true_time() - 3_600\n"
 PASSPHRASE = "five random words are here\n"
 
 
@@ -223,6 +224,35 @@ def is_held(partner: Partner, space: str) -> bool:
 
 def has_entry(partner: Partner, entry: str) -> bool:
     return bool(partner.query(f"SELECT 1 FROM space_entry WHERE entry_id = x'{entry}'"))
+
+
+def test_a_restore_under_a_clock_that_is_an_hour_behind_uses_no_number_twice(
+    company: Company, eventually: Eventually, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new machine has no time server at first: its command and its daemon live before the envelopes that were lost."""
+    alpha, bravo = company.pair()
+    with in_folder(tmp_path, monkeypatch):
+        alpha.publish("before.example\n")
+        alpha.cli("backup", "node.age", "--passphrase-file", "backup.pass")
+        alpha.publish("lost.example\n")
+        bravo.wait_for("lost.example")
+        alpha.kill()
+        shutil.rmtree(alpha.home)
+        words = ("restore", "node.age", "--passphrase-file", "backup.pass", "--json")
+        done = subprocess.run(alpha.command(*words, preface=AN_HOUR_BEHIND), capture_output=True, check=True)
+        told = json.loads(done.stdout)
+    ((lost,),) = bravo.query("SELECT max(incarnation) FROM envelope")
+    assert told["incarnation"] > lost
+    alpha.start(clock_ahead_seconds=-3_600)
+    alpha.publish("behind.example\n")
+    bravo.wait_for("behind.example")
+    alpha.stop()
+    alpha.start()  # the clock is set right: what came from its future before is taken in
+    alpha.wait_for("lost.example", "behind.example")
+    assert not {"sequence-fork", "card-fork"} & (alarms(alpha) | alarms(bravo))
+    assert bravo.query("SELECT count(*), count(DISTINCT incarnation || '-' || sequence) FROM envelope") == [
+        (3, 3)
+    ]
 
 
 def test_a_lost_key_is_a_new_identity_that_partners_take_in(
