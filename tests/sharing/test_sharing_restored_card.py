@@ -16,10 +16,12 @@ from p2pshare.envelope.notice import notice_of
 from p2pshare.envelope.unfinished_card import read_unfinished
 from p2pshare.errors import AuthorError, KeyFileError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import CircleId
+from p2pshare.node.card_issuing import issue_apart, issue_card
 from p2pshare.node.node import Node
 from p2pshare.operations.cards import NewerCard, RenewOverNewer, RotateCard, SetCard, SetRoots
 from p2pshare.operations.partners import PartnerCard, UnfreezePartner
 from p2pshare.queries.alarms import alarms
+from p2pshare.sharing import own_card
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.notices import list_cards, take_in_chain
 from p2pshare.sharing.own_card import RESTORED_SECONDS
@@ -34,6 +36,16 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def issued_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cards are issued in this process: a child for each would be most of what these tests cost. One test has the child."""
+    monkeypatch.setattr(
+        own_card,
+        "issue_apart",
+        lambda key_path, card_path, change: issue_card(key_path, card_path, change, None),
+    )
 
 
 @pytest.fixture
@@ -109,8 +121,9 @@ def test_after_a_restart_it_is_what_it_was(restored: Restored, world: World) -> 
     )
 
 
-def test_a_card_out_of_a_file_does_the_same(restored: Restored, world: World) -> None:
+def test_a_card_out_of_a_file_does_the_same(restored: Restored, monkeypatch: pytest.MonkeyPatch) -> None:
     alpha, bravo, back = restored
+    monkeypatch.setattr(own_card, "issue_apart", issue_apart)
     over(back, held(bravo, "alpha"))
     assert back.card.version == 4
     assert apply_card_update(bravo, back.identity.partner_id, back.card.raw, NOW + 13)
