@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 from command_line import Home, Said
 from copies import copy_of
 
+from p2pshare.cli import console
 from p2pshare.cli.program import run_program
 from p2pshare.envelope import age_format
 from p2pshare.envelope.age_format import recipient_of
@@ -180,6 +182,29 @@ def test_a_full_output_is_told_and_no_copy_is_left(home: Home) -> None:
     said = home("backup", "/dev/full", "--recipient", RECIPIENT, "--json")
     assert said.code == 1 and "no space left" in said.err
     assert ".backup.part" not in os.listdir(home.path)
+
+
+def test_a_passphrase_is_typed_twice_and_asked_once_at_the_restore(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = ["five random words are here", "five random words are hear"]
+    monkeypatch.setattr(console, "can_ask", lambda: True)
+    monkeypatch.setattr(getpass, "getpass", lambda question, stream: typed.pop(0))
+    assert reason_of(home("backup", "node.age", "--json")) == "passphrase-differs"
+    typed[:] = ["five random words are here"] * 3
+    assert home("backup", "node.age").code == 0 and len(typed) == 1
+    home.path = home.path.with_name("new")
+    assert home("restore", "node.age").code == 0 and not typed
+
+
+def test_a_configuration_that_lies_elsewhere_is_in_it(home: Home) -> None:
+    (home.path / "config.toml").rename("p2pshare.toml")
+    (home.path / "config.toml").symlink_to(Path("p2pshare.toml").absolute())
+    assert home("backup", "node.age", "--recipient", RECIPIENT).code == 0
+    home.path = home.path.with_name("new")
+    assert home("restore", "node.age", "--identity", "identity").code == 0
+    copied = home.path / "config.toml"
+    assert not copied.is_symlink() and copied.read_bytes() == Path("p2pshare.toml").read_bytes()
 
 
 def test_hostile_names_in_a_home_are_left_out_and_shown_harmless(home: Home) -> None:

@@ -62,7 +62,7 @@ from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
 from p2pshare.sharing import spool, staging
-from p2pshare.sharing.own_card import begin_after_restore, needs_renewal, renew
+from p2pshare.sharing.own_card import begin_after_restore, is_sure_of_card, needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
 from p2pshare.spaces.exercise_grounds import exercises_of
@@ -573,19 +573,19 @@ class Running:
         """Renew the keys on our card when they have served their time. Where that fails, for the roots are kept offline, say,
         it is tried again each day, and becomes an alarm (`queries.alarms`)."""
         while True:
-            moment, is_unsure = self._driver.moment, False
-            now = int(moment.now)
+            moment = self._driver.moment
+            now, is_sure = int(moment.now), False
             # not in doubt of the clock: a card from the future would be believed by nobody until then
-            if not moment.is_doubtful and needs_renewal(self._node.card, now):
-                try:
+            try:
+                is_sure = await self._writer(is_sure_of_card, self._node)
+                if is_sure and not moment.is_doubtful and needs_renewal(self._node.card, now):
                     renewing = partial(renew, self._node, now, must_finish=True)
                     issued = await self._writer.call("renewing the card", renewing)
                     log.info("the keys on our card were renewed: version %d", issued.version)
                     await self._driver.follow_card()
-                except ShareError as error:
-                    is_unsure = error.reason == "own-card-unsure"
-                    log.error("the keys on our card were not renewed: %s", error.message)
-            is_soon = moment.is_doubtful or is_unsure
+            except ShareError as error:
+                log.error("the keys on our card were not renewed: %s", error.message)
+            is_soon = moment.is_doubtful or not is_sure
             await asyncio.sleep(CLOCK_DOUBT_SECONDS if is_soon else RENEWAL_SECONDS)
 
     async def _account(self) -> None:

@@ -143,7 +143,7 @@ def issue(node: Node, change: CardChange) -> IssuedVersion:
     Raises KeyFileError, AuthorError, and RefusedError `own-card-newer` where partners have a newer one, with nothing changed.
     """
     if not change.over:
-        _require_newest(node, change.now)
+        _require_newest(node)
     issued = issue_apart(key_path(node), card_path(node), change)
     node.identity = identity_of(issued.material, key_path(node), card_path(node))
     if issued.missing:
@@ -153,7 +153,7 @@ def issue(node: Node, change: CardChange) -> IssuedVersion:
     return describe_card(node.card)
 
 
-def _require_newest(node: Node, now: int) -> None:
+def _require_newest(node: Node) -> None:
     """Require that no partner is known to have a newer card of ours, and after a restore that one of them could say so. Raises RefusedError
     `own-card-newer`, `own-card-unsure`."""
     partners = node.store.partners
@@ -164,18 +164,26 @@ def _require_newest(node: Node, now: int) -> None:
             hint="`p2pshare card renew --over-newer` goes on from theirs with new keys; or put the newest backup back",
             reason="own-card-newer",
         )
-    if not (restored_at := partners.restored_at()):
-        return
-    heard = partners.last_exchanges()
-    links = [row.partner_id for row in partners.all() if row.has_link and not row.is_frozen]
-    if links and not any(heard.get(one, 0) >= restored_at + RESTORED_SECONDS for one in links):
+    if not is_sure_of_card(node):
         raise RefusedError(
             "this home was restored, and no partner has yet shown whether it has a newer card of ours: another one now might be a fork",
             hint=f"leave the daemon running with a partner for {RESTORED_SECONDS} s, then try again; or go on from a card that a partner gives:"
-            " `p2pshare card renew --over-newer FILE`",
+            " `p2pshare card renew --over-newer --card FILE`",
             reason="own-card-unsure",
         )
+
+
+def is_sure_of_card(node: Node) -> bool:
+    """Returns whether partners could have shown a newer card of ours: always where the home was not restored, or has no link."""
+    partners = node.store.partners
+    if not (restored_at := partners.restored_at()):
+        return True
+    heard = partners.last_exchanges()
+    links = [row.partner_id for row in partners.all() if row.has_link and not row.is_frozen]
+    if links and not any(heard.get(one, 0) >= restored_at + RESTORED_SECONDS for one in links):
+        return False
     partners.forget_restored()
+    return True
 
 
 def begin_after_restore(node: Node, now: int) -> None:
