@@ -317,8 +317,12 @@ HOSTILE: dict[str, tuple[Callable[[Members], Members], str]] = {
         "bad-backup",
     ),
     "a file that says it is huge": (
-        lambda members: relisted(members, lambda told: told["files"][1].update(size=1 << 62)),
+        lambda members: relisted(members, lambda told: told["files"][3].update(size=1 << 62)),
         "disk-full",
+    ),
+    "a card of gigabytes": (
+        lambda members: relisted(members, lambda told: told["files"][0].update(size=1 << 33)),
+        "bad-backup",
     ),
     "a negative size": (
         lambda members: relisted(members, lambda told: told["files"][1].update(size=-1)),

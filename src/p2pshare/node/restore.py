@@ -38,7 +38,7 @@ from p2pshare.errors import (
     StoreError,
 )
 from p2pshare.intel.instants import SECOND_US, parse_instant
-from p2pshare.limits import MIB, TTL_CLASS_BY_NAME, TTL_SECONDS_BY_CLASS
+from p2pshare.limits import CARD_CHAIN_BYTES_MAX, MIB, TTL_CLASS_BY_NAME, TTL_SECONDS_BY_CLASS
 from p2pshare.node.backup import FREE_BYTES_MIN, REQUIRED, RESTORE_PART_NAME, RISK_FOLDER, empty_folder
 from p2pshare.node.backup_archive import ArchiveReader, BackupFile, BackupManifest
 from p2pshare.node.home import (
@@ -49,7 +49,7 @@ from p2pshare.node.home import (
     STORE_NAME,
     WARNING_INDEX_NAME,
 )
-from p2pshare.node.keyfile import identity_of, is_encrypted, read_key_file
+from p2pshare.node.keyfile import KEY_FILE_BYTES_MAX, identity_of, is_encrypted, read_key_file
 from p2pshare.node.node import Progress
 from p2pshare.node.store import Store, open_store
 from p2pshare.node.whole_files import FOLDER_MODE, sync_folder
@@ -57,6 +57,12 @@ from p2pshare.node.whole_files import FOLDER_MODE, sync_folder
 SQLITE_SUFFIX = ".sqlite"
 SCHEMAS = {STORE_NAME: STORE, WARNING_INDEX_NAME: WARNING_INDEX, f"{RISK_FOLDER}/risk.sqlite": RISK}
 """Files of SQLite that this program opens by their name; those of exercises are opened at a start, and one that cannot be is named then."""
+READ_WHOLE_BYTES_MAX = {
+    CARD_FILE_NAME: CARD_CHAIN_BYTES_MAX,
+    KEY_FILE_NAME: KEY_FILE_BYTES_MAX,
+    CONFIG_NAME: 1 * MIB,  # one with every field explained has 5 KiB
+}
+"""What is read into memory here, at most so large."""
 STAYS = frozenset({"lock", "lost+found", RESTORE_PART_NAME})
 """What may lie in a folder that counts as empty: what a service or a disk brings along, and what a restore that was killed left."""
 
@@ -148,6 +154,9 @@ def _require_known(manifest: BackupManifest) -> None:
     except ValueError:
         raise AuthorError("the backup does not say when it was made", reason="bad-backup") from None
     names = {one.path for one in manifest.files}
+    for one in manifest.files:
+        if one.size > READ_WHOLE_BYTES_MAX.get(one.path, one.size):
+            raise AuthorError(f"{one.path} in the backup is too large to be one", reason="bad-backup")
     if lacking := [name for name in REQUIRED if name not in names]:
         raise AuthorError(f"the backup has no {lacking[0]}", reason="bad-backup")
 
