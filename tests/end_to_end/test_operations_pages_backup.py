@@ -227,7 +227,7 @@ def has_entry(partner: Partner, entry: str) -> bool:
 
 
 def test_a_restore_under_a_clock_that_is_an_hour_behind_uses_no_number_twice(
-    company: Company, eventually: Eventually, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new machine has no time server at first: its command and its daemon live before the envelopes that were lost."""
     alpha, bravo = company.pair()
@@ -246,9 +246,6 @@ def test_a_restore_under_a_clock_that_is_an_hour_behind_uses_no_number_twice(
     alpha.start(clock_ahead_seconds=-3_600)
     alpha.publish("behind.example\n")
     bravo.wait_for("behind.example")
-    alpha.stop()
-    alpha.start()  # the clock is set right: what came from its future before is taken in
-    alpha.wait_for("lost.example", "behind.example")
     assert not {"sequence-fork", "card-fork"} & (alarms(alpha) | alarms(bravo))
     assert bravo.query("SELECT count(*), count(DISTINCT incarnation || '-' || sequence) FROM envelope") == [
         (3, 3)
