@@ -15,7 +15,7 @@ from players import Players
 from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 
 from p2pshare.envelope.card import fingerprint
-from p2pshare.envelope.keys import create_identity
+from p2pshare.envelope.keys import create_identity, reissue_card
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.course import course_bytes
 from p2pshare.intel.exercise_pack import archive_pack
@@ -24,7 +24,16 @@ from p2pshare.node.node import Node
 from p2pshare.node.shipped import shipped_frameworks, shipped_playbooks
 from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
-from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
+from p2pshare.operations.cards import (
+    InstallCard,
+    NewerCard,
+    RenewCard,
+    RenewOverNewer,
+    RevokeKey,
+    RotateCard,
+    SetCard,
+    SetRoots,
+)
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.exercise_leading import (
     EndExercise,
@@ -74,7 +83,14 @@ from p2pshare.operations.incidents import (
 from p2pshare.operations.interface import Request
 from p2pshare.operations.labs import ListLabs, OpenLab, PutInLab, SayInLab, ShowLab
 from p2pshare.operations.looking import LookUp
-from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
+from p2pshare.operations.partners import (
+    AddPartner,
+    ListPartners,
+    PartnerCard,
+    PreviewPartner,
+    RemovePartner,
+    UnfreezePartner,
+)
 from p2pshare.operations.publishing import (
     Discard,
     DiscardPublication,
@@ -272,7 +288,10 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     manifest = json.dumps(framework).encode()
     digest = hashlib.sha256(RULE).digest()
     rule = RuleVersion(b"", "sigma", digest, len(RULE), "title", "author", "DRL-1.1", "", (), "")
+    newer = reissue_card(node.identity, NOW, name="Alpha").card
+    theirs = next(row.card for row in node.store.partners.all() if row.partner_id == bravo)
     every: list[Request[Any]] = [
+        UnfreezePartner("bravo", theirs, fingerprint(bravo)),
         OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
         NoteInSpace(space["led"], "seen here"),
         OpenIncident("theirs", ("ransomware",), Tlp.GREEN, ("bravo",)),
@@ -363,6 +382,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         NoteFindings(((node.identity.partner_id.text, claim.object_id, claim.object_id),)),
         AddPartner(card.raw, fingerprint(card.partner_id), "newcomer", has_link=False),
         ListPartners(),
+        PartnerCard("bravo"),
         PreviewPartner("bravo", with_list=True),
         ListProposals(),
         Sight(THEIRS, 3),
@@ -386,6 +406,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         ShowRecall(claim.object_id),
         RenewCard(),
         InstallCard(node.card.raw),
+        NewerCard(newer.raw),
+        RenewOverNewer(newer.body_digest, newer.raw),
         RotateCard(),
         RevokeKey(key, "lost"),
         RekeySpace(space["led"], "none", key),
@@ -393,6 +415,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         SetCard("Alpha Two", ("https://alpha.example:8443",)),
         RemovePartner("newcomer"),
     ]
+    node.store.partners.freeze(bravo, evidence=(theirs, theirs), now=NOW)  # the first of them unfreezes it
     by_name = {name_of(one): one for one in every}
     assert set(by_name) == set(OPERATIONS), "give the new operation a request above"
     return by_name
