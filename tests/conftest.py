@@ -33,6 +33,7 @@ SKIPPED_IN_CI = {
     "skipped: mandoc not installed": "Debian's packages could not be reached",
     "skipped: man not installed": "the same",
     "skipped: faketime not installed": "the same",
+    "skipped: age not installed": "the same",
     "skipped: systemd-container not installed": "Debian's packages could not be reached",
     "skipped: only root boots a container": "a runner that is not root",
     "skipped: no overlay can be mounted here": "a runner in a container that may mount nothing",

@@ -50,6 +50,8 @@ SHARED_FILE_NAMES = {
     "lab.py": "kind of space, command",
     "training.py": "operation, command",
     "exercise.py": "kind of space, command",
+    "backup.py": "what is done, command",
+    "restore.py": "what is done, command",
 }
 
 

@@ -63,6 +63,8 @@ ELSEWHERE = {
     "invite": "test_cli_inviting.py",
     "join": "test_cli_inviting.py",
     "support-bundle": "test_cli_support_bundle.py",
+    "backup": "test_cli_backup.py",
+    "restore": "test_cli_backup.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one
 SAFE_IN_TEXT = {"\n"}

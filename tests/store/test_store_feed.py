@@ -82,12 +82,12 @@ def test_without_a_mark_the_feed_goes_on(store: Any, store_path: Path, open_at: 
 
 def test_what_comes_home_begins_another_feed_once_a_life(store: Any, open_at: Any, feed: Any) -> None:
     first = feed()["feed_id"]
-    store.knowledge.renew_feed()
+    store.knowledge.renew_feed(1)
     second = feed()["feed_id"]
-    store.knowledge.renew_feed()
+    store.knowledge.renew_feed(1)
     assert first != second == feed()["feed_id"]
     store.close()
     again = open_at()
     assert feed()["feed_id"] == second
-    again.knowledge.renew_feed()
+    again.knowledge.renew_feed(1)
     assert feed()["feed_id"] != second

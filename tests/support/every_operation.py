@@ -16,7 +16,7 @@ from players import Players
 from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 
 from p2pshare.envelope.card import fingerprint
-from p2pshare.envelope.keys import create_identity
+from p2pshare.envelope.keys import create_identity, reissue_card
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.course import course_bytes
 from p2pshare.intel.exercise_pack import archive_pack
@@ -26,7 +26,16 @@ from p2pshare.node.shipped import shipped_frameworks, shipped_playbooks
 from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.auditing import CheckAudit, ListAudit
-from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
+from p2pshare.operations.cards import (
+    InstallCard,
+    NewerCard,
+    RenewCard,
+    RenewOverNewer,
+    RevokeKey,
+    RotateCard,
+    SetCard,
+    SetRoots,
+)
 from p2pshare.operations.config_reloading import ReloadConfig
 from p2pshare.operations.consumers import (
     AddConsumer,
@@ -90,10 +99,12 @@ from p2pshare.operations.partners import (
     AddPartner,
     DistrustPartner,
     ListPartners,
+    PartnerCard,
     PreviewPartner,
     RemovePartner,
     RenamePartner,
     TrustPartner,
+    UnfreezePartner,
 )
 from p2pshare.operations.pending import AcceptPending, ListPending, RefusePending
 from p2pshare.operations.publishing import (
@@ -303,7 +314,10 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     manifest = json.dumps(framework).encode()
     digest = hashlib.sha256(RULE).digest()
     rule = RuleVersion(b"", "sigma", digest, len(RULE), "title", "author", "DRL-1.1", "", (), "")
+    newer = reissue_card(node.identity, NOW, name="Alpha").card
+    theirs = next(row.card for row in node.store.partners.all() if row.partner_id == bravo)
     every: list[Request[Any]] = [
+        UnfreezePartner("bravo", theirs, fingerprint(bravo)),
         OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
         NoteInSpace(space["led"], "seen here"),
         OpenIncident("theirs", ("ransomware",), Tlp.GREEN, ("bravo",)),
@@ -397,6 +411,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         NoteFindings(((node.identity.partner_id.text, claim.object_id, claim.object_id),)),
         AddPartner(card.raw, fingerprint(card.partner_id), "newcomer", has_link=False),
         ListPartners(),
+        PartnerCard("bravo"),
         PreviewPartner("bravo", with_list=True),
         CountHistory("bravo", dry_run=True),
         BeginForwarding("bravo"),
@@ -437,6 +452,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         RenewCard(),
         ReloadConfig(),
         InstallCard(node.card.raw),
+        NewerCard(newer.raw),
+        RenewOverNewer(newer.body_digest, newer.raw),
         RotateCard(),
         RevokeKey(key, "lost"),
         RekeySpace(space["led"], "none", key),
@@ -446,6 +463,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         TrustPartner("newcomer"),
         RemovePartner("newcomer"),
     ]
+    node.store.partners.freeze(bravo, evidence=(theirs, theirs), now=NOW)  # the first of them unfreezes it
     by_name = {name_of(one): one for one in every}
     assert set(by_name) == set(OPERATIONS), "give the new operation a request above"
     return by_name

@@ -24,6 +24,7 @@ LONGEST_FIRST = (
     "test_wheel.py",
     "booted/test_booted_service.py",
     "bench/test_bench_peers.py",
+    "end_to_end/test_operations_pages_backup.py",
     "end_to_end/test_federation.py",
     "cli/test_cli_hostile_values.py",
     "sharing/test_sharing_no_echo.py",

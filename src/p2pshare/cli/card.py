@@ -87,14 +87,53 @@ def _unsigned_option(function: Function) -> Function:
 
 
 @card.command("renew")
+@click.option(
+    "--over-newer",
+    is_flag=True,
+    help="go on from a newer card of yours that partners have and this home, restored from a backup, has not",
+)
+@click.option(
+    "--card",
+    "card_file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="with --over-newer: that card, out of `p2pshare partner card` at a partner; else the one that partners have shown",
+)
+@click.option("--yes", is_flag=True, help="ask nothing")
 @_unsigned_option
 @json_option
 @click.pass_obj
-def renew_card(home: Path, unsigned: str | None, as_json: bool) -> int:
+def renew_card(
+    home: Path, over_newer: bool, card_file: str | None, yes: bool, unsigned: str | None, as_json: bool
+) -> int:
     """put new daily keys on the card when the time has come; a running daemon does it by itself"""
     from p2pshare.operations.cards import RenewCard
 
-    return _issue(home, RenewCard(), unsigned, as_json)
+    if card_file is not None and not over_newer:
+        raise UsageProblem("--card is for --over-newer", hint="add it, or leave out --card")
+    if not over_newer:
+        return _issue(home, RenewCard(), unsigned, as_json)
+    return _renew_over(home, card_file, unsigned, as_json=as_json, is_sure=yes)
+
+
+def _renew_over(
+    home: Path, card_file: str | None, unsigned: str | None, *, as_json: bool, is_sure: bool
+) -> int:
+    """Show the newer card, ask, and go on from it: a thief of the roots could have made it as well."""
+    from p2pshare.operations.cards import NewerCard, RenewOverNewer
+
+    raw = b"" if card_file is None else read_input(card_file, CARD_CHAIN_BYTES_MAX)
+    newer = ask(home, NewerCard(raw))
+    for line in newer.changes:
+        console.say(line)
+    if not is_sure:
+        if not console.can_ask():
+            raise UsageProblem(
+                "card renew --over-newer needs --yes", hint="without a terminal nothing is asked"
+            )
+        if not console.ask("did this node make that card?"):
+            raise RefusedError("the card was not gone on from", reason="card-unconfirmed")
+    return _issue(home, RenewOverNewer(newer.body, raw), unsigned, as_json)
 
 
 @card.command("rotate")

@@ -58,13 +58,13 @@ def add_partner(
     console.say(f"safety number, the same on both sides: {added.safety_number}")
 
 
-def _confirm(home: Path, file: str) -> str:
+def _confirm(home: Path, file: str, command: str = "partner add") -> str:
     """Show the card's fingerprint and ask. Raises UsageProblem without a terminal, RefusedError on a no."""
     from p2pshare.envelope.card import fingerprint, safety_number
 
     if not console.can_ask():
         raise UsageProblem(
-            "partner add needs --fingerprint",
+            f"{command} needs --fingerprint",
             hint="ask the partner for it by telephone; it is never taken from the card alone",
         )
     own, card = read_card(home, None), read_card(home, file)
@@ -72,7 +72,9 @@ def _confirm(home: Path, file: str) -> str:
     console.say(f"fingerprint    {fingerprint(card.partner_id)}")
     console.say(f"safety number  {safety_number(own.partner_id, card.partner_id)}")
     if not console.ask("does the partner read you the same fingerprint or safety number?"):
-        raise RefusedError("the card was not confirmed, nothing was added", reason="fingerprint-unconfirmed")
+        raise RefusedError(
+            "the card was not confirmed, nothing was changed", reason="fingerprint-unconfirmed"
+        )
     return fingerprint(card.partner_id)
 
 
@@ -302,6 +304,42 @@ def remove_partner(home: Path, name: str, as_json: bool) -> None:
         console.print_json(removed)
         return
     console.say(f"removed {console.shown(removed.alias)}; what it wrote stays in the store")
+
+
+@partner.command("card")
+@click.argument("name")
+@click.argument("file", shell_complete=complete_file)
+@click.pass_obj
+def write_partner_card(home: Path, name: str, file: str) -> None:
+    """write the newest card that is held of a partner to FILE or - : for one that lost it, and goes on from it"""
+    from p2pshare.operations.partners import PartnerCard
+
+    write_output(file, ask(home, PartnerCard(name)).card)
+
+
+@partner.command("unfreeze")
+@click.argument("name")
+@click.argument("file", shell_complete=complete_file)
+@click.option("--fingerprint", metavar="FP", help="the partner's fingerprint, as they told it to you")
+@json_option
+@click.pass_obj
+def unfreeze_partner(home: Path, name: str, file: str, fingerprint: str | None, as_json: bool) -> None:
+    """believe a partner again that signed two cards of one version, by the card in FILE, with which it goes on
+
+    Call it first: a partner whose root keys were stolen looks the same. The card of FILE takes the place of what is known of it.
+    """
+    from p2pshare.operations.partners import UnfreezePartner
+
+    raw = read_input(file, CARD_CHAIN_BYTES_MAX)
+    believe_card(raw, file)
+    confirmed = fingerprint if fingerprint is not None else _confirm(home, file, "partner unfreeze")
+    trusted = ask(home, UnfreezePartner(name, raw, confirmed))
+    if as_json:
+        console.print_json(trusted)
+        return
+    console.say(
+        f"{console.shown(trusted.alias)} is believed again, by version {trusted.card_version} of its card"
+    )
 
 
 @partner.command("preview")

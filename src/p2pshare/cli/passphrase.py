@@ -53,7 +53,7 @@ def set_passphrase(home: Path, new_file: str | None, as_json: bool) -> None:
         raise UsageProblem("passphrase set needs --new-file", hint="without a terminal nothing is asked")
     with wait_for_home(home, is_hopeless=partial(is_running, home)):  # a daemon may just write new keys
         material = read_key_file(path, find_passphrase(os.environ))
-        secret = _asked() if new_file is None else read_passphrase_file(Path(new_file))
+        secret = ask_new_passphrase() if new_file is None else read_passphrase_file(Path(new_file))
         check_new_passphrase(secret)
         write_keys(path, material, secret)
         read_key_file(path, secret)
@@ -66,8 +66,8 @@ def set_passphrase(home: Path, new_file: str | None, as_json: bool) -> None:
     )
 
 
-def _asked() -> Secret:
-    """Returns what was typed twice. Raises AuthorError when the two differ."""
+def ask_new_passphrase() -> Secret:
+    """Ask for a passphrase twice, without showing it; returns it. Raises AuthorError when the two differ."""
     from p2pshare.envelope.keys import Secret
 
     first, second = (

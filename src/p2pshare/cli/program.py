@@ -109,6 +109,8 @@ COMMANDS = {
         "write what helps a maintainer, without secrets, values or names",
     ),
     "config": ("p2pshare.cli.config:config", "check the config file, and have the daemon take it anew"),
+    "backup": ("p2pshare.cli.backup:backup", "write an encrypted backup while the daemon runs"),
+    "restore": ("p2pshare.cli.restore:restore", "make a home out of a backup, where nothing is yet"),
 }
 
 

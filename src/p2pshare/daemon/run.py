@@ -92,7 +92,7 @@ from p2pshare.queries.alarms import alarms
 from p2pshare.queries.refresh import reevaluate
 from p2pshare.queries.standing import standing_line
 from p2pshare.sharing import forwarding, spool, staging
-from p2pshare.sharing.own_card import needs_renewal, renew
+from p2pshare.sharing.own_card import begin_after_restore, is_sure_of_card, needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
 from p2pshare.spaces.exercise_grounds import exercises_of
@@ -181,6 +181,7 @@ async def _run(home: Path, readers: Readers, log_level: str | None) -> None:
         await writer(spool.empty, home)  # what a crash left
         await writer(staging.tidy, node)
         life.push_async_callback(writer, spool.empty, home)
+        await writer(begin_after_restore, node, int(time.time()))
         running = Running(node, writer, readers, log_level)
         await running.start(life)
         await running.note_start()
@@ -788,18 +789,20 @@ class Running:
         it is tried again each day, and becomes an alarm (`queries.alarms`)."""
         while True:
             moment = self._driver.moment
-            now = int(moment.now)
+            now, is_sure = int(moment.now), False
             # not in doubt of the clock: a card from the future would be believed by nobody until then
-            if not moment.is_doubtful and needs_renewal(self._node.card, now):
-                try:
+            try:
+                is_sure = await self._writer(is_sure_of_card, self._node)
+                if is_sure and not moment.is_doubtful and needs_renewal(self._node.card, now):
                     renewing = partial(renew, self._node, now, must_finish=True)
                     issued = await self._writer.call("renewing the card", renewing)
                     await self._audit(os.geteuid(), "keys-renew", f"version={issued.version}")
                     log.info("the keys on our card were renewed: version %d", issued.version)
                     await self._driver.follow_card()
-                except ShareError as error:
-                    log.error("the keys on our card were not renewed: %s", error.message)
-            await asyncio.sleep(CLOCK_DOUBT_SECONDS if moment.is_doubtful else RENEWAL_SECONDS)
+            except ShareError as error:
+                log.error("the keys on our card were not renewed: %s", error.message)
+            is_soon = moment.is_doubtful or not is_sure
+            await asyncio.sleep(CLOCK_DOUBT_SECONDS if is_soon else RENEWAL_SECONDS)
 
     async def _account(self) -> None:
         """Move refusals at the door to the long accounts, partner by partner."""

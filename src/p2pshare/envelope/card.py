@@ -66,6 +66,7 @@ __all__ = [
     "check_time",
     "count_signatures",
     "decode_card",
+    "digest_of_version",
     "fingerprint",
     "news_in",
     "parse_fingerprint",

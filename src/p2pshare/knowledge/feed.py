@@ -7,7 +7,8 @@ The id is made anew
 1. with the store;
 2. at an opening for writing where the mark beside the store is another feed's, or has gone further than the store, or cannot be
    read: the file was put back under it;
-3. once a life, when an envelope of ours is read that came home: this store is a backup or a copy, though the mark came with it.
+3. once a life, when an envelope of ours is read that came home: this store is a backup or a copy, though the mark came with it;
+4. by `restore`, after which envelopes of the incarnations before come home without another one.
 
 The mark is written with each sweep and at the end, never beyond what is committed: what changed after the last one is not missed
 where the backup is younger than it.
@@ -26,6 +27,7 @@ from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.knowledge.state_table import last_change
 
 FEED_ID = Setting("feed_id", bytes)
+RESTORED_BEFORE = Setting("feed_restored_before", int)
 FEED_ID_BYTES = 8  # one is drawn at each restore, and compared with those a reader has met
 MARK_NAME = "feed.mark"
 
@@ -39,6 +41,17 @@ def renew(connection: apsw.Connection) -> bytes:
     fresh = secrets.token_bytes(FEED_ID_BYTES)
     put_setting(connection, FEED_ID, fresh)
     return fresh
+
+
+def begin_restored(connection: apsw.Connection, incarnation: int) -> bytes:
+    """Begin the feed of a restored home, whose own envelopes are of `incarnation` or later; returns its id."""
+    put_setting(connection, RESTORED_BEFORE, incarnation)
+    return renew(connection)
+
+
+def restored_before(connection: apsw.Connection) -> int:
+    """Returns the first incarnation of ours after the latest restore; 0 where there was none."""
+    return get_setting(connection, RESTORED_BEFORE) or 0
 
 
 def is_over(connection: apsw.Connection, mark: str | None) -> bool:

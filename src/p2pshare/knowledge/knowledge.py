@@ -349,11 +349,18 @@ class Knowledge(KnowledgeReading):
                 feed.renew(writer)
             self.mark_feed()
 
-    def renew_feed(self) -> None:
-        """Begin another feed, once a life: an envelope of ours came home, so this store is a backup or a copy."""
+    def renew_feed(self, incarnation: int) -> None:
+        """Begin another feed, once a life: an envelope of ours, of `incarnation`, came home, so this store is a backup or a copy. Nothing
+        where it was sealed before a restore that began a feed."""
         with self._database.transaction() as writer:
-            if feed.feed_id(writer) != self._renewed_feed:
+            is_told = incarnation < feed.restored_before(writer)
+            if not is_told and feed.feed_id(writer) != self._renewed_feed:
                 self._renewed_feed = feed.renew(writer)
+
+    def begin_restored_feed(self, incarnation: int) -> bytes:
+        """Begin the feed of a home that was restored, of which `incarnation` is the first of ours; returns its id."""
+        with self._database.transaction() as writer:
+            return feed.begin_restored(writer, incarnation)
 
     def mark_feed(self) -> None:
         """Write down beside the store how far its feed has come: what tells at the next opening that it was put back."""

@@ -15,12 +15,14 @@ Steps 3 and 4 are each one rename. Keys that no card names are dropped the next 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from msgspec import Struct, convert, msgpack
+from msgspec import Struct, convert, msgpack, structs
 
-from p2pshare.envelope.card import Revocation, accept_update
+from p2pshare.envelope.card import Card, Revocation, accept_update, believe_chain
 from p2pshare.envelope.encoding import Reader, pack
 from p2pshare.envelope.keys import (
     RETIRED_MAX,
@@ -49,6 +51,7 @@ from p2pshare.node.keyfile import (
 )
 from p2pshare.node.keys_apart import answer_apart, did_not_answer, run_apart
 
+OVER_NAME = ".over-newer.p2pcard"
 PROGRAM = "from p2pshare.node.card_issuing import issue_here; import sys; issue_here(*sys.argv)"
 
 
@@ -67,8 +70,40 @@ class CardChange(Struct, frozen=True, forbid_unknown_fields=True):
     shown: bytes | None = None
     must_finish: bool = False
     revoked: tuple[tuple[bytes, int, int, bytes], ...] = ()
+    over: bytes = b""
+    """The card file that the next version follows, in place of the home's: a newer one of ours, whose keys this home has not."""
     roots: tuple[bytes, ...] | None = None
     threshold: int | None = None
+
+
+def newer_chain(own: Card, raw: bytes) -> Card:
+    """Returns our card out of a file that a partner has, with versions that `own` lacks. Raises AuthorError `not-newer` for one that has none,
+    `card-other-partner`, or the reason for which nobody would believe it."""
+    try:
+        newer = believe_chain(raw)
+    except PeerError as error:
+        raise AuthorError(
+            f"the file is no card that can be trusted: {error.message}",
+            hint="ask a partner for the card of ours that it holds: `p2pshare partner card NAME FILE` there",
+            reason=error.reason,
+        ) from None
+    if newer.partner_id != own.partner_id:
+        raise AuthorError("the file is another partner's card", reason="card-other-partner")
+    if newer.version < own.version or newer.body_digest == own.body_digest:
+        raise AuthorError(
+            f"the file has version {newer.version} of our card, and this home has version {own.version} itself",
+            hint="nothing is lost: `p2pshare card renew` works",
+            reason="not-newer",
+        )
+    return newer
+
+
+def _no_root() -> KeyFileError:
+    return KeyFileError(
+        "no root key here is a root of the newer card: the roots were changed since the backup",
+        hint="put the newest backup back, or have the keepers of the root keys sign: docs/operations/lost-key.md",
+        reason="roots-offline",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +119,9 @@ class IssuedCard:
 def issue_apart(key_path: Path, card_path: Path, change: CardChange) -> IssuedCard:
     """Issue the card in a process of its own. Raises KeyFileError as reading and writing the key file do, AuthorError for a
     card that nobody would accept (`bad-name`, `bad-url`, `bad-threshold`, `key-in-use`, ...)."""
-    answer = run_apart(PROGRAM, key_path, str(card_path), msgpack.encode(change).hex())
+    with _beside(card_path, change.over) as over:
+        plain = msgpack.encode(structs.replace(change, over=b""))
+        answer = run_apart(PROGRAM, key_path, str(card_path), plain.hex(), over)
     try:
         reader = Reader(answer)
         reader.array(3, 3)
@@ -96,9 +133,25 @@ def issue_apart(key_path: Path, card_path: Path, change: CardChange) -> IssuedCa
     return issued
 
 
-def issue_here(key_path: str, card_path: str, change: str) -> None:
-    """Be the child: issue the card and write the `IssuedCard` to stdout."""
+@contextmanager
+def _beside(card_path: Path, over: bytes) -> Iterator[str]:
+    """Yields the name of a file with the bytes `over`, empty where there are none: an argument holds 128 KiB at most, a card file 4 MiB."""
+    if not over:
+        yield ""
+        return
+    path = card_path.with_name(OVER_NAME)
+    replace_file(path, over, CARD_FILE_MODE)
+    try:
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def issue_here(key_path: str, card_path: str, change: str, over: str) -> None:
+    """Be the child: issue the card and write the `IssuedCard` to stdout. `over` names the file of the card to go on from, or is empty."""
     wanted = convert(msgpack.decode(bytes.fromhex(change)), CardChange)
+    if over:
+        wanted = structs.replace(wanted, over=Path(over).read_bytes())
 
     def issued() -> bytes:
         made = issue_card(Path(key_path), Path(card_path), wanted, find_passphrase(os.environ))
@@ -111,6 +164,8 @@ def issue_card(key_path: Path, card_path: Path, change: CardChange, passphrase: 
     """Issue the card in this process, which holds roots from here on and should end. Raises KeyFileError, AuthorError."""
     material = read_key_file(key_path, passphrase)
     identity = identity_of(material, key_path, card_path)
+    if change.over:
+        identity = replace(identity, card=newer_chain(identity.card, change.over))
     fresh = generate_operational_keys(identity.partner_id, change.now) if change.has_new_keys else None
     try:
         body = next_body(
@@ -133,6 +188,8 @@ def issue_card(key_path: Path, card_path: Path, change: CardChange, passphrase: 
             accept_update(identity.card, unfinished.raw, change.now)
     except PeerError as error:  # what any partner would refuse as well
         raise AuthorError(error.message, hint=error.hint, reason=error.reason) from None
+    if change.over and material.roots and not any(root.key_id in known for root in material.roots):
+        raise _no_root()
     missing = max(unfinished.own.missing, unfinished.before.missing)
     if missing and change.must_finish:
         raise KeyFileError(

@@ -6,20 +6,24 @@ answer is an unfinished card, and nothing has changed.
 
 from __future__ import annotations
 
-from p2pshare.errors import AuthorError
+from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, parse_instant
 from p2pshare.node.card_issuing import CardChange
-from p2pshare.node.node import Node, Progress
-from p2pshare.operations.interface import Request
+from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.interface import Query, Request
 from p2pshare.sharing.own_card import (
     IssuedVersion,
+    NewerOwnCard,
     describe_card,
+    describe_newer,
     install,
     issue,
     needs_renewal,
+    newer_card,
     renew,
+    renew_over,
     set_roots,
 )
 from p2pshare.sharing.revoking import RevocationReason, RevokedKey, revoke
@@ -32,6 +36,33 @@ class RenewCard(Request[IssuedVersion], frozen=True, tag="card-renew"):
         if not needs_renewal(node.card, now):
             return describe_card(node.card, is_new=False)
         return RotateCard().run(node, now, progress)
+
+
+class RenewOverNewer(Request[IssuedVersion], frozen=True, tag="card-renew-over"):
+    """Issue the version that follows a newer card of ours, of which this home was set back, with new operational keys: the one in the file
+    `card`, empty: the one that partners have shown. `body` is the digest of the version that a person has looked at."""
+
+    body: bytes
+    card: bytes = b""
+
+    def run(self, node: Node, now: int, progress: Progress) -> IssuedVersion:
+        newer = newer_card(node, self.card)
+        if newer.body_digest != self.body:
+            raise RefusedError(
+                "another card came meanwhile than the one that was shown",
+                hint="try again",
+                reason="card-changed",
+            )
+        return renew_over(node, newer, now)
+
+
+class NewerCard(Query[NewerOwnCard], frozen=True, tag="card-newer"):
+    """Tell what a newer card of ours says that this home lacks: that in the file `card`, empty: the one that partners have shown."""
+
+    card: bytes = b""
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> NewerOwnCard:
+        return describe_newer(node.card, newer_card(node, self.card))
 
 
 class RotateCard(Request[IssuedVersion], frozen=True, tag="card-rotate"):

@@ -12,11 +12,14 @@ from p2pshare.sharing import distrusting
 from p2pshare.sharing.distrusting import DistrustedPartner
 from p2pshare.sharing.partners import (
     AddedPartner,
+    HeldCard,
     PartnerSummary,
     add_partner,
     describe,
+    find_partner,
     remove_partner,
     rename_partner,
+    unfreeze_partner,
 )
 
 
@@ -78,6 +81,28 @@ class RenamePartner(Request[PartnerSummary], frozen=True, tag="partner-rename"):
 
     def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
         return describe(rename_partner(node, self.name, self.alias))
+
+
+class UnfreezePartner(Request[PartnerSummary], frozen=True, tag="partner-unfreeze"):
+    """Believe a frozen partner again, called by alias or id, by the card that it goes on with and whose fingerprint a person confirmed."""
+
+    name: str
+    card: bytes
+    fingerprint: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
+        return describe(
+            unfreeze_partner(node, self.name, self.card, confirmed_fingerprint=self.fingerprint, now=now)
+        )
+
+
+class PartnerCard(Query[HeldCard], frozen=True, tag="partner-card"):
+    """Return the newest card file that is held of a partner, called by alias or id."""
+
+    name: str
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> HeldCard:
+        return HeldCard(find_partner(node, self.name).card.raw)
 
 
 class ListPartners(Query[Several[PartnerStatus]], frozen=True, tag="partner-list"):

@@ -21,13 +21,20 @@ from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX
 from p2pshare.partners.interface import Account, ClosedDoor, Distrust, PartnerRow, StoredCardFork
 
 CARD_FETCHED = Setting("card_fetched", bytes)
+"""JSON: partner id in hexadecimal -> the newest version of our card that it has fetched from us."""
 OWN_CARD_ELSEWHERE = Setting("own_card_elsewhere", int)
 """The newest version of our own card, under our roots, that a partner handed to us."""
-"""JSON: partner id in hexadecimal -> the newest version of our card that it has fetched from us."""
 CLOSED_DOORS = Setting("closed_doors", bytes)
 """JSON: partner id in hexadecimal -> `ClosedDoor`, of partners whose server does not let us in."""
 DISTRUSTED = Setting("distrusted", bytes)
 """JSON: partner id in hexadecimal -> `Distrust`, of partners, present or past, that a person does not believe."""
+OWN_CARD_NEWER = Setting("own_card_newer", bytes)
+"""That version with all before it, a card file."""
+SETTLED_FORKS = Setting("settled_forks", bytes)
+"""JSON: partner id in hexadecimal -> digests of bodies that a person has decided are not that partner's card."""
+SETTLED_FORKS_MAX = 16  # of one partner, the newest: one a restore that went wrong
+RESTORED_AT = Setting("restored_at", int)
+"""When this home was put back from a backup (unix seconds), by the clock of then; as long as it may not know its newest card."""
 OURSELVES = 0  # the account of what came from nobody else
 _COLUMN_BY_STATUS = {"held": "stored", "already-held": "already_held", "deferred": "deferred"}
 
@@ -128,6 +135,21 @@ class PartnersReading:
         """Returns the newest version of our own card that a partner has handed to us as one that our roots signed; 0: none."""
         return self._database.setting(OWN_CARD_ELSEWHERE) or 0
 
+    def own_card_newer(self) -> bytes | None:
+        """Returns the file of the newest version of our own card that a partner has and this home has not; None: there was none."""
+        return self._database.setting(OWN_CARD_NEWER)
+
+    def settled_forks(self, partner_id: PartnerId) -> list[bytes]:
+        """Returns digests of versions of a partner's card that a person has decided not to follow."""
+        stored = msgspec.json.decode(
+            self._database.setting(SETTLED_FORKS) or b"{}", type=dict[str, list[str]]
+        )
+        return [bytes.fromhex(one) for one in stored.get(partner_id.text, [])]
+
+    def restored_at(self) -> int:
+        """Returns when this home was put back from a backup, unix seconds; 0 where it never was."""
+        return self._database.setting(RESTORED_AT) or 0
+
     def closed_doors(self) -> dict[PartnerId, ClosedDoor]:
         """Returns of each partner whose server did not let us in when we last came: why, and our knocks."""
         stored = msgspec.json.decode(
@@ -211,6 +233,26 @@ class Partners(PartnersReading):
                 (organisation, *evidence, now),
             )
 
+    def settle_fork(
+        self, partner_id: PartnerId, raw: bytes, version: int, not_followed: Iterable[bytes]
+    ) -> None:
+        """Follow this card of a frozen partner, which a person has confirmed, and believe it again; the versions of these digests freeze it
+        no more. The proof that was kept goes, so that of another fork is kept."""
+        with self._database.transaction() as writer:
+            organisation = self._database.organisation(partner_id)
+            writer.execute(
+                "UPDATE partner SET card = ?, card_version = ?, is_frozen = 0 WHERE organisation = ?",
+                (raw, version, organisation),
+            )
+            writer.execute("INSERT OR REPLACE INTO card VALUES (?, ?, ?)", (organisation, version, raw))
+            writer.execute("DELETE FROM card_fork WHERE organisation = ?", (organisation,))
+            stored = msgspec.json.decode(
+                self._database.setting(SETTLED_FORKS) or b"{}", type=dict[str, list[str]]
+            )
+            known = dict.fromkeys([*stored.get(partner_id.text, []), *(one.hex() for one in not_followed)])
+            stored[partner_id.text] = list(known)[-SETTLED_FORKS_MAX:]
+            put_setting(writer, SETTLED_FORKS, msgspec.json.encode(stored))
+
     def touch(self, partner_id: PartnerId, last_exchange: int) -> None:
         """Note an exchange at `last_exchange`, unix seconds; the latest time wins, but not one that is hours ahead: a clock was
         wrong then."""
@@ -234,6 +276,25 @@ class Partners(PartnersReading):
         """Note that a partner has this version of our own card; the newest stays."""
         with self._database.transaction() as writer:
             put_setting(writer, OWN_CARD_ELSEWHERE, max(version, self.own_card_elsewhere()))
+
+    def keep_own_card_newer(self, raw: bytes, version: int) -> None:
+        """Keep a newer card file of our own, which was verified; a newer one that is kept already stays."""
+        with self._database.transaction() as writer:
+            if version >= self.own_card_elsewhere():
+                put_setting(writer, OWN_CARD_NEWER, raw)
+            self.note_own_card_elsewhere(version)
+
+    def note_restored(self, at: int) -> None:
+        """Note that this home was put back at `at`, unix seconds: what partners said and had of us since the backup is unknown. No
+        exchange is later than that, though the clock may have been set back."""
+        with self._database.transaction() as writer:
+            put_setting(writer, RESTORED_AT, at)
+            writer.execute("UPDATE last_exchange SET at = min(at, ?)", (at,))
+
+    def forget_restored(self) -> None:
+        """Note that partners have shown whether they have a newer card of ours."""
+        with self._database.transaction() as writer:
+            put_setting(writer, RESTORED_AT, 0)
 
     def note_closed_doors(self, doors: Mapping[PartnerId, ClosedDoor]) -> None:
         """Note the partners whose server does not let us in, all of them."""

@@ -353,7 +353,8 @@ def _card_forks(seen: Situation) -> Iterator[Alarm]:
             seen.names,
             fork.noted_at,
             "{name} signed two different cards of one version: it is frozen, nothing new of it is believed",
-            "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its root keys may be stolen",
+            "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its root keys may be stolen. Where it made both, as after a"
+            " restore, `p2pshare partner unfreeze {name} FILE` takes the card that it goes on with",
         )
 
 
@@ -489,7 +490,8 @@ def _own_card_newer(seen: Situation) -> Iterator[Alarm]:
         None,
         f"partners have version {newest} of our card, and this home has {seen.own_card.version}: it was set back to an older backup,"
         " and no card can be issued here, for partners would take it for a fork",
-        f"put the newest backup of this home back, in which version {newest} is, before the keys of this one end",
+        "`p2pshare card renew --over-newer` shows their card, and goes on from it with new keys once you know it is yours; or put the newest"
+        f" backup of this home back, in which version {newest} is",
     )
 
 

@@ -19,7 +19,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from p2pshare.envelope.card import Card, CardFork, DecodedCard, check_roots
+from p2pshare.envelope.card import Card, CardFork, DecodedCard, believe_chain, check_roots
 from p2pshare.envelope.notice import CircleNotice, circle_of_page, notice_id_of, notice_of, read_notice
 from p2pshare.envelope.vouch import VouchPage, check_page
 from p2pshare.errors import PeerError
@@ -31,6 +31,7 @@ from p2pshare.node.vouch_pages import own_pages
 from p2pshare.partners.notices import NewNotice, NoticeEntry, VouchedPage
 from p2pshare.partners.roster import Roster
 from p2pshare.policy.admission import carries
+from p2pshare.sharing.own_card import keep_newer_card
 from p2pshare.sharing.partners import apply_card_update, load_roster
 
 PAGE_BYTES_PER_AUTHOR_MAX = 80 * MIB  # in one circle: a whole shelf of a million envelopes takes 73
@@ -48,7 +49,7 @@ class TakenNotice:
     dropped: tuple[NoticeEntry, ...] = ()
     has_changed_roster: bool = False
     missing: tuple[PartnerId, CircleId] | None = None
-    """The author and the circle of a newer card, when versions between it and the known one are missing."""
+    """The author and the circle of a newer card, when versions between it and the known one are missing, or it is our own."""
 
 
 def take_in_notice(
@@ -99,7 +100,9 @@ def _take_in_card(
         ):  # ours was set back: the next one that we issue would be a fork
             check_roots(card, node.card)
             node.store.partners.note_own_card_elsewhere(card.body.version)
-            raise PeerError("a newer version of our own card", reason="own-card-newer")
+            kept = node.store.partners.own_card_newer()
+            is_kept = kept is not None and believe_chain(kept).version >= card.body.version
+            return TakenNotice("own-card-newer", missing=None if is_kept else (notice.author, notice.circle))
         raise PeerError("another version of our own card", reason="own-card")
     known = roster.entries[notice.author].card
     is_changed = False
@@ -149,7 +152,10 @@ def take_in_chain(
     moment: Moment | None = None,
 ) -> tuple[bool, list[NoticeEntry]]:
     """Take every version of an author's card, of which a notice of `circle` told; returns whether the roster changed, and
-    the notices that were dropped. Raises PeerError with its reason."""
+    the notices that were dropped. One of our own is kept for a person to go on from. Raises PeerError with its reason."""
+    if author == node.identity.partner_id:
+        keep_newer_card(node, raw)
+        return False, []
     is_changed = apply_card_update(node, author, raw, now, moment)
     return is_changed, list_cards(node, [author], also=[(author, circle)])
 

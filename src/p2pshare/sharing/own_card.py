@@ -15,15 +15,18 @@ from p2pshare.envelope.certificate import ends_at
 from p2pshare.envelope.hybrid import key_id_of
 from p2pshare.envelope.keys import Identity, TlsKey, under_card
 from p2pshare.envelope.unfinished_card import UnfinishedCard, read_unfinished
-from p2pshare.errors import NotFoundError, PeerError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import OPERATIONAL_OVERLAP_SECONDS
-from p2pshare.node.card_issuing import CardChange, issue_apart
+from p2pshare.node.card_issuing import CardChange, issue_apart, newer_chain
 from p2pshare.node.keyfile import identity_of, write_card_file
-from p2pshare.node.node import Node, card_path, key_path, note_config
+from p2pshare.node.node import Node, NodeReading, card_path, key_path, note_config
 from p2pshare.node.vouch_pages import drop_pages
 
+RESTORED_SECONDS = (
+    60  # a partner that talks with us so long has compared its cards with ours: that takes some seconds
+)
 KEY_DIGITS_MIN = 8  # of a key id that is typed: of 2^32 others one begins so
 SHOWN_MARGIN_SECONDS = 86_400  # before a certificate ends the next one is shown: partners' clocks differ
 
@@ -49,6 +52,36 @@ class IssuedVersion(Struct, frozen=True, forbid_unknown_fields=True):
     unfinished: bytes = b""
     is_new: bool = True
     """False where nothing had to be done."""
+
+
+class NewerOwnCard(Struct, frozen=True, forbid_unknown_fields=True):
+    """A newer card of ours than this home has: its version and the digest of its body, and what it changed, a line each."""
+
+    version: int
+    body: bytes
+    changes: list[str]
+
+
+def describe_newer(own: Card, newer: Card) -> NewerOwnCard:
+    """Returns what a person looks at before going on from a newer card of ours: whoever has our roots could have made it."""
+    lines = [f"version {newer.version} of {newer.name!r}; this home has version {own.version}"]
+    for name in ("name", "urls", "threshold"):
+        old, new = getattr(own, name), getattr(newer, name)
+        if old != new:
+            lines.append(f"{name}: {old!r} becomes {new!r}")
+    ours = {entry.key.key_id for entry in own.sign_keys}
+    lines += [
+        f"sign key {entry.key.key_id.text}, not in this home, since {format_instant(entry.not_before * SECOND_US)}"
+        for entry in newer.sign_keys
+        if entry.key.key_id not in ours
+    ]
+    if newer.roots != own.roots:
+        lines.append("root keys: others than before")
+    before = {entry.key_id for entry in own.revoked}
+    lines += [
+        f"revokes the sign key {entry.key_id.text}" for entry in newer.revoked if entry.key_id not in before
+    ]
+    return NewerOwnCard(newer.version, newer.body_digest, lines)
 
 
 def ends_of(card: Card) -> int:
@@ -109,13 +142,8 @@ def issue(node: Node, change: CardChange) -> IssuedVersion:
 
     Raises KeyFileError, AuthorError, and RefusedError `own-card-newer` where partners have a newer one, with nothing changed.
     """
-    newest = node.store.partners.own_card_elsewhere()
-    if newest > node.card.version:
-        raise RefusedError(
-            f"partners have version {newest} of our card, and this home has {node.card.version}: another one now would be a fork",
-            hint=f"put the newest backup back, in which version {newest} is; nothing here can bring its keys back",
-            reason="own-card-newer",
-        )
+    if not change.over:
+        _require_newest(node)
     issued = issue_apart(key_path(node), card_path(node), change)
     node.identity = identity_of(issued.material, key_path(node), card_path(node))
     if issued.missing:
@@ -123,6 +151,79 @@ def issue(node: Node, change: CardChange) -> IssuedVersion:
     note_config(node)
     drop_pages(node.home, node.card)
     return describe_card(node.card)
+
+
+def _require_newest(node: Node) -> None:
+    """Require that no partner is known to have a newer card of ours, and after a restore that one of them could say so. Raises RefusedError
+    `own-card-newer`, `own-card-unsure`."""
+    partners = node.store.partners
+    newest = partners.own_card_elsewhere()
+    if newest > node.card.version:
+        raise RefusedError(
+            f"partners have version {newest} of our card, and this home has {node.card.version}: another one now would be a fork",
+            hint="`p2pshare card renew --over-newer` goes on from theirs with new keys; or put the newest backup back",
+            reason="own-card-newer",
+        )
+    if not is_sure_of_card(node):
+        raise RefusedError(
+            "this home was restored, and no partner has yet shown whether it has a newer card of ours: another one now might be a fork",
+            hint=f"leave the daemon running with a partner for {RESTORED_SECONDS} s, then try again; or go on from a card that a partner gives:"
+            " `p2pshare card renew --over-newer --card FILE`",
+            reason="own-card-unsure",
+        )
+
+
+def is_sure_of_card(node: Node) -> bool:
+    """Returns whether partners could have shown a newer card of ours: always where the home was not restored, or has no link."""
+    partners = node.store.partners
+    if not (restored_at := partners.restored_at()):
+        return True
+    heard = partners.last_exchanges()
+    links = [row.partner_id for row in partners.all() if row.has_link and not row.is_frozen]
+    if links and not any(heard.get(one, 0) >= restored_at + RESTORED_SECONDS for one in links):
+        return False
+    partners.forget_restored()
+    return True
+
+
+def begin_after_restore(node: Node, now: int) -> None:
+    """Begin a life of a daemon: what partners show of our card is heard from now on. `now` in unix seconds."""
+    if node.store.partners.restored_at():
+        node.store.partners.note_restored(now)
+
+
+def keep_newer_card(node: Node, raw: bytes) -> None:
+    """Keep a newer file of our own card that a partner handed over, until a person goes on from it. Raises PeerError."""
+    try:
+        newer = newer_chain(node.card, raw)
+    except AuthorError as error:
+        raise PeerError(error.message, reason=error.reason) from None
+    if newer.version > node.card.version:
+        node.store.partners.keep_own_card_newer(newer.raw, newer.version)
+
+
+def newer_card(node: NodeReading, raw: bytes = b"") -> Card:
+    """Returns the newer card of ours to go on from: of the file `raw`, else the one that partners have shown. Raises AuthorError (as
+    `newer_chain`), NotFoundError `not-newer`."""
+    kept = raw or node.store.partners.own_card_newer()
+    if not kept:
+        raise NotFoundError(
+            "no partner has shown a newer card of ours",
+            hint="`p2pshare status` has the alarm `own-card-newer` where one does; else give a card file that a partner has of you",
+            reason="not-newer",
+        )
+    return newer_chain(node.card, kept)
+
+
+def renew_over(node: Node, newer: Card, now: int) -> IssuedVersion:
+    """Issue the version that follows a newer card of ours, whose keys this home has not, with new operational keys. What was sealed with the
+    lost ones stays believed. Raises as `issue`."""
+    held = {keys.tls.certificate for keys in (node.identity.operational, *node.identity.retired)}
+    shown = next((one for one in newer.tls_certificates if one in held), None)
+    issued = issue(node, CardChange(now, has_new_keys=True, shown=shown, over=newer.raw))
+    if issued.signed:
+        node.store.partners.forget_restored()
+    return issued
 
 
 def set_roots(

@@ -22,6 +22,7 @@ from p2pshare.envelope.card import (
     believe_chain,
     believe_stranger,
     decode_card,
+    digest_of_version,
     fingerprint,
     news_in,
     parse_fingerprint,
@@ -36,6 +37,12 @@ from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.store import Store, StoreReading
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.partners.roster import Roster, RosterEntry
+
+
+class HeldCard(Struct, frozen=True, forbid_unknown_fields=True):
+    """The newest card file that is held of a partner."""
+
+    card: bytes
 
 
 class PartnerSummary(Struct, frozen=True, forbid_unknown_fields=True):
@@ -244,6 +251,10 @@ def apply_card_update(
     try:
         card = accept_update(current, raw, *_span(now, moment))
     except CardFork as fork:
+        if digest_of_last(fork.proof.other) in node.store.partners.settled_forks(partner_id):
+            raise PeerError(
+                "a card that a person here has decided not to follow", reason="card-rollback"
+            ) from None
         freeze_partner(node.store, partner_id, evidence=(fork.proof.known, fork.proof.other), now=now)
         raise
     if card.body_digest == current.body_digest:
@@ -255,6 +266,50 @@ def apply_card_update(
         card,
     )  # or each version of a chain would be checked once for each after it
     return True
+
+
+def unfreeze_partner(
+    node: Node, name: str, raw: bytes, *, confirmed_fingerprint: str, now: int
+) -> RosterEntry:
+    """Believe a frozen partner again, by the card in `raw`, which a person has compared with it over another way: of two that it signed the
+    one that it goes on with. What was known is given up for it where the two differ. `now` in unix seconds.
+
+    Raises NotFoundError, AuthorError for a fingerprint that is none, PeerError for a card that does not hold or is older than what is known
+    (`card-rollback`), RefusedError `not-frozen`, `fingerprint-mismatch`.
+    """
+    entry = find_partner(node, name)
+    if not entry.is_frozen:
+        raise RefusedError(
+            f"{entry.alias} is not frozen",
+            hint="`p2pshare partner add` takes a newer card",
+            reason="not-frozen",
+        )
+    card = accept_first(raw, now)
+    if card.partner_id != entry.partner_id or parse_fingerprint(confirmed_fingerprint) != entry.partner_id:
+        raise RefusedError(
+            "the card does not belong to that partner and fingerprint",
+            hint="ask the partner for both, over another way than the one the card came by",
+            reason="fingerprint-mismatch",
+        )
+    if card.version < entry.card.version:
+        raise PeerError(
+            f"version {card.version} is older than version {entry.card.version}, which is known here",
+            hint="ask the partner for its newest card, which its `p2pshare card export` writes",
+            reason="card-rollback",
+        )
+    followed = {digest_of_version(one) for one in split_versions(card.raw)}
+    known = [one for one in node.store.partners.card_forks() if one.partner_id == entry.partner_id]
+    sides = [entry.card.raw, *(side for fork in known for side in (fork.first, fork.second))]
+    others = {digest_of_version(one) for side in sides for one in split_versions(side)} - followed
+    with node.store.transaction():
+        node.store.partners.settle_fork(entry.partner_id, card.raw, card.version, sorted(others))
+        node.store.knowledge.recount_reports()
+    return find_partner(node, name)
+
+
+def digest_of_last(card_file: bytes) -> bytes:
+    """Returns the digest of the newest version in a card file."""
+    return digest_of_version(split_versions(card_file)[-1])
 
 
 def _span(now: int, moment: Moment | None) -> tuple[int, int]:

@@ -275,7 +275,7 @@ class ContentReader:
         the same: nobody withheld it."""
         self._node.store.log.note_recipient_number(one.source, opened.number)
         if one.author == self._node.identity.partner_id and self._has_come_home(one):
-            self._node.store.knowledge.renew_feed()
+            self._node.store.knowledge.renew_feed(verified.core.incarnation)
         payload = receive(verified, opened.payload, self._readers, one.source.received_at)
         exercises = self._node.exercises
         if payload.kind is not EXERCISE and exercises is not None and payload.circle in exercises.circles():
