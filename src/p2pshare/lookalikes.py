@@ -114,3 +114,14 @@ def _looks_like(word: str) -> str:
         unicodedata.normalize("NFKC", one).translate(_SHAPES) if one.isalpha() else one for one in word
     )
     return seen if seen != word and seen.isascii() and len(word) >= _LOOKALIKE_LETTERS_MIN else ""
+
+
+def skeleton(name: str) -> str:
+    """Returns what the eye keeps of a name: two that have the same are easily taken for each other. Letters without case, accents
+    and script, digits like the letters that they look like; no blanks, no punctuation; what cannot be seen is left out."""
+    seen = unicodedata.normalize("NFKD", INVISIBLE.sub("", name)).translate(_SHAPES)
+    seen = unicodedata.normalize("NFKD", seen.casefold()).translate(_SHAPES)
+    return "".join(one for one in seen if unicodedata.category(one)[0] in "LN").translate(_AS_SMALL)
+
+
+_AS_SMALL = str.maketrans("01i", "oll")

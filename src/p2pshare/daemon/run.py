@@ -43,7 +43,7 @@ from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_s
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
-from p2pshare.identifiers import PublicationId
+from p2pshare.identifiers import CircleId, PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
@@ -58,6 +58,7 @@ from p2pshare.operations.lab_autorun import AutorunRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
 from p2pshare.operations.table import OPERATIONS, exercise_in, node_for, read_request
+from p2pshare.peering.faults import PeerUnreachable
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
@@ -87,6 +88,7 @@ INCIDENT_SECONDS = (
     2.0  # between two looks at what incidents ask of this node: a sighting is told well within a gossip round
 )
 ALARM_LOG_SECONDS = 15.0  # between two looks at what the log is told of; `status` looks when it is asked
+FETCH_SECONDS_MAX = 300.0  # of a member list with a thousand cards, for a person who waits
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
@@ -376,7 +378,27 @@ class Running:
         refused = dict(sorted(self._server.tally.handshakes_refused.items()))
         guests = dict(sorted(self._server.guest_outcomes.items()))
         door = Door(self._server.requests_seen, refused, guests)
-        return Live(self._driver.peer_states(), door, self._writer.times)
+        return Live(
+            self._driver.peer_states(),
+            door,
+            self._writer.times,
+            partial(self._fetch_introductions, asyncio.get_running_loop()),
+        )
+
+    def _fetch_introductions(
+        self, loop: asyncio.AbstractEventLoop, peer: PartnerId, circle: CircleId, progress: Progress
+    ) -> bytes:
+        """Have the driver fetch a member list, from another thread than its loop's. Raises ShareError."""
+        fetching = asyncio.run_coroutine_threadsafe(
+            self._driver.fetch_introductions(peer, circle, progress), loop
+        )
+        try:
+            return fetching.result(FETCH_SECONDS_MAX)
+        except TimeoutError:
+            fetching.cancel()
+            raise PeerUnreachable(
+                "the partner did not give its list and cards in time", reason="timeout"
+            ) from None
 
     async def _follow_roster(self) -> None:
         """Take the roster in anew: a partner that was removed is unpinned first, then its connections are cut."""

@@ -46,7 +46,7 @@ class Schema:
 STORE = Schema(
     ("database", "log", "partners", "knowledge", "spaces"),
     APPLICATION_ID,
-    29,
+    30,
     "move store.sqlite (with store.sqlite-wal and -shm) away, start, and add your partners again: what is relayed comes "
     "home from them; publish your own sources again",
 )

@@ -26,8 +26,8 @@ from p2pshare.envelope.card_format import (
     split_versions,
 )
 from p2pshare.envelope.encoding import Reader, pack, refusal
-from p2pshare.envelope.hybrid import SIGNATURE_BYTES
 from p2pshare.envelope.keys import SigningKey
+from p2pshare.envelope.sizes import SIGNATURE_BYTES
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import CircleId, KeyId, PartnerId
 from p2pshare.limits import (

@@ -13,19 +13,21 @@ from p2pshare.errors import OperatorError
 from p2pshare.knowledge.knowledge import Knowledge, KnowledgeReading
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
 from p2pshare.log.envelope_log import EnvelopeLog, EnvelopeReading
+from p2pshare.partners.introductions import Introductions, IntroductionsReading
 from p2pshare.partners.notices import Notices, NoticesReading
 from p2pshare.partners.partners import Partners, PartnersReading
 
 
 @dataclass(frozen=True)
 class StoreReading:
-    """The reading side of log, knowledge, partners and notices; any thread may use it."""
+    """The reading side of log, knowledge, partners, notices and introductions; any thread may use it."""
 
     database: Database
     log: EnvelopeReading
     knowledge: KnowledgeReading
     partners: PartnersReading
     notices: NoticesReading
+    introductions: IntroductionsReading
 
     def close(self) -> None:
         self.database.close()
@@ -33,12 +35,13 @@ class StoreReading:
 
 @dataclass(frozen=True)
 class Store(StoreReading):
-    """Log, knowledge, partners and notices with their one writer."""
+    """Log, knowledge, partners, notices and introductions with their one writer."""
 
     log: EnvelopeLog
     knowledge: Knowledge
     partners: Partners
     notices: Notices
+    introductions: Introductions
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
         """Make the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
@@ -70,7 +73,14 @@ def open_store(
 
 def store_of(database: Database) -> Store:
     """Returns the store over a database that is open for writing."""
-    return Store(database, EnvelopeLog(database), Knowledge(database), Partners(database), Notices(database))
+    return Store(
+        database,
+        EnvelopeLog(database),
+        Knowledge(database),
+        Partners(database),
+        Notices(database),
+        Introductions(database),
+    )
 
 
 @contextmanager
@@ -84,6 +94,7 @@ def reading_store(path: Path) -> Iterator[StoreReading]:
             KnowledgeReading(database),
             PartnersReading(database),
             NoticesReading(database),
+            IntroductionsReading(database),
         )
     finally:
         database.close()

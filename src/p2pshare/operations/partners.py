@@ -1,4 +1,4 @@
-"""`partner add`, `remove`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
+"""`partner add`, `remove`, `confirm`, `link`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.queries.explaining import Preview, preview
 from p2pshare.queries.status import PartnerStatus, partner_rows
+from p2pshare.sharing.introducing import ConfirmedPartner, confirm, put_link, renew_own_lists, review
 from p2pshare.sharing.partners import AddedPartner, PartnerSummary, add_partner, describe, remove_partner
 
 
@@ -18,7 +19,7 @@ class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):
     has_link: bool = True
 
     def run(self, node: Node, now: int, progress: Progress) -> AddedPartner:
-        return add_partner(
+        added = add_partner(
             node,
             self.card,
             confirmed_fingerprint=self.fingerprint,
@@ -26,6 +27,8 @@ class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):
             has_link=self.has_link,
             now=now,
         )
+        review(node, now)
+        return added
 
 
 class RemovePartner(Request[PartnerSummary], frozen=True, tag="partner-remove"):
@@ -34,7 +37,35 @@ class RemovePartner(Request[PartnerSummary], frozen=True, tag="partner-remove"):
     name: str
 
     def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
-        return describe(remove_partner(node, self.name))
+        removed = describe(remove_partner(node, self.name))
+        renew_own_lists(node, now)
+        review(node, now)
+        return removed
+
+
+class ConfirmPartner(Request[ConfirmedPartner], frozen=True, tag="partner-confirm"):
+    """Note that a person compared the fingerprint or the safety number of a partner that was introduced, called by alias or id."""
+
+    name: str
+    fingerprint: str = ""
+    safety_number: str = ""
+
+    def run(self, node: Node, now: int, progress: Progress) -> ConfirmedPartner:
+        confirmed = confirm(
+            node, self.name, told_fingerprint=self.fingerprint, told_safety_number=self.safety_number
+        )
+        review(node, now)
+        return confirmed
+
+
+class LinkPartner(Request[PartnerSummary], frozen=True, tag="partner-link"):
+    """Link a partner that has no link, or end its link; it is called by alias or id."""
+
+    name: str
+    has_link: bool = True
+
+    def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
+        return describe(put_link(node, self.name, has_link=self.has_link))
 
 
 class ListPartners(Query[Several[PartnerStatus]], frozen=True, tag="partner-list"):

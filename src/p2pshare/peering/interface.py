@@ -10,7 +10,7 @@ from p2pshare import limits
 from p2pshare.gossip.messages import PutAnswer
 from p2pshare.gossip.protocol import Question
 from p2pshare.http_server.interface import ServerLimits
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -44,6 +44,9 @@ class PeerExchange(Protocol):
     async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
         """Returns the chain of all versions of a partner's card. Raises NotFoundError when it is not held, or not for this
         peer."""
+
+    async def members(self, peer: PartnerId, circle: CircleId) -> bytes:
+        """Returns our newest member list of a circle. Raises NotFoundError when there is none, or none for this peer."""
 
 
 class GuestExchange(Protocol):

@@ -27,7 +27,7 @@ NO_LINK = LinkState("")
 OPEN_DOOR = ClosedDoor("", 0)
 
 
-class PartnerStatus(PartnerSummary, frozen=True):
+class PartnerStatus(PartnerSummary, frozen=True, kw_only=True):
     """A partner with the state of its link: `stopped` while no daemon runs. `carried_bytes` of its envelopes are on the disk, in
     all circles, and what was read of them counts for `cost_bytes` (`policy.content_cost`). `knocked`: when we last knocked at its
     door because it does not let us in, and `knock` what came of it; None and empty while it does."""
@@ -165,6 +165,8 @@ def _by_author(sizes: Mapping[tuple[PartnerId, CircleId], int]) -> Counter[Partn
 def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], now: int) -> str:
     if entry.is_frozen:
         return "frozen"
+    if entry.is_suspended(now):
+        return "suspended"
     if not entry.is_usable(now):
         return "card-expired"
     if not entry.has_link:
