@@ -109,10 +109,10 @@ class IntroductionsReading:
         return {PartnerId(one): PartnerId(voice) for one, voice in rows}
 
     def strangers(self) -> list[StrangerRow]:
-        """Returns those who are no partners (now), in the order of their ids."""
+        """Returns those who are no partners and never were, in the order of their ids."""
         rows = self._fetch(
             """SELECT s.partner_id, s.circle, s.name, s.seen_in, s.seen_at FROM stranger s WHERE NOT EXISTS (
-                SELECT 1 FROM partner p JOIN organisation o ON o.id = p.organisation WHERE o.partner_id = s.partner_id
+                SELECT 1 FROM card c JOIN organisation o ON o.id = c.organisation WHERE o.partner_id = s.partner_id
             ) ORDER BY s.partner_id"""
         )
         return [StrangerRow(PartnerId(one), CircleId(circle), *rest) for one, circle, *rest in rows]

@@ -325,7 +325,7 @@ def _verified(
             reason="list-rollback",
         )
     if held is not None and members.number == held.number:
-        if members.raw != held.raw:
+        if members.body_raw != read_list(held.raw).body_raw:  # signed anew it says the same
             store.put_fork(
                 ListFork(members.introducer, members.circle, members.number, held.raw, members.raw, now)
             )
@@ -459,12 +459,50 @@ def note_stranger(
     node.store.introductions.note_stranger(author, link.partner_id, circle, seen_in, now, name)
 
 
+class MissingCard(Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody in a circle who is no partner here. `name`: what its card says, empty where none came, and verified by nobody here;
+    `seen_in`: `envelopes`, `cards`, `lists`."""
+
+    partner_id: str
+    name: str
+    seen_in: list[str]
+
+
+class MissingCards(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many members of a circle are known here whose cards are missing, and the first of them, those with a name before others."""
+
+    count: int
+    named: list[MissingCard]
+
+
+MISSING_SHOWN_MAX = 20
+_SEEN_IN = ((IN_ENVELOPES, "envelopes"), (IN_CARDS, "cards"), (IN_LISTS, "lists"))
+
+
+def missing_cards(node: NodeReading, circle: CircleId, now: int) -> MissingCards:
+    """Returns who was seen in a circle in the last STRANGERS_SECONDS and is no partner here: nothing can be sealed for it, and what
+    it seals is refused (`author-unknown`). Whom a person removed is left out."""
+    found = [
+        one
+        for one in node.store.introductions.strangers()
+        if one.circle == circle and now - one.seen_at < STRANGERS_SECONDS
+    ]
+    found.sort(key=lambda one: (not one.name, one.name, one.partner_id))
+    named = [
+        MissingCard(one.partner_id.text, one.name, [word for bit, word in _SEEN_IN if one.seen_in & bit])
+        for one in found[:MISSING_SHOWN_MAX]
+    ]
+    return MissingCards(len(found), named)
+
+
 # --- what it comes to ------------------------------------------------------------------------------
 
 
 def review(node: Node, now: int) -> bool:
     """Review what introductions come to at `now` (unix seconds); returns whether anything changed. Writes only then."""
     store = node.store
+    if any(one.seen_at < now - STRANGERS_SECONDS for one in store.introductions.strangers()):
+        store.introductions.drop_strangers(now - STRANGERS_SECONDS)
     rows = {row.partner_id: row for row in store.partners.all() if not row.is_compared}
     if not rows:
         return False
@@ -714,7 +752,9 @@ def shown_lists(node: NodeReading, now: int) -> list[ShownList]:
         waiting = [
             one.partner_id
             for one in members
-            if held.introducer != own and one.partner_id != own and roster.get(one.partner_id) is None
+            if held.introducer != own
+            and one.partner_id not in (own, held.introducer)
+            and node.store.partners.newest_card(one.partner_id) is None
         ]
         shown.append(
             ShownList(
