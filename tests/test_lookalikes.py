@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pshare.lookalikes import INVISIBLE, faults_of, has_visible, notes_on
+from p2pshare.lookalikes import INVISIBLE, faults_of, has_visible, notes_on, skeletons
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,31 @@ def test_any_text_is_answered_for(text: str) -> None:
 @given(st.text(st.characters(max_codepoint=0x7E, min_codepoint=0x20)))
 def test_plain_ascii_is_never_noted(text: str) -> None:
     assert notes_on(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ACME", "acme"),
+        ("Acme Corp", "ACME-CORP"),
+        ("Bravo", "Br\u00e1vo"),
+        ("Bravo", "Brav0"),
+        ("Clinic 1", "Clinic l"),
+        ("Clinic I", "clinic-l"),
+        ("BRAVO INC", "bravo inc"),
+        ("ALPHA", "a1pha"),
+        ("PAY", "\u0420\u0410\u0423"),
+        ("acme", "ac\u200bme"),
+        ("acme", "\uff41\uff43\uff4d\uff45"),
+    ],
+)
+def test_names_that_the_eye_takes_for_each_other(one: str, other: str) -> None:
+    assert skeletons(one) & skeletons(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("lab-i", "lab-l"), ("LAB-I", "LAB-L"), ("lab-1", "lab-2"), ("lab-1", "lab-10"), ("Nord", "S\u00fcd")],
+)
+def test_names_that_differ(one: str, other: str) -> None:
+    assert not skeletons(one) & skeletons(other)

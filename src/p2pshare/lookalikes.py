@@ -116,12 +116,23 @@ def _looks_like(word: str) -> str:
     return seen if seen != word and seen.isascii() and len(word) >= _LOOKALIKE_LETTERS_MIN else ""
 
 
-def skeleton(name: str) -> str:
-    """Returns what the eye keeps of a name: two that have the same are easily taken for each other. Letters without case, accents
-    and script, digits like the letters that they look like; no blanks, no punctuation; what cannot be seen is left out."""
+def skeletons(name: str) -> frozenset[str]:
+    """Returns what the eye keeps of a name, in three ways: two names that have one in common are easily taken for each other.
+
+    All have no case, accents, blanks or punctuation, and nothing that cannot be seen; letters of other scripts are the Latin ones that
+    they look like. The second has digits like the small letters that they look like; the third what is printed alike in a name of
+    capitals and small letters: 1, I and l, but not L.
+    """
     seen = unicodedata.normalize("NFKD", INVISIBLE.sub("", name)).translate(_SHAPES)
-    seen = unicodedata.normalize("NFKD", seen.casefold()).translate(_SHAPES)
-    return "".join(one for one in seen if unicodedata.category(one)[0] in "LN").translate(_AS_SMALL)
+    folded = _folded(seen)
+    alike = (folded, folded.translate(_DIGITS_AS_LETTERS), _folded(seen.translate(_PRINTED_ALIKE)))
+    return frozenset(f"{number}{text}" for number, text in enumerate(alike))
 
 
-_AS_SMALL = str.maketrans("01i", "oll")
+def _folded(seen: str) -> str:
+    folded = unicodedata.normalize("NFKD", seen.casefold()).translate(_SHAPES)
+    return "".join(one for one in folded if unicodedata.category(one)[0] in "LN")
+
+
+_DIGITS_AS_LETTERS = str.maketrans("01", "ol")
+_PRINTED_ALIKE = str.maketrans("01I|L", "Olll\N{LISU LETTER LA}")  # the last stands for itself

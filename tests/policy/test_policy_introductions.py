@@ -19,12 +19,12 @@ from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import Admit, RefuseEntry, admit, may_leave
 from p2pshare.policy.audience import Audience, Refuse, resolve, standing_of
 from p2pshare.policy.gate import GateSettings
-from p2pshare.policy.introductions import Introduction, Standing, review, why_not_sealed
+from p2pshare.policy.introductions import Introduction, PartnerStanding, review, why_not_sealed
 
 NOW = 1_800_000_000
 MAIN = CircleId.of("main")
 SETTINGS = (GateSettings(), GateSettings(relay_strict=True))
-COMPARED, INTRODUCED, SUSPENDED = Standing
+COMPARED, INTRODUCED, SUSPENDED = PartnerStanding
 # who is sealed for, by marking: c compared, i introduced, s suspended; by everyone, by a group of all three, by name
 TABLE = {
     Tlp.CLEAR: ("ci", "refused", "ci"),
@@ -40,7 +40,7 @@ def card(name: str) -> Card:
     return create_identity(name, [f"https://{name}.example:8443"], NOW).card
 
 
-def of(name: str, standing: Standing) -> RosterEntry:
+def of(name: str, standing: PartnerStanding) -> RosterEntry:
     one = RosterEntry(card(name).partner_id, name, card(name), circles=frozenset({MAIN}))
     if standing is COMPARED:
         return one

@@ -393,7 +393,7 @@ def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
     for observable, said, words, voices in fetch(connection, _REPORTS, (row_ids(observables),)):
         reports = min(words, voices)
         if said > max(words, voices):  # both are shared: which go together decides
-            reports = _pairs_of(fetch(connection, _REPORTS_EACH, (row_ids([observable]),)))
+            reports = most_apart(fetch(connection, _REPORTS_EACH, (row_ids([observable]),)))
         if needed and reports >= needed:
             connection.execute(
                 "INSERT INTO quarantine VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason",
@@ -406,24 +406,35 @@ def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
             )
 
 
-def _pairs_of(said: Iterable[tuple[object, object]]) -> int:
+def most_apart(said: Iterable[tuple[object, object]]) -> int:
     """Returns the most of these (object, voice) of which no two have an object or a voice in common: a matching, found by
     augmenting paths (Kuhn). As many as a partner has partners at the most."""
     voices_of: dict[object, list[object]] = defaultdict(list)
     for word, voice in said:
         voices_of[word].append(voice)
     word_of: dict[object, object] = {}
-
-    def is_placed(word: object, tried: set[object]) -> bool:
-        for voice in voices_of[word]:
-            if voice not in tried:
-                tried.add(voice)
-                if voice not in word_of or is_placed(word_of[voice], tried):
-                    word_of[voice] = word
-                    return True
-        return False
-
-    return sum(is_placed(word, set()) for word in list(voices_of))
+    for start in voices_of:
+        came_from: dict[object, object] = {}  # voice -> the word from which it was reached
+        pending: list[object] = [start]
+        free: object | None = None
+        while pending and free is None:
+            word = pending.pop()
+            for voice in voices_of[word]:
+                if voice in came_from:
+                    continue
+                came_from[voice] = word
+                if voice not in word_of:
+                    free = voice
+                    break
+                pending.append(word_of[voice])
+        while free is not None:  # each word on the way moves on to the voice behind it
+            word = came_from[free]
+            before = next((voice for voice, its in word_of.items() if its == word), None)
+            word_of[free] = word
+            free = before
+            if before is not None:
+                del word_of[before]
+    return len(word_of)
 
 
 _ASSESSMENTS = """

@@ -16,7 +16,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.limits import RECIPIENTS_MAX
 from p2pshare.partners.roster import Roster, RosterEntry, UnknownName
 from p2pshare.policy.gate import Exit, GateSettings, may_pass
-from p2pshare.policy.introductions import NOT_COMPARED, SUSPENDED, Standing, why_not_sealed
+from p2pshare.policy.introductions import NOT_COMPARED, SUSPENDED, PartnerStanding, why_not_sealed
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,11 @@ def why_not_for(tlp: Tlp, entry: RosterEntry, now: int) -> str:
     return why_not_sealed(tlp, standing_of(entry, now)) or ("" if entry.is_usable(now) else "card-expired")
 
 
-def standing_of(entry: RosterEntry, now: int) -> Standing:
+def standing_of(entry: RosterEntry, now: int) -> PartnerStanding:
     """Returns the standing of a partner at `now` (unix seconds)."""
     if entry.is_compared:
-        return Standing.COMPARED
-    return Standing.SUSPENDED if entry.is_suspended(now) else Standing.INTRODUCED
+        return PartnerStanding.COMPARED
+    return PartnerStanding.SUSPENDED if entry.is_suspended(now) else PartnerStanding.INTRODUCED
 
 
 def _hint_on(reason: str, alias: str) -> str:

@@ -19,23 +19,23 @@ SUSPENDED = "partner-suspended"
 """Nothing is sealed for a partner whom nobody introduces any more."""
 
 
-class Standing(Enum):
-    """Standing of a partner: how its keys came to be trusted, and whether that holds."""
+class PartnerStanding(Enum):
+    """PartnerStanding of a partner: how its keys came to be trusted, and whether that holds."""
 
     COMPARED = "compared"
     INTRODUCED = "introduced"
     SUSPENDED = "suspended"
 
 
-STRICTEST: dict[Standing, Tlp | None] = {
-    Standing.COMPARED: Tlp.RED,
-    Standing.INTRODUCED: Tlp.GREEN,
-    Standing.SUSPENDED: None,
+STRICTEST: dict[PartnerStanding, Tlp | None] = {
+    PartnerStanding.COMPARED: Tlp.RED,
+    PartnerStanding.INTRODUCED: Tlp.GREEN,
+    PartnerStanding.SUSPENDED: None,
 }
 """The strictest marking that is sealed for a partner of this standing; None: nothing is."""
 
 
-def why_not_sealed(tlp: Tlp, standing: Standing) -> str:
+def why_not_sealed(tlp: Tlp, standing: PartnerStanding) -> str:
     """Returns the reason why content of this marking is not sealed for a partner of this standing, whatever else allows it; empty
     when it may be."""
     strictest = STRICTEST[standing]
