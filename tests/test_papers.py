@@ -160,7 +160,8 @@ def test_the_index_of_documents_has_every_page(repository: Path) -> None:
     folder = repository / "docs"
     text = (folder / "README.md").read_text()
     told = set(re.findall(r"^\| \[[^\]]+\]\(([^)]+)\) \| .", text, re.MULTILINE))
-    there = {path.name for path in folder.glob("*.md")} | {"p2pshare.1", "decisions/README.md"}
+    pages = [*folder.glob("*.md"), *folder.glob("operations/*.md")]
+    there = {path.relative_to(folder).as_posix() for path in pages} | {"p2pshare.1", "decisions/README.md"}
     assert told == there - {"README.md"}
 
 

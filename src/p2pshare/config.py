@@ -201,7 +201,8 @@ class Config:
     node, it dials its partners and asks them for news."""
 
     listen: str = ""
-    """HOST:PORT to listen on. Empty: the host and port of `url`."""
+    """HOST:PORT to listen on. Empty: the host and port of `url`; all addresses where its host is a name that leads to
+    loopback on this machine."""
 
     ttl: str = "90d"
     """How long a publication is carried by partners: 1d, 7d, 30d, 90d, 1y or 2y. Too short: a partner who

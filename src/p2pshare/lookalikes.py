@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f"
@@ -56,6 +56,10 @@ _CYRILLIC_SMALL = (
 _AS_CYRILLIC_SMALL = "aeopcyxsijhdqwvl"
 _GREEK = "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03b1\u03b3\u03b9\u03bd\u03bf\u03c1\u03c5\u03f2\u03f9\u03f3"
 _AS_GREEK = "ABEZHIKMNOPTYXayivopucCj"
+_PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+_SAME_SHAPES = str.maketrans(
+    "015i\u0131", "olsll"
+)  # after case folding: capital i, one and small l are one stroke
 _SHAPES = str.maketrans(_CYRILLIC + _CYRILLIC_SMALL + _GREEK, _AS_CYRILLIC + _AS_CYRILLIC_SMALL + _AS_GREEK)
 
 
@@ -78,6 +82,22 @@ def notes_on(name: str) -> tuple[str, ...]:
     """Returns what a reader of `name` should be told: its faults, and the Latin words that others of it look like."""
     latin = [seen for word in _words(name) if (seen := _looks_like(word))]
     return (*faults_of(name), *(f"looks like '{word}'" for word in latin))
+
+
+def imitates(name: str, others: Mapping[str, str]) -> list[str]:
+    """Returns what stands for each of `others` (by name) that a reader may take `name` for, each once: names of one skeleton
+    (section 4 of the standard), blanks and signs left out."""
+    read = _skeleton(name)
+    return list(dict.fromkeys(who for other, who in others.items() if read and _skeleton(other) == read))
+
+
+def _skeleton(name: str) -> str:
+    """Returns what an eye in a hurry keeps of a name: the shapes of its letters and digits."""
+    seen = unicodedata.normalize("NFKD", INVISIBLE.sub("", name)).translate(_SHAPES).casefold()
+    letters = "".join(one for one in seen.translate(_SHAPES) if unicodedata.category(one)[0] in "LN")
+    for pair, letter in _PAIRS:
+        letters = letters.replace(pair, letter)
+    return letters.translate(_SAME_SHAPES)
 
 
 def _words(name: str) -> Iterator[str]:

@@ -151,11 +151,12 @@ def test_a_name_that_would_command_the_terminal_is_shown_as_text(
 def test_the_node_is_examined_without_an_argument_and_a_failure_is_an_exit_code(
     federation: Callable[..., Federation],
 ) -> None:
-    one = federation("alpha")
+    one = federation()
+    one.found("alpha", is_dialable=False)
     said = one("alpha", "doctor")
     assert said.code == 0
-    assert "ok    config       circles: main; " in said.out
-    assert "warn  daemon       not running" in said.out
+    assert "ok      config        circles: main; " in said.out
+    assert "warn    daemon        not running" in said.out
     (one.folder / "alpha" / "identity.p2pkey").chmod(0o644)
     said = one("alpha", "doctor", "--json")
     assert (said.code, [row["check"] for row in said.json if row["level"] == "fail"]) == (1, ["keys"])

@@ -19,6 +19,7 @@ from p2pshare.envelope.keys import Identity, create_identity, generate_operation
 from p2pshare.envelope.knock import KnockGreeting, encode_card_given, encode_greeting
 from p2pshare.gossip.link import Link
 from p2pshare.http_server.tls import load_own_key
+from p2pshare.operations.pending import ListPending
 from p2pshare.partners.interface import NOT_ACCEPTED_YET, OTHER_CERTIFICATE, REMOVED_BY_PARTNER, ClosedDoor
 from p2pshare.peering.client import PeerAddress, PeerClient
 from p2pshare.peering.faults import PeerUnreachable
@@ -159,15 +160,20 @@ async def test_a_partner_that_removed_us_is_told_so_and_knocked_at_once_a_day(pa
     await bravo.start()
     assert bravo.server is not None
     await eventually(lambda: trouble(alpha, bravo) == REMOVED_BY_PARTNER, "alpha is told so")
-    await eventually(lambda: bravo.server.guest_outcomes == {"author-unknown": 1}, "and has knocked")  # type: ignore[union-attr]
+    knocked = {"author-unknown": 1, "place-taken": 1}
+    await eventually(lambda: bravo.server.guest_outcomes == knocked, "and has knocked")  # type: ignore[union-attr]
     await eventually(lambda: (door(alpha, bravo) or ClosedDoor("", 0)).outcome == "card-handed-over", "noted")
     await asyncio.sleep(3)
-    assert bravo.server.guest_outcomes == {"author-unknown": 1}, "dialled again, not knocked again"
+    assert bravo.server.guest_outcomes == knocked, "dialled again, not knocked again"
     assert bravo.server.tally.handshakes_refused["unknown-certificate"] >= 2
     noted = door(alpha, bravo)
     assert noted is not None and noted.reason == REMOVED_BY_PARTNER
     [row] = partner_rows(alpha.node, int(time.time()))
     assert row.knocked is not None and row.knock == "card-handed-over"
+    [asking] = ListPending().run(bravo.node, int(time.time()), lambda *_: None).each
+    assert (
+        asking.partner_id == id_of(alpha).text and "was your partner 'alpha', and was removed" in asking.notes
+    )
     await bravo.write(befriend, bravo.node, alpha.node, now=int(time.time()))
     await bravo.driver.reload_roster()  # type: ignore[union-attr]
     await talk(alpha, bravo)

@@ -1,6 +1,8 @@
-"""When to knock: at once, when our card is another, each day; sooner again where a knock reached nobody."""
+"""When to knock: at once, when our card is another, each day; sooner again where a knock reached nobody, or a person may be opening."""
 
 from __future__ import annotations
+
+import itertools
 
 import pytest
 
@@ -8,6 +10,7 @@ from p2pshare.daemon.knocks import (
     HANDED_OVER,
     KNOCK_SECONDS,
     NOTHING_NEW,
+    PLACE_SECONDS,
     REOPENED_SECONDS,
     RETRY_SECONDS_MIN,
     Knocks,
@@ -44,13 +47,45 @@ def test_the_reason_of_a_closed_door() -> None:
 
 
 def test_a_knock_is_due_at_once_then_each_day(knocks: Knocks) -> None:
-    assert knocks.closed(BRAVO, NOT_ACCEPTED_YET, NOW)
-    assert not knocks.closed(BRAVO, NOT_ACCEPTED_YET, NOW + 5)
+    assert knocks.closed(BRAVO, REMOVED_BY_PARTNER, NOW)
+    assert not knocks.closed(BRAVO, REMOVED_BY_PARTNER, NOW + 5)
     knock(knocks, 7.0)
-    assert knocks.doors[BRAVO] == ClosedDoor(NOT_ACCEPTED_YET, NOW, NOW + 7, HANDED_OVER)
+    assert knocks.doors[BRAVO] == ClosedDoor(REMOVED_BY_PARTNER, NOW, NOW + 7, HANDED_OVER)
     assert not knocks.begin(BRAVO, 1, 7.0 + KNOCK_SECONDS - 1)
     knock(knocks, 7.0 + KNOCK_SECONDS)
     assert not knocks.begin(BRAVO, 1, 8.0 + KNOCK_SECONDS)
+
+
+def test_a_door_that_never_let_us_in_is_knocked_at_often_while_a_person_may_be_opening_it(
+    knocks: Knocks,
+) -> None:
+    knocks.closed(BRAVO, NOT_ACCEPTED_YET, NOW)
+    knocked = []
+    for second in range(0, 2 * 86_400, 10):
+        if knocks.begin(BRAVO, 1, float(second)):
+            knocks.ended(
+                BRAVO, NOT_ACCEPTED_YET, HANDED_OVER, was_heard=True, now=NOW + second, at=float(second)
+            )
+            knocked.append(second)
+    pauses = [(at, later - at) for at, later in itertools.pairwise(knocked)]
+    assert {pause for at, pause in pauses if at < 600} == {30}
+    assert {pause for at, pause in pauses if 600 <= at < 3_600} == {60}
+    assert {pause for at, pause in pauses if 3_600 <= at < 86_400} == {600}
+    assert {pause for at, pause in pauses if at >= 86_400} == {3_600}
+
+
+def test_a_place_is_asked_for_at_once_with_another_card_and_each_hour(knocks: Knocks) -> None:
+    knocks.closed(BRAVO, NOT_ACCEPTED_YET, NOW)
+    assert knocks.begin(BRAVO, 1, 0.0)
+    assert knocks.asks_place(BRAVO, 1, 0.0)
+    assert knocks.asks_place(BRAVO, 1, 0.0), "one that did not reach the host is made up for"
+    knocks.place_asked(BRAVO, NOT_ACCEPTED_YET, 1, 0.0)
+    assert not knocks.asks_place(BRAVO, 1, PLACE_SECONDS - 1)
+    assert knocks.asks_place(BRAVO, 2, 1.0)
+    assert knocks.asks_place(BRAVO, 1, PLACE_SECONDS)
+    knocks.closed(BRAVO, OTHER_CERTIFICATE, NOW)
+    assert knocks.begin(BRAVO, 1, PLACE_SECONDS)
+    assert not knocks.asks_place(BRAVO, 1, PLACE_SECONDS), "whoever answers there is nobody to ask"
 
 
 def test_another_card_of_ours_is_told_at_once(knocks: Knocks) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -15,12 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from command_line import Said, run_here
 from free_port import free_port
 
-from p2pshare.cli.program import run_program
 from p2pshare.envelope.card import believe_chain, fingerprint
 from p2pshare.log.envelope_log import CLOCK_NOTED_AT
 
@@ -69,28 +68,6 @@ def wait_until(happened: Callable[[], Any], what: str, seconds: float = PATIENCE
             return value
         time.sleep(0.05)
     raise AssertionError(f"{what}: not within {seconds} s")
-
-
-class Said(NamedTuple):
-    """What a command answered: exit code, stdout, stderr."""
-
-    code: int
-    out: str
-    err: str
-
-
-def run_here(arguments: list[str], stdin: bytes) -> Said:
-    """Runs the program in this process, with its three standard streams replaced."""
-    kept = sys.stdin, sys.stdout, sys.stderr
-    out, err = io.BytesIO(), io.BytesIO()
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))
-    sys.stdout, sys.stderr = io.TextIOWrapper(out), io.TextIOWrapper(err, write_through=True)
-    try:
-        code = run_program(arguments)
-        sys.stdout.flush()
-        return Said(code, out.getvalue().decode(), err.getvalue().decode())
-    finally:
-        sys.stdin, sys.stdout, sys.stderr = kept
 
 
 class Partner:

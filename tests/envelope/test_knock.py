@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.x509 import load_der_x509_certificate
 from envelope_forge import NOW, body_of, next_body
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -24,12 +28,14 @@ from p2pshare.envelope.knock import (
     CardHanded,
     KnockGreeting,
     PlaceAsked,
+    check_place,
     decode_card_given,
     decode_greeting,
     decode_knock,
     encode_card_given,
     encode_greeting,
     encode_knock,
+    place_asked,
 )
 from p2pshare.errors import PeerError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
@@ -60,9 +66,39 @@ def test_a_card_is_asked_for_in_two_bytes() -> None:
     assert decode_knock(b"\x91\x03") == CardAsked()
 
 
-def test_who_asks_for_a_place_is_told_apart_and_not_read() -> None:
-    assert decode_knock(pack([4, bytes(32), "x", "", b"", b""])) == PlaceAsked()
-    assert decode_knock(b"\x96\x04\xc1") == PlaceAsked()
+def test_who_asks_for_a_place_says_so_in_one_form_and_signs_it_for_one_host_and_one_conversation(
+    alpha: Identity, bravo: Identity
+) -> None:
+    key, nonce = alpha.operational.tls, bytes(range(32))
+    place = place_asked(
+        alpha.partner_id, "Alpha", "https://a.example", key, host=bravo.partner_id, nonce=nonce
+    )
+    raw = encode_knock(place)
+    assert raw == pack(
+        [4, bytes(alpha.partner_id), "Alpha", "https://a.example", key.certificate, place.signature]
+    )
+    assert decode_knock(raw) == place
+    check_place(place, host=bravo.partner_id, nonce=nonce)
+    signed = load_der_x509_certificate(key.certificate).public_key()
+    said = hashlib.sha384(
+        pack([4, bytes(alpha.partner_id), "Alpha", "https://a.example", key.certificate])
+    ).digest()
+    signed.verify(place.signature, b"p2pshare/v1/knock\0" + bravo.partner_id + nonce + said, ECDSA(SHA384()))
+    for wrong in ({"host": alpha.partner_id, "nonce": nonce}, {"host": bravo.partner_id, "nonce": bytes(32)}):
+        with pytest.raises(PeerError) as caught:
+            check_place(place, **wrong)
+        assert caught.value.reason == "bad-signature"
+
+
+@given(st.data())
+def test_no_changed_byte_of_who_asks_for_a_place_is_believed(data: st.DataObject) -> None:
+    raw = bytearray(encode_knock(PLACE))
+    raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(PeerError) as caught:
+        place = decode_knock(bytes(raw))
+        assert isinstance(place, PlaceAsked)
+        check_place(place, host=HOST, nonce=bytes(32))
+    assert caught.value.reason in ("malformed", "not-canonical", "bad-certificate", "bad-signature")
 
 
 @pytest.mark.parametrize(
@@ -220,3 +256,12 @@ def _pair() -> tuple[Identity, Identity]:
 
 
 PAIR = _pair()
+HOST = PAIR[0].partner_id
+PLACE = place_asked(
+    PAIR[0].partner_id,
+    "Alpha CERT",
+    "https://a.example:1",
+    PAIR[0].operational.tls,
+    host=HOST,
+    nonce=bytes(32),
+)

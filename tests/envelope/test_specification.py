@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from p2pshare import limits
-from p2pshare.envelope import card, entry, guest, knock
+from p2pshare.envelope import card, entry, guest, invitation, knock
 from p2pshare.log import envelope_log
 from p2pshare.policy import vouching
 
@@ -19,7 +19,14 @@ from p2pshare.policy import vouching
 def specification(repository: Path) -> str:
     pages = [
         repository / "docs" / name
-        for name in ("envelope.md", "card.md", "introductions.md", "spaces.md", "training.md")
+        for name in (
+            "envelope.md",
+            "card.md",
+            "introductions.md",
+            "invitations.md",
+            "spaces.md",
+            "training.md",
+        )
     ]
     return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
@@ -87,6 +94,10 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         "expires of the invitation - 691,200": guest.INVITATION_SECONDS == 691_200,
         "1,576,800,000 s later": guest.KNOCK_SECONDS == 1_576_800_000,
         "at most 4,194,311 bytes": knock.CARD_MESSAGE_BYTES_MAX == 4_194_311,
+        "An invitation lives 86,400 s": invitation.INVITED_SECONDS == 86_400,
+        "At most 1,024 characters": invitation.LINE_CHARACTERS_MAX == 1_024,
+        "address (str of 3 to 300 bytes)": (invitation.ADDRESS_BYTES_MIN, invitation.ADDRESS_BYTES_MAX)
+        == (3, 300),
         "at most 147,456 bytes": limits.VOUCH_PAGE_BYTES_MAX == 147_456,
         "at most 147,520 bytes": limits.NOTICE_BYTES_MAX == 147_520,
         "in effect for 24 hours": vouching.PAGES_SECONDS == 24 * 3_600,

@@ -36,9 +36,11 @@ from p2pshare.envelope.knock import (
     CardHanded,
     KnockGreeting,
     PlaceAsked,
+    check_place,
     decode_card_given,
     decode_greeting,
     decode_knock,
+    encode_knock,
 )
 from p2pshare.envelope.member_list import ListedMember, card_of, read_file, read_list, verify_list
 from p2pshare.envelope.notice import read_notice
@@ -339,7 +341,6 @@ OF_NO_FILE = {
     "author-unknown": "of the host's partners",
     "author-frozen": "of the host's partners",
     "own-card": "of whom the host is",
-    "pending-not-accepted": "of what the host offers",
 }
 
 
@@ -384,8 +385,28 @@ def test_messages_of_a_guest(case: dict[str, Any]) -> None:
             decode_knock(message)
         assert caught.value.reason == says
         return
-    expected = {2: lambda: CardHanded(bytes_of(says[1])), 3: CardAsked, 4: PlaceAsked}[says[0]]()
+    expected = {
+        2: lambda: CardHanded(bytes_of(says[1])),
+        3: CardAsked,
+        4: lambda: PlaceAsked(
+            PartnerId.parse(says[1]), says[2], says[3], bytes_of(says[4]), bytes.fromhex(says[5])
+        ),
+    }[says[0]]()
     assert decode_knock(message) == expected
+    assert encode_knock(expected) == message
+
+
+@by_name(GUESTS["places"])
+def test_who_asks_for_a_place(case: dict[str, Any]) -> None:
+    place = decode_knock(bytes_of(case["message"]))
+    assert isinstance(place, PlaceAsked)
+    host, nonce = PartnerId.parse(case["host"]), bytes.fromhex(case["nonce"])
+    if not case["reason"]:
+        check_place(place, host=host, nonce=nonce)
+        return
+    with pytest.raises(PeerError) as caught:
+        check_place(place, host=host, nonce=nonce)
+    assert caught.value.reason == case["reason"]
 
 
 def unframed(case: dict[str, Any]) -> bytes:

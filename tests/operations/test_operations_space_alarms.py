@@ -20,7 +20,8 @@ from p2pshare.operations.space_takeover import AckTakeover, TakeOver
 from p2pshare.operations.spaces import NoteInSpace
 from p2pshare.operations.status import ShowStatus
 from p2pshare.queries.alarms import Alarm
-from p2pshare.queries.doctor import OK, WARN
+from p2pshare.queries.doctor import Looking
+from p2pshare.queries.doctor_words import OK, WARN
 from p2pshare.queries.status import SpacesStatus
 from p2pshare.spaces.seen import EntryPlace, HeldUpTo, NoNews, seen_by
 from p2pshare.spaces.space_exchange import spaces_of
@@ -65,14 +66,14 @@ def test_an_invitation_is_told_until_it_is_answered(nodes: list[Node]) -> None:
         assert (found.invited_by, found.title) == ("alpha", title)
         assert found.since == "2027-01-15T08:00:00Z"
         node.store.database.checkpoint()
-        findings = list(examine_spaces(node.home))
+        findings = list(examine_spaces(Looking(node.home, is_running=False, now=0)))
         assert [one.level for one in findings if two.space[:10] in one.message] == [WARN]
     run(nodes[1], JoinSpace(two.space))
     run(charlie, DeclineSpace(two.space))
     hand_over(two.space, nodes[0], charlie)
     for node in (nodes[1], charlie):
         assert two.space not in [one.space for one in screen(node).invitations]
-    assert {one.level for one in examine_spaces(nodes[1].home)} == {OK}
+    assert {one.level for one in examine_spaces(Looking(nodes[1].home, is_running=False, now=0))} == {OK}
 
 
 def test_an_open_vote_is_told_to_those_whose_vote_is_missing(nodes: list[Node]) -> None:

@@ -24,6 +24,7 @@ from p2pshare.errors import NotFoundError
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
+    DialAnswer,
     Hello,
     Poll,
     PollAnswer,
@@ -107,6 +108,10 @@ class MemoryExchange:
             raise NotFoundError("no such list", reason="not-held")
         return b"members" * 10_000
 
+    async def dial_back(self, peer: PartnerId) -> DialAnswer:
+        await self._called("dial_back", peer)
+        return DialAnswer(3, ("reached", "timeout"))
+
 
 def envelope_of(wire: bytes) -> EnvelopeId:
     return EnvelopeId(hashlib.sha256(wire).digest())
@@ -143,8 +148,9 @@ class House:
         host: str = "127.0.0.1",
         guests: Any = None,
         guest_limits: Any = None,
+        **invited: Any,
     ) -> tuple[PeerServer, int]:
-        server = self.build(party, exchange, limits, guests, guest_limits)
+        server = self.build(party, exchange, limits, guests, guest_limits, **invited)
         return server, await server.start(host, 0)
 
     def build(
@@ -154,9 +160,10 @@ class House:
         limits: DoorLimits | None = None,
         guests: Any = None,
         guest_limits: Any = None,
+        **invited: Any,
     ) -> PeerServer:
         """A server that is not yet started; it lets guests in when something stands behind it for them."""
-        server = PeerServer(exchange or MemoryExchange(), party.gate, limits, guests, guest_limits)
+        server = PeerServer(exchange or MemoryExchange(), party.gate, limits, guests, guest_limits, **invited)
         self._servers.append(server)
         return server
 

@@ -6,26 +6,38 @@ import asyncio
 import contextlib
 import ssl
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from p2pshare.envelope.guest import knock_key
 from p2pshare.envelope.keys import create_identity
-from p2pshare.envelope.knock import CARD_MESSAGE_BYTES_MAX, CardAsked, CardHanded, encode_knock
+from p2pshare.envelope.knock import (
+    CARD_MESSAGE_BYTES_MAX,
+    CardAsked,
+    CardHanded,
+    PlaceAsked,
+    check_place,
+    decode_greeting,
+    encode_knock,
+    place_asked,
+)
 from p2pshare.errors import DiskFull, PeerError
 from p2pshare.gossip.protocol import HELLO
 from p2pshare.http_server.tally import Tally
 from p2pshare.http_server.tls import pin_of
+from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 from p2pshare.peering import tls
 from p2pshare.peering.client import PeerAddress
 from p2pshare.peering.faults import PeerUnreachable
 from p2pshare.peering.frames import cut
-from p2pshare.peering.guest_door import GUESTS_MAX, GuestDoor, GuestLimits
-from p2pshare.peering.knocking import KnockLimits, ask_card, hand_card
+from p2pshare.peering.guest_door import GUESTS_MAX, GuestDoor, guest_limits
+from p2pshare.peering.knocking import KnockLimits, ask_card, ask_for_place, hand_card
 from p2pshare.peering.tls import guest_context
 
+HOST = PartnerId(bytes(range(32)))
 REQUEST = b"GET /v1/card HTTP/1.1\r\nHost: x\r\n\r\n"
 GREETING_BYTES = 4 + 1 + 1 + 2 + 32 + 1  # frame, array, 1, bin, nonce, version
 
@@ -37,6 +49,7 @@ class Cards:
     version: int = 7
     card: bytes = b"our card"
     taken: list[bytes] = field(default_factory=list)
+    places: list[tuple[str, str, str]] = field(default_factory=list)
     fault: Exception | None = None
     is_new: bool = True
     delay_seconds: float = 0.0
@@ -52,6 +65,11 @@ class Cards:
         if self.fault is not None:
             raise self.fault
         self.taken.append(card_file)
+        return self.is_new
+
+    async def take_place(self, place: PlaceAsked, nonce: bytes, host: str) -> bool:
+        check_place(place, host=HOST, nonce=nonce)
+        self.places.append((place.name, place.url, host))
         return self.is_new
 
 
@@ -228,12 +246,39 @@ async def test_what_the_host_refuses_is_counted_and_told_to_nobody(house, host, 
     assert server.tally.take_refused() == {(None, f"guest-{reason}"): 1}
 
 
-async def test_pending_partners_are_refused_unread_with_a_reason(house, host, come):
-    server, port = await house.serve(host, guests=Cards())
-    reader, writer = await come(port)
-    writer.write(framed(b"\x96\x04" + b"what stands here is read by a later version"))
-    assert len(await all_of(reader)) == GREETING_BYTES
-    await counted(server, pending_not_accepted=1)
+async def test_who_asks_for_a_place_is_handed_on_with_the_nonce_and_the_address_it_came_from(
+    house, host, host_card
+):
+    cards = Cards()
+    server, port = await house.serve(host, guests=cards)
+    own = create_identity("Guest", ["https://guest.example:8443"], int(time.time()))
+    address = replace(address_of(host, port), partner_id=HOST)
+    await ask_for_place(address, host_card, own.card, own.operational.tls)
+    assert cards.places == [("Guest", "https://guest.example:8443", "127.0.0.1")]
+    cards.is_new = False
+    await ask_for_place(address, host_card, own.card, own.operational.tls)
+    await counted(server, place_taken=1, nothing_new=1)
+    assert server.requests_seen == 0 and server.tally.take_refused() == {}
+
+
+async def test_what_was_said_to_ask_for_a_place_is_worth_nothing_in_another_conversation(house, host, come):
+    """A replay: the nonce is the host's, and new for each guest."""
+    cards = Cards()
+    server, port = await house.serve(host, guests=cards)
+    own = create_identity("Guest", [], int(time.time()))
+    said = []
+    for number in range(2):
+        reader, writer = await come(port)
+        greeting = decode_greeting((await reader.readexactly(GREETING_BYTES))[4:])
+        if not said:
+            place = place_asked(
+                own.partner_id, "Guest", "", own.operational.tls, host=HOST, nonce=greeting.nonce
+            )
+            said.append(framed(encode_knock(place)))
+        writer.write(said[0])
+        assert await all_of(reader) == b"", number
+    await counted(server, place_taken=1, bad_signature=1)
+    assert len(cards.places) == 1
 
 
 # --- what it costs ----------------------------------------------------------------------------------
@@ -266,7 +311,7 @@ async def test_garbage_ends_the_conversation_and_is_counted(house, host, come, s
 
 @pytest.mark.parametrize("says", [b"", b"\0", framed(b"\x92\x02\xc4")[:-1], b"\0\x3f\xff\xff\x92\x02\xc6"])
 async def test_a_slow_guest_is_cut_whatever_it_has_begun_to_say(house, host, come, says):
-    server, port = await house.serve(host, guests=Cards(), guest_limits=GuestLimits(seconds=0.3))
+    server, port = await house.serve(host, guests=Cards(), guest_limits=guest_limits(seconds=0.3))
     reader, writer = await come(port)
     writer.write(says)
     await all_of(reader)
@@ -275,7 +320,7 @@ async def test_a_slow_guest_is_cut_whatever_it_has_begun_to_say(house, host, com
 
 async def test_a_guest_that_reads_nothing_is_cut(house, host, come):
     cards = Cards(card=bytes(CARD_CHAIN_BYTES_MAX))
-    server, port = await house.serve(host, guests=cards, guest_limits=GuestLimits(seconds=0.5))
+    server, port = await house.serve(host, guests=cards, guest_limits=guest_limits(seconds=0.5))
     _, writer = await come(port)
     writer.write(framed(encode_knock(CardAsked())))
     writer.transport.pause_reading()
@@ -305,7 +350,7 @@ async def test_the_oldest_of_four_guests_makes_room_for_the_fifth(house, host, c
 
 async def test_a_guest_that_is_overtaken_while_its_card_is_taken_leaves_nothing_behind(house, host, come):
     cards = Cards(delay_seconds=30)
-    server, port = await house.serve(host, guests=cards, guest_limits=GuestLimits(guests=1))
+    server, port = await house.serve(host, guests=cards, guest_limits=guest_limits(guests=1))
     _, writer = await come(port)
     writer.write(framed(encode_knock(CardHanded(b"card"))))
     await asyncio.sleep(0.1)
@@ -322,9 +367,9 @@ async def test_a_guest_that_is_overtaken_before_its_first_turn_is_cut_as_well(ho
     async with asyncio.timeout(5):
         while len(arrived) < 2:
             await asyncio.sleep(0.01)
-    door = GuestDoor(Cards(), host.gate, Tally(), GuestLimits(guests=1))
+    door = GuestDoor(Cards(), host.gate, Tally(), Counter(), guest_limits(guests=1))
     for ends in arrived:
-        door._come_in(*ends)
+        door._come_in("127.0.0.1", "127.0.0.1", *ends)
     assert await all_of(dialled[0][0]) == b""
     assert len(await dialled[1][0].readexactly(GREETING_BYTES)) == GREETING_BYTES
     await door.close()
@@ -336,7 +381,7 @@ async def test_a_guest_that_is_overtaken_before_its_first_turn_is_cut_as_well(ho
 
 
 async def test_no_more_than_so_many_guests_come_in_a_minute(house, host, come):
-    limits = GuestLimits(guests=9, per_minute=5, per_address_per_minute=3)
+    limits = guest_limits(guests=9, per_minute=5, per_address_per_minute=3)
     server, port = await house.serve(host, guests=Cards(), guest_limits=limits)
     heard = []
     for source in ("127.0.0.2",) * 4 + ("127.0.0.3",) * 3:
@@ -348,8 +393,8 @@ async def test_no_more_than_so_many_guests_come_in_a_minute(house, host, come):
 
 
 async def test_a_minute_later_guests_come_in_again(house, host, come, monkeypatch):
-    monkeypatch.setattr("p2pshare.peering.guest_door.MINUTE_SECONDS", 0.3)
-    limits = GuestLimits(per_minute=1)
+    monkeypatch.setattr("p2pshare.peering.guest_places.MINUTE_SECONDS", 0.3)
+    limits = guest_limits(per_minute=1)
     _, port = await house.serve(host, guests=Cards(), guest_limits=limits)
     heard = []
     for pause in (0.0, 0.0, 0.4):

@@ -39,7 +39,8 @@ from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.operations import exercise_alarms, framework_alarms, incident_alarms, space_alarms
 from p2pshare.queries import alarms as queries_alarms
 from p2pshare.queries.alarms import ALARMS, Alarm, Situation, alarms, rhythm_breaks_at
-from p2pshare.queries.doctor import FAIL, WARN, examine_node
+from p2pshare.queries.doctor import examine_node
+from p2pshare.queries.doctor_words import FAIL, WARN
 from p2pshare.queries.proofs import proof_about
 from p2pshare.queries.status import status
 from p2pshare.sharing.intake import Arrival, IntakeStatus

@@ -15,6 +15,8 @@ from p2pshare.cli.program import run_program
 
 
 class Said(NamedTuple):
+    """What a command answered: exit code, stdout, stderr."""
+
     code: int
     out: str
     err: str
@@ -22,6 +24,20 @@ class Said(NamedTuple):
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+def run_here(arguments: list[str], stdin: bytes = b"") -> Said:
+    """Runs the program in this process, with its three standard streams replaced."""
+    kept = sys.stdin, sys.stdout, sys.stderr
+    out, err = io.BytesIO(), io.BytesIO()
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))
+    sys.stdout, sys.stderr = io.TextIOWrapper(out), io.TextIOWrapper(err, write_through=True)
+    try:
+        code = run_program(arguments)
+        sys.stdout.flush()
+        return Said(code, out.getvalue().decode(), err.getvalue().decode())
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = kept
 
 
 class Home:

@@ -85,10 +85,12 @@ from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import (
     AddPartner,
     ConfirmPartner,
+    DistrustPartner,
     LinkPartner,
     ListPartners,
     PreviewPartner,
     RemovePartner,
+    TrustPartner,
 )
 from p2pshare.operations.publishing import (
     Discard,
@@ -419,6 +421,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         RekeySpace(space["led"], "none", key),
         SetRoots(1),
         SetCard("Alpha Two", ("https://alpha.example:8443",)),
+        DistrustPartner("newcomer"),
+        TrustPartner("newcomer"),
         RemovePartner("newcomer"),
     ]
     by_name = {name_of(one): one for one in every}

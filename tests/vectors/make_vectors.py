@@ -55,14 +55,16 @@ from p2pshare.envelope.envelope import decode_envelope, encode_core
 from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, envelope_fork
 from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.hybrid import Secret
-from p2pshare.envelope.keys import reissue_card
+from p2pshare.envelope.keys import Identity, reissue_card
 from p2pshare.envelope.knock import (
     CardAsked,
     CardHanded,
     KnockGreeting,
+    PlaceAsked,
     encode_card_given,
     encode_greeting,
     encode_knock,
+    place_asked,
 )
 from p2pshare.envelope.member_list import (
     DOMAIN_MEMBERS,
@@ -860,13 +862,22 @@ def guest_vectors() -> Json:
                 "card": text_of(second.version_raw),
             },
         ],
-        "messages": knock_messages(alpha.card.raw),
+        "messages": knock_messages(alpha),
+        "places": knock_places(alpha, host),
     }
 
 
-def knock_messages(card: bytes) -> Json:
+def knock_messages(alpha: Identity) -> Json:
     """Messages of a knock, each as it stands in its frame: `says` is what a reader has of it, or the reason of its refusal."""
-    nonce = bytes(range(32))
+    card, nonce = alpha.card.raw, bytes(range(32))
+    place = place_asked(
+        alpha.partner_id,
+        "Alpha CERT",
+        "https://alpha.example:8443",
+        alpha.operational.tls,
+        host=PartnerId(nonce),
+        nonce=nonce,
+    )
     host = [
         ("greeting", encode_greeting(KnockGreeting(nonce, 300)), [1, nonce.hex(), 300]),
         ("card given", encode_card_given(card), [3, text_of(card)]),
@@ -874,7 +885,32 @@ def knock_messages(card: bytes) -> Json:
     guest = [
         ("card handed over", encode_knock(CardHanded(card)), [2, text_of(card)]),
         ("card asked for", encode_knock(CardAsked()), [3]),
-        ("place asked for, unread", pack([4, bytes(32), "Alpha", "", b"x", b"x"]), [4]),
+        ("place asked for", encode_knock(place), place_says(place)),
+        (
+            "place asked for by one that only dials",
+            encode_knock(replace(place, url="")),
+            place_says(replace(place, url="")),
+        ),
+        ("a place without a name", encode_knock(replace(place, name="")), "malformed"),
+        (
+            "a place under a name that turns its reading",
+            encode_knock(replace(place, name="Al\u202epha")),
+            "malformed",
+        ),
+        ("a place under an invisible name", encode_knock(replace(place, name="\u3164\u200b")), "malformed"),
+        (
+            "a place at an address that is none",
+            encode_knock(replace(place, url="http://alpha.example")),
+            "malformed",
+        ),
+        (
+            "a place with too long a certificate",
+            encode_knock(replace(place, certificate=bytes(4_097))),
+            "malformed",
+        ),
+        ("a place with no signature", encode_knock(replace(place, signature=b"")), "malformed"),
+        ("a place with one more field", b"\x97" + encode_knock(place)[1:] + b"\x00", "malformed"),
+        ("a place of a shorter id", pack([4, bytes(31), "Alpha", "", b"x", bytes(70)]), "malformed"),
         ("no card file", pack([2, b""]), "malformed"),
         ("a longer form", bytes.fromhex("9202c5000178"), "not-canonical"),
         ("something behind", encode_knock(CardAsked()) + b"x", "malformed"),
@@ -886,6 +922,66 @@ def knock_messages(card: bytes) -> Json:
         return {"name": name, "frame": text_of(len(message).to_bytes(4, "big") + message), "says": says}
 
     return {"host": [entry(*one) for one in host], "guest": [entry(*one) for one in guest]}
+
+
+def place_says(place: PlaceAsked) -> Json:
+    return [
+        4,
+        place.partner_id.text,
+        place.name,
+        place.url,
+        text_of(place.certificate),
+        place.signature.hex(),
+    ]
+
+
+def knock_places(alpha: Identity, host: PartnerId) -> Json:
+    """Messages that ask for a place, whose form is right, and what their host makes of them in a conversation with this nonce."""
+    nonce, key = bytes(range(32)), alpha.operational.tls
+    mallory = named_identity("mallory")
+    good = place_asked(alpha.partner_id, "Alpha CERT", "", key, host=host, nonce=nonce)
+    cases = [
+        ("good", good, ""),
+        (
+            "its holder has another name this time",
+            place_asked(alpha.partner_id, "Alpha", "", key, host=host, nonce=nonce),
+            "",
+        ),
+        ("a changed name", replace(good, name="Alpha Cert"), "bad-signature"),
+        ("a changed address", replace(good, url="https://mallory.example"), "bad-signature"),
+        (
+            "said to another host",
+            place_asked(alpha.partner_id, "Alpha CERT", "", key, host=mallory.partner_id, nonce=nonce),
+            "bad-signature",
+        ),
+        (
+            "said in another conversation",
+            place_asked(alpha.partner_id, "Alpha CERT", "", key, host=host, nonce=bytes(32)),
+            "bad-signature",
+        ),
+        (
+            "another one's certificate",
+            place_asked(alpha.partner_id, "Alpha CERT", "", mallory.operational.tls, host=host, nonce=nonce),
+            "bad-certificate",
+        ),
+        (
+            "another one's id",
+            place_asked(mallory.partner_id, "Alpha CERT", "", key, host=host, nonce=nonce),
+            "bad-certificate",
+        ),
+        ("a certificate that is none", replace(good, certificate=b"certificate"), "bad-certificate"),
+        ("a signature that is none", replace(good, signature=bytes(64)), "bad-signature"),
+    ]
+    return [
+        {
+            "name": name,
+            "host": host.text,
+            "nonce": nonce.hex(),
+            "message": text_of(encode_knock(place)),
+            "reason": reason,
+        }
+        for name, place, reason in cases
+    ]
 
 
 # --- parts -----------------------------------------------------------------------------------------
@@ -1725,6 +1821,13 @@ def member_vectors() -> Json:
     }
 
 
+def invitation_vectors() -> Json:
+    """Lines, meetings and messages of invitations (invitation_stories.py)."""
+    from invitation_stories import invitation_vectors as made
+
+    return made()
+
+
 def main(wanted: list[str]) -> None:
     files = {
         "envelope.json": envelope_vectors,
@@ -1733,6 +1836,7 @@ def main(wanted: list[str]) -> None:
         "vouch.json": vouch_vectors,
         "guest.json": guest_vectors,
         "members.json": member_vectors,
+        "invitation.json": invitation_vectors,
         "payload.json": payload_vectors,
         "derivation.json": derivation_vectors,
         "entry.json": entry_vectors,

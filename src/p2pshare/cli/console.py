@@ -40,6 +40,12 @@ COMPLAINT_END_CHARACTERS = 500  # which say what is wrong
 EXERCISE_MARK = "EXERCISE"
 _EXERCISE = "p2pshare.exercise"  # in the context of a command, and of those inside it
 _IS_MARKED = "p2pshare.exercise-marked"
+CLOSED_DOORS = {
+    "not-accepted-yet": "not accepted yet",
+    "removed-by-partner": "removed by partner",
+    "other-certificate": "another certificate is shown",
+}
+"""States of a partner that does not let us in, for a person."""
 CLEAR_LINE = "\r\x1b[K"
 UNWRITABLE_HINTS = {
     errno.EACCES: "write as a user who may, or choose another file",
@@ -290,7 +296,8 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
     """Print the table of partners that `status` and `partner list` share."""
     rows = []
     for one in partners:  # "waiting: tls": why nothing is heard stands beside the state
-        state = f"{one.state}: {one.last_error}" if one.last_error else one.state
+        word = CLOSED_DOORS.get(one.state, one.state)
+        state = f"{word}: {one.last_error}" if one.last_error not in ("", one.state) else word
         rows.append((one.alias, state, one.last_exchange, one.url, shown_name(one.name)))
     print_table(("alias", "state", "last_exchange", "url", "name"), rows)
     for one in partners:
@@ -299,6 +306,10 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
         if one.noted:
             counts = "  ".join(f"{shown(reason)} {count}" for reason, count in one.noted.items())
             print_result(f"noted of {shown(one.alias)}: {counts}")
+        if one.distrusted:
+            print_result(
+                f"distrusted {shown(one.alias)}: since {one.distrusted}  `p2pshare partner trust` takes it back"
+            )
         if one.knocked:
             print_result(f"knocked at {shown(one.alias)}: {one.knocked}  {shown(one.knock)}")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import pwd
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +17,11 @@ from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.output import write_output
-from p2pshare.errors import AuthorError
+from p2pshare.errors import AuthorError, ShareError
 from p2pshare.limits import PARTNER_LIST_BYTES_MAX
 
 if TYPE_CHECKING:
+    from p2pshare.queries.doctor_words import Finding
     from p2pshare.topology.circles import PartnerList
 
 EXIT_UNWELL = 1
@@ -42,33 +46,88 @@ LACKS = {
 def doctor(context: click.Context, as_json: bool) -> int:
     """look for what is wrong with this node, and say what mends it; see also the commands below
 
-    Exit code 1 when something fails; warnings alone are 0.
+    Root looks as the user whose the home is. Exit code 1 when something fails; warnings alone are 0.
     """
     if context.invoked_subcommand is not None:
         return 0
-    from p2pshare.cli.card import now_seconds
-    from p2pshare.cli.session import is_running
-    from p2pshare.node.home import require_home
-    from p2pshare.operations.incident_alarms import EVERY_ALARM
-    from p2pshare.operations.space_alarms import examine_spaces
-    from p2pshare.queries.doctor import FAIL, examine_node
+    from p2pshare.queries.doctor_words import FAIL
 
-    home: Path = context.obj
-    findings = examine_node(
-        require_home(home),
-        is_running=is_running(home),
-        now=now_seconds(),
-        alarm_functions=EVERY_ALARM,
-        looks_above={"spaces": examine_spaces},
-    )
+    findings = examine(context.obj)
     if as_json:
         console.print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            console.print_result(console.shown(f"{finding.level:<5} {finding.check:<12} {finding.message}"))
-            if finding.hint and finding.level != "ok":
-                console.print_result(console.shown(f"      {'':<12} {finding.hint}"))
+            line = f"{finding.level:<7} {finding.check:<13} {finding.message}"
+            console.print_result(console.shown(line))
+            if finding.mend and finding.level != "ok":
+                console.print_result(console.shown(f"        {'':<13} {finding.mend}"))
     return EXIT_UNWELL if any(finding.level == FAIL for finding in findings) else 0
+
+
+def examine(home: Path) -> list[Finding]:
+    """Returns all findings about the node in `home`, beside a running daemon or without one."""
+    from p2pshare.cli.card import now_seconds
+    from p2pshare.cli.session import ask, is_running
+    from p2pshare.node.home import require_home
+    from p2pshare.operations.incident_alarms import EVERY_ALARM
+    from p2pshare.operations.reachability import AskDialBack, examine_reachability
+    from p2pshare.operations.space_alarms import examine_spaces
+    from p2pshare.operations.status import ShowStatus
+    from p2pshare.queries.doctor import examine_node
+
+    require_home(home)
+    live, is_answered = None, False
+    with as_owner(home):
+        with suppress(ShareError):  # a user who may not ask it sees what files tell
+            is_answered = is_running(home)
+            live = ask(home, ShowStatus()) if is_answered else None
+        return examine_node(
+            home,
+            is_running=is_answered or _is_listening(home),
+            now=now_seconds(),
+            live=live,
+            alarm_functions=EVERY_ALARM,
+            looks_above={
+                "spaces": examine_spaces,
+                "reachable": lambda _: examine_reachability(
+                    ask(home, AskDialBack()) if is_answered else None
+                ),
+            },
+        )
+
+
+def _is_listening(home: Path) -> bool:
+    """Returns whether a daemon is there that does not answer this user."""
+    from p2pshare.cli.session import is_running
+
+    try:
+        return is_running(home)
+    except ShareError:
+        return True
+
+
+@contextmanager
+def as_owner(home: Path) -> Iterator[None]:
+    """Let root be the user whose `home` is, for as long as it looks: what that user may do is what the daemon may do, and no file
+    that root made stands in its way."""
+    owner = home.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    groups = os.getgroups()
+    try:
+        name = pwd.getpwuid(owner.st_uid).pw_name
+        os.setgroups(os.getgrouplist(name, owner.st_gid))
+    except KeyError:
+        os.setgroups([owner.st_gid])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
 
 @doctor.command("topology")

@@ -58,6 +58,8 @@ def _print_envelope(envelope: ExplainedEnvelope, partner: str) -> None:
     verdict = "goes to" if envelope.leaves else "does not go to"
     console.print_result(f"  {verdict} {partner} ({envelope.rule}): {envelope.because}")
     console.print_result(f"  {partner} {has_and_reads(envelope.got, envelope.can_read)}")
+    if envelope.distrusted:
+        console.print_result("  counts for nothing here: its author is distrusted")
     for origin in envelope.derived_from or ():
         console.print_result(
             f"  derived from {console.shown(origin.object_id)} by {console.shown(origin.author)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,10 +17,17 @@ from p2pshare.cli.session import Session, ask, connect
 from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
+if TYPE_CHECKING:
+    from p2pshare.operations.pending import PendingPartner
+    from p2pshare.sharing.distrusting import DistrustedPartner
+
+EXIT_NOTHING_PENDING = 3
+ID_DIGITS_SHOWN = 16
+
 
 @click.group(cls=Group)
 def partner() -> None:
-    """add, list, confirm, link, export and remove partners"""
+    """add, accept, confirm, link, list, rename, export and remove partners"""
 
 
 @partner.command("add")
@@ -68,6 +76,144 @@ def _confirm(home: Path, file: str) -> str:
     return fingerprint(card.partner_id)
 
 
+@partner.command("pending")
+@json_option
+@click.pass_obj
+def list_pending(home: Path, as_json: bool) -> int:
+    """list who waits to be a partner: they knocked here, or joined by an invitation
+
+    Nothing that they say of themselves is believed. Exit code 3 when nobody waits.
+    """
+    from p2pshare.operations.pending import ListPending
+
+    found = ask(home, ListPending()).each
+    if as_json:
+        console.print_json(found)
+    else:
+        for one in found:
+            _print_pending(one)
+    if not found:
+        console.say("nobody waits to be a partner")
+        return EXIT_NOTHING_PENDING
+    return 0
+
+
+def _print_pending(one: PendingPartner) -> None:
+    console.print_result(f"{one.partner_id[:ID_DIGITS_SHOWN]}  {console.shown(one.name)}, as it calls itself")
+    for note in one.notes:
+        console.print_result(f"  careful        {console.shown(note)}")
+    console.print_result(f"  fingerprint    {one.fingerprint}")
+    if one.words:
+        console.print_result("  words          it joined by an invitation: compare the six words")
+    console.print_result(f"  safety number  {one.safety_number}")
+    console.print_result(f"  came from      {console.shown(one.address)}")
+    console.print_result(
+        f"  would be at    {console.shown(one.url) if one.url else 'nowhere: it only dials'}"
+    )
+    knocks = console.counted(one.knocks, "knock")
+    console.print_result(f"  since          {one.since}, {knocks}")
+
+
+@partner.command("accept")
+@click.argument("partner_id", metavar="ID")
+@click.option(
+    "--words", metavar="WORDS", default="", help="the six words of an invitation, as the partner told them"
+)
+@click.option(
+    "--fingerprint", metavar="FP", default="", help="the fingerprint, as the partner told it to you"
+)
+@click.option(
+    "--alias", metavar="NAME", default="", help="your name for the partner; else made from the card"
+)
+@json_option
+@click.pass_obj
+def accept_partner(
+    home: Path, partner_id: str, words: str, fingerprint: str, alias: str, as_json: bool
+) -> None:
+    """make who waits under ID a partner, once its words or its fingerprint were compared by another way
+
+    ID is as `partner pending` shows it, or its beginning. Without either a person is asked. Exit code 5 when what was compared is wrong,
+    3 when nobody waits under ID.
+    """
+    from p2pshare.operations.pending import AcceptPending
+    from p2pshare.sharing.pending import PARTNER
+
+    if words and fingerprint:
+        raise UsageProblem("--words and --fingerprint are two ways", hint="give the one that you compared")
+    if not words and not fingerprint:
+        fingerprint, words = _compare_pending(home, partner_id)
+    accepted = ask(home, AcceptPending(partner_id, words, fingerprint, alias))
+    if as_json:
+        console.print_json(accepted)
+        return
+    console.print_result(f"{accepted.state}  {accepted.partner_id}  {console.shown_name(accepted.name)}")
+    if accepted.state != PARTNER:
+        console.say(
+            "it is a partner as soon as its card comes, with its next knock: at once, or within a few minutes"
+        )
+
+
+def _compare_pending(home: Path, typed: str) -> tuple[str, str]:
+    """Show who waits under an id and ask; returns the fingerprint that a person confirmed, or the words that were typed. Raises
+    UsageProblem without a terminal, RefusedError on a no."""
+    from p2pshare.identifiers import PartnerId
+    from p2pshare.operations.pending import ListPending
+    from p2pshare.sharing.pending import named_id
+
+    if not console.can_ask():
+        raise UsageProblem(
+            "partner accept needs --words or --fingerprint",
+            hint="ask the partner for it by telephone; it is never taken from what a knock says",
+        )
+    found = ask(home, ListPending()).each
+    partner_id = named_id(typed, (PartnerId.parse(one.partner_id) for one in found)).text
+    rows = [one for one in found if one.partner_id == partner_id]
+    for one in rows:
+        _print_pending(one)
+    if all(one.words for one in rows):
+        return "", console.ask_text("the six words, as the partner reads them to you:")
+    if not console.ask("does the partner read you the same fingerprint or safety number?"):
+        raise RefusedError("it was not confirmed, nobody was accepted", reason="fingerprint-unconfirmed")
+    return rows[0].fingerprint, ""
+
+
+@partner.command("refuse")
+@click.argument("partner_id", metavar="ID")
+@json_option
+@click.pass_obj
+def refuse_partner(home: Path, partner_id: str, as_json: bool) -> None:
+    """take who waits under ID off the list, and show it no more; `partner accept` undoes it
+
+    Exit code 3 when nobody waits under ID.
+    """
+    from p2pshare.operations.pending import RefusePending
+
+    refused = ask(home, RefusePending(partner_id))
+    if as_json:
+        console.print_json(refused)
+        return
+    console.say(f"refused {refused.partner_id}, which calls itself {console.shown_name(refused.name)}")
+
+
+@partner.command("rename")
+@click.argument("old")
+@click.argument("new")
+@json_option
+@click.pass_obj
+def rename_partner(home: Path, old: str, new: str, as_json: bool) -> None:
+    """call the partner OLD, an alias or id, NEW from now on: here, and for the SIEM
+
+    Its own name on its card stays as it is, and nobody else hears of it.
+    """
+    from p2pshare.operations.partners import RenamePartner
+
+    renamed = ask(home, RenamePartner(old, new))
+    if as_json:
+        console.print_json(renamed)
+        return
+    console.say(f"{console.shown(old)} is called {console.shown(renamed.alias)} from now on")
+
+
 @partner.command("list")
 @json_option
 @click.pass_obj
@@ -101,6 +247,44 @@ def export_partners(home: Path, file: str) -> None:
         console.say(
             f"{console.shown(file)} names {partners} and what each link carries: give it to who may know that"
         )
+
+
+@partner.command("distrust")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def distrust_partner(home: Path, name: str, as_json: bool) -> None:
+    """take what a partner says out of effect here, called by alias or id, also one that was removed; `trust` brings it back
+
+    Its link stays, and what it seals is carried for others. Votes in spaces stay as they are.
+    """
+    from p2pshare.operations.partners import DistrustPartner
+
+    _tell_trust(ask(home, DistrustPartner(name)), as_json=as_json)
+
+
+@partner.command("trust")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def trust_partner(home: Path, name: str, as_json: bool) -> None:
+    """bring what a partner says back into effect, after `distrust`"""
+    from p2pshare.operations.partners import TrustPartner
+
+    _tell_trust(ask(home, TrustPartner(name)), as_json=as_json)
+
+
+def _tell_trust(answer: DistrustedPartner, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(answer)
+        return
+    name = console.shown(answer.alias or answer.partner_id)
+    if answer.distrusted:
+        console.say(
+            f"{name} is distrusted: nothing that it says counts here; `p2pshare partner trust` takes it back"
+        )
+    else:
+        console.say(f"{name} is believed again; what came meanwhile is read as it stands in line")
 
 
 @partner.command("remove")

@@ -182,6 +182,21 @@ def ask(
         return session.run(request, progress)
 
 
+def ask_running(home: Path, request: Request[A], progress: Progress = console.no_progress) -> A:
+    """Returns the answer of the running daemon: for what only a node that listens and dials can do. Raises DaemonUnreachable
+    where none runs, and what the operation raises."""
+    from p2pshare.node.home import require_home
+
+    if console.chosen_exercise():
+        raise not_in_exercise()
+    if not is_running(require_home(home)):
+        raise DaemonUnreachable(
+            "no daemon runs here, and only a running one meets a partner",
+            hint="start it with `p2pshare run`, and leave it running",
+        )
+    return DaemonSession(home).run(request, progress)
+
+
 def read_or_ask(
     home: Path, query: Query[A], progress: Progress = console.no_progress, *, exercise: str | None = None
 ) -> A:

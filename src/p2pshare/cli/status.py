@@ -62,6 +62,12 @@ def _print_status(answer: NodeStatus) -> None:
         console.print_partners(answer.partners)
     else:
         console.print_result("partners     none")
+    asking = answer.pending_partners
+    if asking.waiting or asking.accepted:
+        console.print_result(
+            f"pending      {asking.waiting} would be partners: `p2pshare partner pending` shows them"
+            f"  {asking.accepted} accepted, their cards have not come"
+        )
     for alarm in answer.alarms:
         console.print_result(console.shown(f"alarm {alarm.word}: {alarm.message}"))
         console.print_result(console.shown(f"  {alarm.hint}"))

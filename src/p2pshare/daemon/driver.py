@@ -19,8 +19,10 @@ import functools
 import itertools
 import logging
 import random
+import secrets
 import time
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
@@ -31,28 +33,31 @@ from p2pshare.daemon.intake_queue import IntakeQueue, StoreWriter
 from p2pshare.daemon.knocks import CARD_TAKEN, HANDED_OVER, NOTHING_NEW, Knocks, reason_of
 from p2pshare.daemon.member_lists import LOOK_SECONDS, MemberListRounds
 from p2pshare.daemon.reading_pauses import ReadingPauses
+from p2pshare.envelope.knock import PlaceAsked
 from p2pshare.errors import NotFoundError, PeerError, ShareError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.actions import Action
 from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.engine_state import EngineSettings
-from p2pshare.gossip.messages import AnnounceItem, EngineAnswer, PutAnswer
+from p2pshare.gossip.messages import AnnounceItem, DialAnswer, EngineAnswer, PutAnswer
 from p2pshare.gossip.moment import Moment
 from p2pshare.gossip.protocol import Question, question_of
 from p2pshare.gossip.states import State
+from p2pshare.http_server.known_addresses import origin_of
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
     DISK_FULL_PAUSE_SECONDS,
     EXCHANGES_NOTED_SECONDS,
     SWEEP_SECONDS,
 )
-from p2pshare.node.node import LinkState, Node, Progress
-from p2pshare.partners.interface import OTHER_CERTIFICATE
-from p2pshare.partners.roster import Roster
+from p2pshare.node.node import DialledBack, LinkState, Node, Progress
+from p2pshare.partners.interface import NOT_ACCEPTED_YET, OTHER_CERTIFICATE
+from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.peering.client import Gone, PeerAddress, PeerClient
+from p2pshare.peering.dialling_back import PARTNER_PAUSE_SECONDS, REACHED, SECONDS_MAX, DiallingBack
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
-from p2pshare.peering.knocking import KnockLimits, ask_card, hand_card
+from p2pshare.peering.knocking import KnockLimits, ask_card, ask_for_place, hand_card
 from p2pshare.peering.tls import TlsGate
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
 from p2pshare.sharing.own_card import shown_by
@@ -78,6 +83,15 @@ ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other 
 CARD_SETTLED_SECONDS = (
     5.0  # after a partner fetched our card: one that could not keep it asks again within two
 )
+CONNECTED = State.CONNECTED.value
+DIAL_BACK_KEPT_SECONDS = PARTNER_PAUSE_SECONDS + 1.0
+DIAL_BACK_ASKED_MAX = (
+    3  # partners that a person's question has dial back: one may not reach us for a reason of its own
+)
+DIAL_BACK_SECONDS_MAX = SECONDS_MAX + 5.0  # of all of them: a person waits
+AWAITED_DIALLED_MAX = 64  # addresses dialled after a person accepted somebody ...
+AWAITED_ADDRESSES_MAX = 3  # ... and of one id: others may claim it beside its owner
+KNOCKS_LOOK_SECONDS = 10.0  # between two looks whether a knock is due at a door that never let us in
 CLOCK_LOOK_SECONDS = 5.0  # between two looks whether the clock was set
 STOPPING_PAUSE_SECONDS = 5.0
 READING_FAILED_PAUSE_SECONDS = 60.0  # after a fault of ours that no single envelope has
@@ -105,7 +119,8 @@ class Driver:
         self._now = Clock()
         """Steady seconds; and what time it is."""
         self._jump: tuple[float | None, int] = (None, 0)
-        self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
+        self._dial_limits = DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds)
+        self._lines = Lines(self.gate, self._dial_limits)
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
         self._intake = IntakeQueue(
             self._exchange,
@@ -131,6 +146,10 @@ class Driver:
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
         self._member_lists = MemberListRounds(self._exchange, self, self._read, writer)
+        self._dial_back_lock = asyncio.Lock()
+        self._dialled_back: tuple[int, float, list[DialledBack]] = (0, 0.0, [])
+        """(version of our card, when, what partners said) of the last time that they were asked to dial us."""
+        self._dialling_back = DiallingBack(self.gate, time.monotonic)
         self._knocks = Knocks(node.store.partners.closed_doors())
         self._knock_limits = KnockLimits(node.config.gossip.connect_timeout_seconds)
         self._roster_lock = asyncio.Lock()
@@ -168,6 +187,7 @@ class Driver:
         self._spawn(self._every(CLOCK_LOOK_SECONDS, self._look_at_clock))
         self._spawn(self._every(SWEEP_SECONDS, self._show_certificate))
         self._spawn(self._every(LOOK_SECONDS, self._member_lists.look))
+        self._spawn(self._every(KNOCKS_LOOK_SECONDS, self._knock_where_due))
 
     async def stop(self) -> None:
         """End what is under way: cancel requests, commit bodies that came, close connections."""
@@ -273,7 +293,11 @@ class Driver:
             return {}
         return {
             peer: LinkState(
-                state.value, engine.backlog(peer), self._troubles.get(peer, ""), engine.faults(peer)
+                state.value,
+                engine.backlog(peer),
+                self._troubles.get(peer, ""),
+                engine.faults(peer),
+                *engine.heard(peer),
             )
             for peer in (entry.partner_id for entry in self.roster.links())
             if (state := engine.state(peer)) is not None
@@ -504,6 +528,16 @@ class Driver:
         if is_new:
             await self._note_doors()
 
+    async def _knock_where_due(self) -> None:
+        """Knock at doors that never let us in: a person may have said yes, and the next try of the link may be minutes away."""
+        for peer, door in list(self._knocks.doors.items()):
+            if door.reason != NOT_ACCEPTED_YET or peer not in self._linked:
+                continue
+            with contextlib.suppress(PeerError):  # no address to dial
+                client = self._lines.client(peer)
+                if self._knocks.begin(peer, self._node.card.version, self._now()):
+                    self._spawn(self._knock(peer, door.reason, client.address))
+
     async def _knock(self, peer: PartnerId, reason: str, address: PeerAddress) -> None:
         """Knock at a closed door, and note what came of it."""
         was_heard = True
@@ -533,7 +567,12 @@ class Driver:
             raise NotFoundError("the partner was removed meanwhile")
         known = entry.card
         if reason != OTHER_CERTIFICATE:
-            await hand_card(address, known.raw, self._node.card.raw, self._knock_limits)
+            own = self._node.card
+            await hand_card(address, known.raw, own.raw, self._knock_limits)
+            if self._knocks.asks_place(peer, own.version, self._now()):
+                key = self._node.identity.operational.tls
+                await ask_for_place(address, known.raw, own, key, self._knock_limits)
+                self._knocks.place_asked(peer, reason, own.version, self._now())
             return HANDED_OVER
         raw = await ask_card(address, known.raw, known.version, self._knock_limits)
         if raw is None or not await self._take_sifted(raw, peer):
@@ -556,6 +595,11 @@ class Driver:
         await self.reload_roster()
         return True
 
+    def hear(self, peer: PartnerId) -> None:
+        """Note a sign of life of a partner that may let us in from now on: the next try is not to wait."""
+        if self.roster.get(peer) is not None:
+            self._give(events.Heard(peer))
+
     async def _note_doors(self) -> None:
         await self._write(self._node.store.partners.note_closed_doors, dict(self._knocks.doors))
 
@@ -576,6 +620,75 @@ class Driver:
             lambda done: done.cancelled() or done.exception()
         )  # nobody may be left to hear it
         return await asyncio.shield(taking)
+
+    async def take_place(self, place: PlaceAsked, nonce: bytes, host: str) -> bool:
+        """Note who asks for a place among the pending partners; returns whether it was one to note. Raises ShareError."""
+        if not await self._read(self._exchange.hear_place, place, nonce):
+            return False
+        origin = origin_of(host)
+        noting = self._exchange.note_place, place, origin.address, origin.prefix
+        await self._writer(*noting, secrets.choice, int(time.time()))
+        return True
+
+    async def ask_dial_back(self) -> list[DialledBack]:
+        """Ask connected partners, one after another, to dial the addresses on our card, until DIAL_BACK_ASKED_MAX were asked or one said that
+        it reached each of them; returns what they said. Who asks again within DIAL_BACK_KEPT_SECONDS is told the same: they would not dial again."""
+        async with self._dial_back_lock:
+            key, at, kept = self._dialled_back
+            if kept and key == self._node.card.version and self._now() - at < DIAL_BACK_KEPT_SECONDS:
+                return kept
+            asked = await self._dial_back_answers()
+            self._dialled_back = self._node.card.version, self._now(), asked
+            return asked
+
+    async def _dial_back_answers(self) -> list[DialledBack]:
+        asked: list[DialledBack] = []
+        ends_at = asyncio.get_running_loop().time() + DIAL_BACK_SECONDS_MAX
+        states = self.peer_states()
+        for entry in self.roster.links():
+            if states.get(entry.partner_id, LinkState("")).state != CONNECTED or not entry.card.urls:
+                continue
+            asked.append(await self._ask_dial_back(entry, ends_at))
+            is_reached = asked[-1].outcomes and set(asked[-1].outcomes) == {REACHED}
+            if is_reached or len(asked) == DIAL_BACK_ASKED_MAX:
+                break
+        return asked
+
+    async def _ask_dial_back(self, entry: RosterEntry, ends_at: float) -> DialledBack:
+        try:
+            async with asyncio.timeout_at(ends_at):
+                answer = await self._lines.client(entry.partner_id).dial_back()
+        except TimeoutError:
+            return DialledBack(entry.alias, fault="timeout")
+        except PeerError as error:
+            return DialledBack(entry.alias, fault=error.reason)
+        return DialledBack(entry.alias, answer.card_version, answer.outcomes)
+
+    def fetch_awaited(self) -> None:
+        """Dial those whom a person has just accepted for their cards, in place of waiting for their next knocks."""
+        self._spawn(self._fetch_awaited())
+
+    async def _fetch_awaited(self) -> None:
+        """Ask each address for a card, one after another. It is what somebody who knocked said of itself: nothing is shown there before
+        the certificate that it knocked with, and nothing is believed but the card of an id that was accepted."""
+        rows = await self._read(self._exchange.awaited_at)
+        tried: Counter[PartnerId] = Counter()
+        for row in rows[:AWAITED_DIALLED_MAX]:
+            tried[row.partner_id] += 1
+            if tried[row.partner_id] > AWAITED_ADDRESSES_MAX or self.roster.get(row.partner_id) is not None:
+                continue
+            try:
+                await self._fetch_awaited_from(PeerAddress(row.partner_id, row.url, (row.certificate,)))
+            except ShareError as error:  # then it comes with a knock
+                log.info("the card of %s was not to be had at once: %s", row.partner_id.short, error.reason)
+
+    async def _fetch_awaited_from(self, address: PeerAddress) -> None:
+        client = PeerClient(self.gate, address, self._dial_limits)
+        try:
+            raw = await client.card()
+        finally:
+            await client.close()
+        await self._take_sifted(raw, None)
 
     # --- intake ---
 
@@ -675,6 +788,17 @@ class Driver:
         card = self._node.card
         self._card_fetches[peer] = (card.version, self._now())
         return card.raw
+
+    async def dial_back(self, peer: PartnerId) -> DialAnswer:
+        self._note_exchange(peer)
+        entry = self.roster.get(peer)
+        if entry is None:
+            raise NotFoundError("no link to this partner")
+        card = entry.card
+        addresses = [PeerAddress(peer, url, card.tls_certificates) for url in card.urls]
+        outcomes = await self._dialling_back.dial(peer, addresses)
+        log.info("partner %s asked to be dialled back: %s", peer.short, ", ".join(outcomes) or "no address")
+        return DialAnswer(card.version, outcomes)
 
     def _note_card_known(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> None:
         """Note that the peer has our newest card when one of `ids` is its notice: as good as a fetch."""

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Waiting = tuple[ReceivedBody, asyncio.Future[BodyDecided]]
+_Waiting = tuple[ReceivedBody, asyncio.Future[BodyDecided]]
 
 
 class StoreWriter(Protocol):
@@ -54,7 +54,7 @@ class IntakeQueue:
         self._moment = moment
         self._report = report
         self._report_failure = report_failure
-        self._schedule: IntakeSchedule[Waiting] = IntakeSchedule(limits)
+        self._schedule: IntakeSchedule[_Waiting] = IntakeSchedule(limits)
         self._is_news_due = False
         self._is_sweep_due = False
         self._is_closing = False
@@ -136,7 +136,7 @@ class IntakeQueue:
             if not done.done():
                 done.set_result(decided)
 
-    def _fail(self, batch: list[WaitingBody[Waiting]], error: StoreError) -> None:
+    def _fail(self, batch: list[WaitingBody[_Waiting]], error: StoreError) -> None:
         for one in batch:
             body, done = one.item
             self._report_failure(body, error)

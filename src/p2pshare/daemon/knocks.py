@@ -3,7 +3,8 @@
 A door is closed for one of three reasons (`ClosedDoor.reason`): `not-accepted-yet`, `removed-by-partner` (the pinned server does not
 know our certificate, and had we talked before), `other-certificate` (it shows one that is not on its card). For each of them a knock
 is due at once, again when our card is another, and each day; one that reached nobody is tried again after a pause that doubles
-up to a day. Pure: times are handed in.
+up to a day. At a door that never let us in a person may be about to say yes: there the first knocks follow one another within a minute
+(`ASKING_PAUSES`). Pure: times are handed in.
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ NOTHING_NEW = "nothing-new"
 """What comes of a knock. Anything else is why it was not heard, or the reason for which the host's card was refused."""
 
 KNOCK_SECONDS = 86_400.0  # between two knocks at a door that stays closed: a person opens it, or nobody
+ASKING_PAUSES = ((600, 30.0), (3_600, 60.0), (86_400, 600.0))
+"""(age of a door that never let us in, pause between two knocks until then), in seconds: of the 60 guests that a host admits in a
+minute, twenty nodes that a person is just about to accept take 40."""
+ASKING_SECONDS = 3_600.0  # between two knocks at a door that never let us in and is a day old
+PLACE_SECONDS = (
+    3_600.0  # before a place among the pending partners, which others may have taken, is asked for again
+)
 RETRY_SECONDS_MIN = 60.0  # after a knock that reached nobody
 REOPENED_SECONDS = (
     10.0  # after a knock at a door that was opened since: one that opens and closes all the time costs little
@@ -48,6 +56,8 @@ class _Due:
     own_version: int = 0
     failures: int = 0
     is_knocking: bool = False
+    place_at: float = 0.0
+    place_version: int = 0
 
 
 class Knocks:
@@ -87,6 +97,21 @@ class Knocks:
         due.is_knocking, due.own_version = True, own_version
         return True
 
+    def asks_place(self, peer: PartnerId, own_version: int, at: float) -> bool:
+        """Returns whether the knock under way is to ask for a place among the pending partners, too: the first one, each for another
+        card of ours, and each an hour after the last."""
+        door = self.doors.get(peer)
+        due = None if door is None else self._due.get(peer, {}).get(door.reason)
+        if door is None or due is None or door.reason == OTHER_CERTIFICATE:
+            return False
+        return at >= due.place_at or own_version != due.place_version
+
+    def place_asked(self, peer: PartnerId, reason: str, own_version: int, at: float) -> None:
+        """Note that a knock at the instant `at` asked for a place."""
+        due = self._due.get(peer, {}).get(reason)
+        if due is not None:
+            due.place_at, due.place_version = at + PLACE_SECONDS, own_version
+
     def ended(
         self, peer: PartnerId, reason: str, outcome: str, *, was_heard: bool, now: int, at: float
     ) -> bool:
@@ -97,10 +122,17 @@ class Knocks:
             due.is_knocking, due.ended_at = False, at
             due.failures = 0 if was_heard else due.failures + 1
             doubled = RETRY_SECONDS_MIN * 2.0 ** min(due.failures - 1, 16)
-            due.at = at + (KNOCK_SECONDS if was_heard else min(KNOCK_SECONDS, doubled))
+            due.at = at + (self._pause(peer, reason, now) if was_heard else min(KNOCK_SECONDS, doubled))
         door = self.doors.get(peer)
         if due is None or door is None:
             self.opened(peer)
             return False
         self.doors[peer] = replace(door, knocked_at=now, outcome=outcome)
         return True
+
+    def _pause(self, peer: PartnerId, reason: str, now: int) -> float:
+        """Returns the seconds until the next knock after one that was heard, at `now` (unix seconds)."""
+        if reason != NOT_ACCEPTED_YET or peer not in self.doors:
+            return KNOCK_SECONDS
+        age = now - self.doors[peer].since
+        return next((pause for until, pause in ASKING_PAUSES if age < until), ASKING_SECONDS)

@@ -38,16 +38,28 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.exercise_rounds import ExerciseRounds
 from p2pshare.daemon.home_lock import wait_for_home
+from p2pshare.daemon.invitation_rounds import InvitationRounds
 from p2pshare.daemon.lab_runs import AUTORUN_SECONDS, EXIT_NOT_FOUND, run_command, run_due
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
+from p2pshare.http_server.listener import EVERY_ADDRESS, is_name_of_loopback
 from p2pshare.identifiers import CircleId, PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
-from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
+from p2pshare.node.node import (
+    DialledBack,
+    Door,
+    Live,
+    Node,
+    Progress,
+    WriterTimes,
+    close_node,
+    note_config,
+    open_node,
+)
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
@@ -254,8 +266,13 @@ class Running:
         self._node = node
         self._writer = writer
         self._driver = Driver(node, writer, readers)
+        self._invitations = InvitationRounds(node, writer, self._driver.gate, self._driver.hear)
         self._server = PeerServer(
-            self._driver, self._driver.gate, _door_limits(node.config), guests=self._driver
+            self._driver,
+            self._driver.gate,
+            _door_limits(node.config),
+            guests=self._driver,
+            invitations=self._invitations,
         )
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
@@ -271,17 +288,30 @@ class Running:
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
+        await self._invitations.follow()
         life.push_async_callback(self._driver.stop)
-        if (address := self._node.config.listen_address) is None:
-            log.info("listening nowhere: this node dials its partners")
-        else:
-            chosen = await self._server.start(*address)
-            life.push_async_callback(self._server.stop)
-            log.info("listening on %s port %d", address[0], chosen)
+        await self._listen(life)
         permitted = Permitted(os.geteuid(), _group_id(self._node.config.control.group))
         control = ControlServer(socket_path(self._node.home), permitted, self._perform)
         await control.start()
         life.push_async_callback(control.stop)
+
+    async def _listen(self, life: AsyncExitStack) -> None:
+        """Open the door, where there is one, and tell the log where. Raises OperatorError."""
+        address = self._node.config.listen_address
+        if address is None:
+            log.info("listening nowhere: this node dials its partners")
+            return
+        host, port = address
+        if not self._node.config.listen and await is_name_of_loopback(host):
+            log.warning(
+                "'%s' is an address of this machine alone here (see /etc/hosts): listening on all addresses",
+                host,
+            )
+            host = EVERY_ADDRESS
+        await self._server.start(host, port)
+        life.push_async_callback(self._server.stop)
+        log.info("listening on %s", ", ".join(self._server.addresses))
 
     async def serve(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Work until `stop` is set: reload when asked, ping the watchdog, keep the accounts and the store tidy."""
@@ -298,6 +328,7 @@ class Running:
                     self._seal_on(),
                     self._renew_card(),
                     self._spaces.run(),
+                    self._invitations.run(),
                     self._follow_incidents(),
                     self._exercises.run(),
                     self._log_alarms(),
@@ -351,6 +382,10 @@ class Running:
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
+        if operation.changes_invitations:
+            await self._invitations.follow()
+        if operation.awaits_cards:
+            self._driver.fetch_awaited()
         if operation.changes_card:
             await self._driver.follow_card()
         if operation.changes_lists:
@@ -383,6 +418,7 @@ class Running:
             door,
             self._writer.times,
             partial(self._fetch_introductions, asyncio.get_running_loop()),
+            self._dial_back_asker(),
         )
 
     def _fetch_introductions(
@@ -399,6 +435,15 @@ class Running:
             raise PeerUnreachable(
                 "the partner did not give its list and cards in time", reason="timeout"
             ) from None
+
+    def _dial_back_asker(self) -> Callable[[], list[DialledBack]]:
+        """Returns what an operation, which is in another thread, asks partners by to dial us."""
+        loop = asyncio.get_running_loop()
+
+        def ask() -> list[DialledBack]:
+            return asyncio.run_coroutine_threadsafe(self._driver.ask_dial_back(), loop).result()
+
+        return ask
 
     async def _follow_roster(self) -> None:
         """Take the roster in anew: a partner that was removed is unpinned first, then its connections are cut."""

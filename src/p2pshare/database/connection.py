@@ -158,13 +158,18 @@ def _create_private(path: Path) -> None:
 
 def refuse_network_file_system(path: Path, mounts: Path = MOUNTS) -> None:
     """Refuse a file system without coherent shared memory and locks. Raises StoreError `store-on-network`."""
-    kind = _file_system(path.absolute(), mounts)
-    if kind in NETWORK_FILE_SYSTEMS:
+    if kind := network_kind(path, mounts):
         raise StoreError(
             f"{path} is on a network file system ({kind})",
             hint="put the home folder on a local disk",
             reason="store-on-network",
         )
+
+
+def network_kind(path: Path, mounts: Path = MOUNTS) -> str:
+    """Returns the type of the network file system that holds `path`, empty where it is a local one, or not known."""
+    kind = _file_system(path.absolute(), mounts)
+    return kind if kind in NETWORK_FILE_SYSTEMS else ""
 
 
 def _file_system(path: Path, mounts: Path) -> str:

@@ -159,6 +159,25 @@ def believe_chain(raw: bytes) -> Card:
     return _believed(versions)
 
 
+def believe_stranger(raw: bytes, expected: PartnerId, now: int) -> Card:
+    """Returns the card of a partner not known before, which must be `expected`, from a file that anybody may have handed over.
+
+    As `accept_first`, version after version: what its roots did not sign costs one version, however many are behind it.
+    Raises PeerError.
+    """
+    versions: list[DecodedCard] = []
+    for one in split_versions(raw):
+        version = decode_card(one)
+        if version.body.partner_id != expected:
+            raise refusal("card-other-partner", "a card is of another partner")
+        if not versions:
+            check_first(version.body)
+        _check_chain(versions[-1] if versions else None, [version])
+        versions.append(version)
+    check_time(versions[-1].body, now)
+    return _believed(versions)
+
+
 def accept_update(current: Card, raw: bytes, now: int, latest: int | None = None) -> Card:
     """Returns the later card of a known partner, from one version or several. Raises PeerError, CardFork (rules 2 to 7).
 

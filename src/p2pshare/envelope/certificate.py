@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -83,6 +84,24 @@ def check_certificate(der: bytes, partner_id: PartnerId) -> None:
         )  # the issuer is the subject, and the signature holds
     except Exception:  # noqa: BLE001 - as in check_leaf
         raise refusal("bad-certificate", "a TLS certificate is not signed with its own key") from None
+
+
+def sign_with(key: TlsKey, message: bytes) -> bytes:
+    """Returns the ECDSA signature (SHA-384, DER) of `message` by the key of a certificate of ours."""
+    private = serialization.load_der_private_key(key.secret().reveal(), password=None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    return private.sign(message, ec.ECDSA(hashes.SHA384()))
+
+
+def verify_with(der: bytes, signature: bytes, message: bytes) -> bool:
+    """Returns whether the key of a certificate, one that was checked, has signed `message` (`sign_with`)."""
+    public = x509.load_der_x509_certificate(der).public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    try:
+        public.verify(signature, message, ec.ECDSA(hashes.SHA384()))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def check_leaf(der: bytes) -> x509.Certificate:

@@ -3,7 +3,7 @@
 A listener that admits exact certificates can show or take an unknown one from nobody. It need not: who holds an
 invitation, or a card, and its host derive the same key, and make the same certificate of a fixed form, to the byte.
 
-Knocking is in use (`peering.guest_door`, `peering.knocking`); no command makes an invitation yet.
+Guests who knock are spoken with in `peering.guest_door`, those of an invitation in `peering.invited_guests`.
 """
 
 from __future__ import annotations

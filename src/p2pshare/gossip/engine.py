@@ -135,6 +135,12 @@ class Engine:
         link = self._state.links.get(peer)
         return {} if link is None else dict(link.faults)
 
+    def heard(self, peer: PartnerId) -> tuple[int | None, int]:
+        """Returns what the peer's last hello told: by how many seconds its clock was ahead of ours (None before the first), and how
+        many circles it carries that we do not, where it lacks one of ours."""
+        link = self._state.links.get(peer)
+        return (None, 0) if link is None else (link.clock_offset, link.foreign_circles)
+
     # --- events ---
 
     def _dispatch(self, event: Event) -> None:
@@ -358,8 +364,12 @@ class Engine:
                 self._state.touch(link)
 
     def _note_epoch(self, link: Link, hello: Hello) -> None:
-        """Note the peer's epoch, and a clock that is far off. Another epoch is a restart: its counts are void, so compare."""
-        if abs(hello.clock - self._state.moment.now) > CLOCK_SKEW_SECONDS_MAX:
+        """Note the peer's epoch, its clock, and what it carries and we do not. Another epoch is a restart: its counts are void,
+        so compare."""
+        link.clock_offset = hello.clock - int(self._state.moment.now)
+        told = {one.shard.circle for one in hello.shards}
+        link.foreign_circles = len(told - link.config.compared) if link.config.circles - told else 0
+        if abs(link.clock_offset) > CLOCK_SKEW_SECONDS_MAX:
             self._state.note(link.peer, "clock-skew")
         before, link.epoch = link.epoch, hello.epoch
         is_restart = before not in (None, hello.epoch)

@@ -131,6 +131,11 @@ class Link:
     """Ids that this peer is not asked for: why, and since when."""
     heard_roots: frozenset[ShardRoot] = frozenset()
     """The roots in its last hello."""
+    clock_offset: int | None = None
+    """By how many seconds the peer's clock was ahead of ours in its last hello; negative where it was behind."""
+    foreign_circles: int = 0
+    """How many circles its last hello told that this link does not carry, where it told not all of ours either: names that are
+    spelt differently, mostly. The card of who speaks goes round in each of its circles, so none is empty."""
     offered_sum: int = 0
     exhausted: dict[Shard, tuple[bytes, bytes]] = field(default_factory=dict)
     """Pairs of roots that differ only by unavailable envelopes and by those that the peer refused."""

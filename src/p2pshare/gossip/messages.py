@@ -25,6 +25,7 @@ from p2pshare.errors import PeerError
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
+    CARD_URLS_MAX,
     ENVELOPE_BYTES_MAX,
     GET_IDS_MAX,
     POLL_DIRECT_MAX,
@@ -164,6 +165,15 @@ class PutAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class DialAnswer:
+    """What came of dialling back: the version of the asker's card that is known, and for each address on it, in order, REACHED or the
+    reason code for which its owner did not answer there."""
+
+    card_version: int
+    outcomes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SyncPart:
     """A Negentropy message about one shard (docs/reconciliation.md)."""
 
@@ -236,6 +246,10 @@ def encode_put_answer(message: PutAnswer) -> bytes:
     return _pack([message.verdict.value, message.reason])
 
 
+def encode_dial_answer(message: DialAnswer) -> bytes:
+    return _pack([message.card_version, list(message.outcomes)])
+
+
 def encode_sync(message: Sync) -> bytes:
     return _pack([message.clock, message.nonce, _packed_parts(message.parts)])
 
@@ -306,6 +320,17 @@ def decode_put_answer(raw: bytes) -> PutAnswer:
     if type(reason) is not str or not _is_reason(reason):
         raise _malformed("no reason code")
     return PutAnswer(PutVerdict(verdict), reason)
+
+
+def decode_dial_answer(raw: bytes) -> DialAnswer:
+    version, outcomes = _exactly(_unpack(raw), 2)
+    if type(version) is not int or not 1 <= version <= INTEGER_MAX:
+        raise _malformed("no card has such a version")
+    if type(outcomes) is not list or len(outcomes) > CARD_URLS_MAX:
+        raise _malformed("a card has fewer addresses")
+    if not all(type(one) is str and one and _is_reason(one) for one in outcomes):
+        raise _malformed("no reason code")
+    return DialAnswer(version, tuple(outcomes))
 
 
 def decode_sync(raw: bytes) -> Sync:

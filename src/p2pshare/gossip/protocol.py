@@ -18,6 +18,7 @@ from p2pshare.gossip.messages import (
     BODY_HEAD_BYTES,
     Announce,
     AnnounceAnswer,
+    DialAnswer,
     GetBodies,
     Hello,
     HelloAnswer,
@@ -28,6 +29,7 @@ from p2pshare.gossip.messages import (
     SyncAnswer,
     decode_announce,
     decode_announce_answer,
+    decode_dial_answer,
     decode_get_bodies,
     decode_hello,
     decode_poll,
@@ -37,6 +39,7 @@ from p2pshare.gossip.messages import (
     decode_sync_answer,
     encode_announce,
     encode_announce_answer,
+    encode_dial_answer,
     encode_get_bodies,
     encode_hello,
     encode_poll,
@@ -88,9 +91,9 @@ class Verb(Generic[Q, A]):
     circle's."""
     request: Codec[Q]
     answer: Codec[A]
-    action: type[actions.PeerRequest] | None
-    """None where the engine never asks: the daemon does, for a person or by the hour."""
-    event: type[Any]
+    action: type[actions.PeerRequest] | None = None
+    event: type[Any] | None = None
+    """None: the daemon asks by itself or for a person, and the driver alone answers; without an event no engine hears of it."""
     request_bytes_max: int = REQUEST_BYTES_MAX
     answer_bytes_max: int = REQUEST_BYTES_MAX
     in_flight_max: int = 1
@@ -114,6 +117,7 @@ class Question(Verb[Q, A]):
 
     def heard(self, peer: PartnerId, ticket: int, message: Q) -> events.Event:
         """Returns the event of a peer's question; the engine's reply has the same `ticket`."""
+        assert self.event is not None
         event: events.Event = self.event(peer, ticket, message)
         return event
 
@@ -218,7 +222,17 @@ MEMBERS: Verb[bytes, bytes] = Verb(
     answer_bytes_max=MEMBER_LIST_BYTES_MAX,
 )
 
-VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD, CHAIN, MEMBERS)
+# Asked by a person (`p2pshare doctor`), and answered by the driver alone.
+DIAL: Verb[bytes, DialAnswer] = Verb(
+    name="dial",
+    method="POST",
+    path="/v1/dial",
+    request=RAW,
+    answer=Codec(encode_dial_answer, decode_dial_answer),
+    request_bytes_max=0,
+)
+
+VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD, CHAIN, MEMBERS, DIAL)
 
 VERB_OF: Mapping[type[Any], AnyVerb] = MappingProxyType(
     {verb.action: verb for verb in VERBS if verb.action is not None}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import random
 import socket
 import ssl
@@ -49,6 +50,10 @@ HANDSHAKE_REASONS = {
     "RECORD_LAYER_FAILURE": "not-tls",
     "PACKET_LENGTH_TOO_LONG": "not-tls",
 }
+
+EVERY_ADDRESS = ""
+"""In place of a host: all addresses of this machine, of both families."""
+NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 BIND_HINTS = {
     errno.EADDRINUSE: "another program listens there, perhaps a p2pshare that still runs: "
@@ -130,6 +135,11 @@ class Listener:
         self._accepting = [asyncio.create_task(self._accept(sock)) for sock in self._sockets]
         chosen: int = self._sockets[0].getsockname()[1]
         return chosen
+
+    @property
+    def addresses(self) -> list[str]:
+        """Returns where it listens, each as HOST:PORT; an IPv6 address in brackets."""
+        return [_shown(*sock.getsockname()[:2]) for sock in self._sockets]
 
     @property
     def in_progress(self) -> int:
@@ -271,7 +281,29 @@ def _reason(error: Exception) -> str:
     return "handshake-timeout" if isinstance(error, (ConnectionAbortedError, TimeoutError)) else "hung-up"
 
 
+async def is_name_of_loopback(host: str) -> bool:
+    """Returns whether `host` is a name that leads to loopback alone on this machine, though it need not elsewhere: Debian writes the
+    machine's own name beside 127.0.1.1 in /etc/hosts. False for addresses, for `localhost`, and for names that are not found."""
+    if _is_numeric(host) or host.rstrip(".").lower().rpartition(".")[2] == "localhost":
+        return False
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
+        return False
+    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+
+def _is_numeric(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 async def _bind(host: str, port: int) -> list[socket.socket]:
+    if host == EVERY_ADDRESS:
+        return _bind_everywhere(port)
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -288,11 +320,32 @@ async def _bind(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for sock in sockets:
             sock.close()
-        raise OperatorError(
-            f"cannot listen on {_shown(host, port)}: {(error.strerror or 'refused').lower()}",
-            hint=BIND_HINTS.get(error.errno or 0, "check `listen` in config.toml"),
-            reason="address-in-use" if error.errno == errno.EADDRINUSE else "cannot-listen",
-        ) from None
+        raise _not_bound(host, port, error) from None
+    return sockets
+
+
+def _not_bound(host: str, port: int, error: OSError) -> OperatorError:
+    return OperatorError(
+        f"cannot listen on {_shown(host, port)}: {(error.strerror or 'refused').lower()}",
+        hint=BIND_HINTS.get(error.errno or 0, "check `listen` in config.toml"),
+        reason="address-in-use" if error.errno == errno.EADDRINUSE else "cannot-listen",
+    )
+
+
+def _bind_everywhere(port: int) -> list[socket.socket]:
+    """Listen on all addresses of both families; of one where the machine has only that. Raises OperatorError."""
+    sockets: list[socket.socket] = []
+    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 that is what was asked for
+        try:
+            sockets.append(_listening_socket(family, socket.SOCK_STREAM, 0, (host, port)))
+        except OSError as error:
+            is_missing = error.errno in NO_SUCH_FAMILY
+            if is_missing and (sockets or family == socket.AF_INET):
+                continue
+            for sock in sockets:
+                sock.close()
+            raise _not_bound(host, port, error) from None
+        port = sockets[0].getsockname()[1]
     return sockets
 
 

@@ -98,7 +98,7 @@ class HttpServer(Generic[Caller]):
         self._listener: Listener | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen on `host` (name, IPv4 or IPv6 address); returns the port, a free one when `port` is 0.
+        """Listen on `host` (name, IPv4 or IPv6 address, EVERY_ADDRESS); returns the port, a free one when `port` is 0.
 
         Raises OperatorError, `address-in-use` or `cannot-listen`.
         """
@@ -107,6 +107,11 @@ class HttpServer(Generic[Caller]):
         )
         self._listener = Listener(self._context, self._connections, self._limits, self.tally, self._known)
         return await self._listener.start(host, port)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Returns where it listens, each as HOST:PORT."""
+        return self._listener.addresses if self._listener is not None else []
 
     async def stop(self) -> None:
         """Accept no new connection, let requests in progress end for `stop_seconds`, then cut every connection."""

@@ -39,6 +39,7 @@ from p2pshare.log import chain_forks, expiry, sequences, staging
 from p2pshare.log.interface import (
     AUTHOR_QUOTA_BYTES,
     EXPIRY_BEGINS,
+    AuthoredEnvelope,
     AuthorState,
     ContentState,
     DeferredEnvelope,
@@ -92,6 +93,7 @@ JOIN organisation a ON a.id = e.author LEFT JOIN reading r ON r.lsn = e.lsn
 
 
 LOOKED_AT_ONCE = 20_000  # lsns that one step of a revocation walks over: some 20 ms
+AUTHORED_AT_ONCE = 64  # of one author: a transaction of some 20 ms where nothing of theirs changes
 KEYED_AT_ONCE = 1_024  # of what was sealed with the key: they are asked of the vouch pages, some 10 ms
 EVIDENCE_ENVELOPES_MAX = 1_000  # of one author that are out of effect and kept as proof; more proves no more
 EVIDENCE_BYTES_MAX = 64 * MIB
@@ -180,7 +182,7 @@ class EnvelopeReading:
     def counts(self) -> EnvelopeCounts:
         """Returns the numbers of unexpired envelopes."""
         (row,) = self._fetch(
-            """SELECT count(*), coalesce(sum(content = 1), 0), coalesce(sum(content IN (0, 4, 5)), 0), coalesce(sum(
+            """SELECT count(*), coalesce(sum(content = 1), 0), coalesce(sum(content IN (0, 4, 5, 6)), 0), coalesce(sum(
                 awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0),
                 coalesce(sum(content = 4), 0)
             FROM envelope e WHERE stage = 0 AND is_out = 0"""
@@ -324,6 +326,19 @@ class EnvelopeReading:
                 None if is_out is None else bool(is_out),
             )
             for lsn, row, envelope_id, circle, mode, created, received_at, expires, is_carried, is_out in rows
+        ]
+
+    def of_author(self, author: PartnerId, after_lsn: int) -> list[AuthoredEnvelope]:
+        """Returns what an author sealed, of the next LOOKED_AT_ONCE lsns after `after_lsn`, in order: the first AUTHORED_AT_ONCE
+        of it."""
+        rows = self._fetch(
+            """SELECT lsn, author, content, is_out = 0 FROM envelope WHERE lsn > ?1 AND lsn <= ?1 + ?3
+            AND author = (SELECT id FROM organisation WHERE partner_id = ?2) ORDER BY lsn LIMIT ?4""",
+            (after_lsn, bytes(author), LOOKED_AT_ONCE, AUTHORED_AT_ONCE),
+        )
+        return [
+            AuthoredEnvelope(lsn, row, ContentState(content), bool(is_in_effect))
+            for lsn, row, content, is_in_effect in rows
         ]
 
     def carries_key(self, author: PartnerId, key_id: KeyId) -> bool:
@@ -692,6 +707,22 @@ class EnvelopeLog(EnvelopeReading):
             writer.executemany("DELETE FROM wire WHERE lsn = ?", rows)
             writer.executemany("UPDATE envelope SET stage = 1 WHERE lsn = ?", rows)
             return len(rows) == EVIDENCE_AT_ONCE
+
+    def set_aside(self, source: EnvelopeOrigin) -> None:
+        """Have content wait until its author is believed again; what was read of it stays, and reading goes on from there."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                "UPDATE envelope SET content = ? WHERE lsn = ?", (ContentState.DISTRUSTED, source.lsn)
+            )
+            writer.execute("UPDATE reading SET attempts = 0 WHERE lsn = ?", (source.lsn,))
+
+    def read_later(self, lsns: Collection[int]) -> None:
+        """Put content that waited for its author to be believed back among what is unread."""
+        with self._database.transaction() as writer:
+            writer.executemany(
+                "UPDATE envelope SET content = ? WHERE lsn = ? AND content = ?",
+                ((ContentState.UNREAD, lsn, ContentState.DISTRUSTED) for lsn in lsns),
+            )
 
     def read_again(self) -> int:
         """Put what waited for room back among what is unread, where its author takes less than the part of the quota that is

@@ -68,7 +68,7 @@ def _count_unread(connection: apsw.Connection, due: Sequence[_Row], now: int) ->
     unread = fetch(
         connection,
         """SELECT o.partner_id, count(*) FROM carray(?) d CROSS JOIN envelope e ON e.lsn = d.value
-        JOIN organisation o ON o.id = e.author WHERE e.content IN (0, 4) AND e.is_out = 0 GROUP BY o.id""",
+        JOIN organisation o ON o.id = e.author WHERE e.content IN (0, 4, 6) AND e.is_out = 0 GROUP BY o.id""",
         (row_ids([row.lsn for row in due] or [0]),),
     )
     if not unread:
@@ -113,7 +113,9 @@ def _drop_wires(connection: apsw.Connection, due: Sequence[_Row], evidence: froz
     connection.executemany("DELETE FROM outbox WHERE lsn = ?", _lsns(due))
     connection.executemany("UPDATE envelope SET stage = 1, awaits_first_hop = 0 WHERE lsn = ?", _lsns(due))
     connection.executemany("DELETE FROM reading WHERE lsn = ?", _lsns(due))
-    connection.executemany("UPDATE envelope SET content = 3 WHERE lsn = ? AND content IN (0, 4)", _lsns(due))
+    connection.executemany(
+        "UPDATE envelope SET content = 3 WHERE lsn = ? AND content IN (0, 4, 6)", _lsns(due)
+    )
 
 
 def _drop_keys(connection: apsw.Connection, rows: Sequence[_Row], evidence: frozenset[int]) -> None:

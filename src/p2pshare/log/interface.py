@@ -24,7 +24,7 @@ AUTHOR_QUOTA_BYTES = Setting("author_quota_bytes", int)
 
 
 class ContentState(IntEnum):
-    """What became of an envelope's content here. All but UNREAD and NO_ROOM stay."""
+    """What became of an envelope's content here. All but UNREAD, NO_ROOM and DISTRUSTED stay."""
 
     UNREAD = 0
     """Held, acknowledged and announced; the reader has not come to its end."""
@@ -37,6 +37,8 @@ class ContentState(IntEnum):
     """Sealed for us; it waits until what its author costs here leaves room (`policy.content_cost`)."""
     STAGED = 5
     """Ours: what was read of it when it was prepared is being stored (`sharing.staging`)."""
+    DISTRUSTED = 6
+    """Sealed for us; it waits until a person believes its author again (`sharing.distrusting`)."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,15 @@ class KeyedEnvelope(Struct, frozen=True):
     expires: int
     is_carried: bool
     is_out: bool | None
+
+
+class AuthoredEnvelope(Struct, frozen=True):
+    """An envelope of an author: the author's row, what became of its content, and whether its author stands for it."""
+
+    lsn: int
+    author: int
+    content: ContentState
+    is_in_effect: bool
 
 
 class DeferredEnvelope(Struct, frozen=True):

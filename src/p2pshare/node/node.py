@@ -37,12 +37,15 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class LinkState:
     """The running daemon's view of one link: a state word, how many envelopes wait for it, why our last request there
-    failed (empty when it did not), and counts of what was noted about the partner since the daemon's start, by reason."""
+    failed (empty when it did not), counts of what was noted about the partner since the daemon's start, by reason; by how many seconds
+    its clock is ahead of ours (None: not heard yet), and how many circles it carries on this link that we do not."""
 
     state: str
     backlog: int = 0
     last_error: str = ""
     noted: Mapping[str, int] = field(default_factory=dict)
+    clock_offset: int | None = None
+    foreign_circles: int = 0
 
 
 class Door(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,9 +66,20 @@ class WriterTimes(Struct, frozen=True, forbid_unknown_fields=True):
     longest_ping_seconds: float = 0.0
 
 
+class DialledBack(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one partner said when it was asked to dial us: of each address on the version of our card that it knows, `reached` or a
+    reason code. `fault` is why it did not say anything, else empty."""
+
+    partner: str
+    card_version: int = 0
+    outcomes: tuple[str, ...] = ()
+    fault: str = ""
+
+
 @dataclass(frozen=True)
 class Live:
-    """The part of a node that only its running daemon knows."""
+    """The part of a node that only its running daemon knows. `ask_dial_back` asks partners to dial us, and waits for what they say: for
+    up to a minute, in a thread that is not the event loop's; it may raise StoreError."""
 
     links: Mapping[PartnerId, LinkState]
     door: Door
@@ -73,6 +87,7 @@ class Live:
     fetch_introductions: Callable[[PartnerId, CircleId, Progress], bytes] | None = None
     """Fetches the newest member list of a linked partner in a circle, with the cards of those on it that are no partners here; for
     any thread but the event loop's. Raises ShareError."""
+    ask_dial_back: Callable[[], list[DialledBack]] = list
 
 
 class NodeReading(Protocol):

@@ -14,13 +14,15 @@ from p2pshare.knowledge.knowledge import Knowledge, KnowledgeReading
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
 from p2pshare.log.envelope_log import EnvelopeLog, EnvelopeReading
 from p2pshare.partners.introductions import Introductions, IntroductionsReading
+from p2pshare.partners.invitations import Invitations, InvitationsReading
 from p2pshare.partners.notices import Notices, NoticesReading
 from p2pshare.partners.partners import Partners, PartnersReading
+from p2pshare.partners.pending import Pending, PendingReading
 
 
 @dataclass(frozen=True)
 class StoreReading:
-    """The reading side of log, knowledge, partners, notices and introductions; any thread may use it."""
+    """The reading side of log, knowledge, partners, notices, introductions, invitations and pending partners; any thread may use it."""
 
     database: Database
     log: EnvelopeReading
@@ -28,6 +30,8 @@ class StoreReading:
     partners: PartnersReading
     notices: NoticesReading
     introductions: IntroductionsReading
+    invitations: InvitationsReading
+    pending: PendingReading
 
     def close(self) -> None:
         self.database.close()
@@ -35,13 +39,15 @@ class StoreReading:
 
 @dataclass(frozen=True)
 class Store(StoreReading):
-    """Log, knowledge, partners, notices and introductions with their one writer."""
+    """Log, knowledge, partners, notices, introductions, invitations and pending partners with their one writer."""
 
     log: EnvelopeLog
     knowledge: Knowledge
     partners: Partners
     notices: Notices
     introductions: Introductions
+    invitations: Invitations
+    pending: Pending
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
         """Make the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
@@ -80,6 +86,8 @@ def store_of(database: Database) -> Store:
         Partners(database),
         Notices(database),
         Introductions(database),
+        Invitations(database),
+        Pending(database),
     )
 
 
@@ -95,6 +103,8 @@ def reading_store(path: Path) -> Iterator[StoreReading]:
             PartnersReading(database),
             NoticesReading(database),
             IntroductionsReading(database),
+            InvitationsReading(database),
+            PendingReading(database),
         )
     finally:
         database.close()

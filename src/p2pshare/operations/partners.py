@@ -1,13 +1,24 @@
-"""`partner add`, `remove`, `confirm`, `link`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
+"""`partner add`, `remove`, `confirm`, `link`, `rename`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from p2pshare.node.node import Node, NodeReading, Progress
-from p2pshare.operations.interface import Query, Request, Several
+from p2pshare.operations.interface import LongRequest, Query, Request, Several
 from p2pshare.queries.explaining import Preview, preview
 from p2pshare.queries.status import PartnerStatus, partner_rows
+from p2pshare.sharing import distrusting
+from p2pshare.sharing.distrusting import DistrustedPartner
 from p2pshare.sharing.introducing import ConfirmedPartner, confirm, put_link, renew_own_lists, review
-from p2pshare.sharing.partners import AddedPartner, PartnerSummary, add_partner, describe, remove_partner
+from p2pshare.sharing.partners import (
+    AddedPartner,
+    PartnerSummary,
+    add_partner,
+    describe,
+    remove_partner,
+    rename_partner,
+)
 
 
 class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):
@@ -66,6 +77,38 @@ class LinkPartner(Request[PartnerSummary], frozen=True, tag="partner-link"):
 
     def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
         return describe(put_link(node, self.name, has_link=self.has_link))
+
+
+class DistrustPartner(LongRequest[DistrustedPartner], frozen=True, tag="partner-distrust"):
+    """Take what a partner, called by alias or id, says out of effect here; answers when all of it is."""
+
+    name: str
+
+    def steps(self, node: Node, now: int) -> Iterator[DistrustedPartner | None]:
+        partner_id = distrusting.distrust(node, self.name, now)
+        yield from distrusting.steps(node, partner_id, now)
+        yield distrusting.described(node, partner_id)
+
+
+class TrustPartner(LongRequest[DistrustedPartner], frozen=True, tag="partner-trust"):
+    """Bring back what a partner says that was not believed; answers when all of it is back that was read before."""
+
+    name: str
+
+    def steps(self, node: Node, now: int) -> Iterator[DistrustedPartner | None]:
+        partner_id = distrusting.trust(node, self.name)
+        yield from distrusting.steps(node, partner_id, now)
+        yield distrusting.described(node, partner_id)
+
+
+class RenamePartner(Request[PartnerSummary], frozen=True, tag="partner-rename"):
+    """Call a partner, named by alias or id, otherwise from now on."""
+
+    name: str
+    alias: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
+        return describe(rename_partner(node, self.name, self.alias))
 
 
 class ListPartners(Query[Several[PartnerStatus]], frozen=True, tag="partner-list"):

@@ -16,7 +16,6 @@ They stand here and not in `queries.alarms`, for the rooms of that floor know no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId, PartnerId
@@ -24,13 +23,13 @@ from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import GAP_ALARM_SECONDS
 from p2pshare.node.beside import NodeBeside
-from p2pshare.node.home import STORE_NAME
 from p2pshare.node.node import NodeReading
-from p2pshare.node.store import StoreReading, reading_store
+from p2pshare.node.store import StoreReading
 from p2pshare.operations.space_links import links_among, news_of
 from p2pshare.operations.space_standing import Standing, standing_of
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, Situation, alarm_about
-from p2pshare.queries.doctor import OK, WARN, Finding
+from p2pshare.queries.doctor import Looking
+from p2pshare.queries.doctor_words import OK, Finding, fault
 from p2pshare.queries.status import DAY_SECONDS, SpaceInvitation, SpacesStatus
 from p2pshare.spaces.acts import Ack, Takeover, decode_act
 from p2pshare.spaces.space_store import SpaceReading
@@ -304,19 +303,20 @@ def _instant(seconds: int) -> str | None:
     return format_instant(seconds * SECOND_US)
 
 
-def examine_spaces(home: Path) -> Iterator[Finding]:
+def examine_spaces(looking: Looking) -> Iterator[Finding]:
     """Yields what the doctor says of spaces; what is wrong with them are alarms."""
-    with reading_store(home / STORE_NAME) as store:
-        node = NodeBeside(home, store)
-        found = spaces_status(node)
+    if looking.live is not None:
+        found = looking.live.spaces
+    else:
+        with looking.store() as store:
+            found = spaces_status(NodeBeside(looking.home, store))
     if found.invitations:
         spaces = ", ".join(one.space[:10] for one in found.invitations[:SPACES_NAMED_MAX])
         more = ", ..." if len(found.invitations) > SPACES_NAMED_MAX else ""
-        yield Finding(
+        yield fault(
             "spaces",
-            WARN,
-            f"{len(found.invitations)} invitations into spaces are not answered: {spaces}{more}",
-            "`p2pshare space join ID` accepts, `p2pshare space decline ID` declines",
+            message=f"{len(found.invitations)} invitations into spaces are not answered: {spaces}{more}",
+            hint="`p2pshare space join ID` accepts, `p2pshare space decline ID` declines",
         )
     if not found.invitations or found.held:
         yield Finding("spaces", OK, f"{found.held} held, {found.waiting} entries wait")

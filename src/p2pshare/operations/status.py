@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from p2pshare.operations.incident_alarms import EVERY_ALARM
 from p2pshare.operations.interface import Query
+from p2pshare.operations.pending import waiting
 from p2pshare.operations.space_alarms import spaces_status
-from p2pshare.queries.status import NodeStatus, status
+from p2pshare.queries.status import NodeStatus, PendingStatus, status
 
 if TYPE_CHECKING:
     from p2pshare.node.node import NodeReading, Progress
@@ -17,4 +18,5 @@ class ShowStatus(Query[NodeStatus], frozen=True, tag="status"):
     """Describe this node on one screen."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> NodeStatus:
-        return status(node, now, EVERY_ALARM, spaces=spaces_status(node))
+        pending = PendingStatus(len(waiting(node, now)), len(node.store.pending.accepted()))
+        return status(node, now, EVERY_ALARM, spaces=spaces_status(node), pending_partners=pending)

@@ -28,10 +28,13 @@ from p2pshare.operations import (
     incident_watch,
     incidents,
     introducing,
+    inviting,
     labs,
     looking,
     partners,
+    pending,
     publishing,
+    reachability,
     searching,
     space_entries,
     space_membership,
@@ -55,6 +58,8 @@ class Operation:
     changes_roster: bool = False
     changes_card: bool = False
     changes_lists: bool = False
+    changes_invitations: bool = False
+    """Whether the door has to look which guests it expects, and whether a host that we joined is to be asked."""
     publishes: bool = False
     """Whether it moves our chain: it waits for its turn while a publication in steps is sealed."""
     wakes: bool = False
@@ -63,6 +68,8 @@ class Operation:
     """Whether it writes entries: it waits until members were asked what they hold, and entries go out after it."""
     in_exercise: bool = False
     """Whether it may be asked of an exercise's node; else it is of what is real alone (`not-in-exercise`)."""
+    awaits_cards: bool = False
+    """Whether somebody may have been accepted whose card is to be fetched."""
     reports_refusals: bool = False
     """Whether the refusals of the peer listener until now have to be in the store before it reads."""
 
@@ -79,6 +86,7 @@ OPERATIONS: dict[str, Operation] = {
     "allow-add": Operation(warninglists.Allow, changes_lists=True),
     "allow-list": Operation(warninglists.ListAllowed),
     "allow-remove": Operation(warninglists.Disallow, changes_lists=True),
+    "ask-dial-back": Operation(reachability.AskDialBack),
     "card-install": Operation(cards.InstallCard, changes_card=True),
     "card-renew": Operation(cards.RenewCard, changes_card=True),
     "card-revoke": Operation(cards.RevokeKey, changes_card=True),
@@ -131,6 +139,9 @@ OPERATIONS: dict[str, Operation] = {
     "introduce-fetch": Operation(introducing.FetchIntroductions),
     "introduce-list": Operation(introducing.ListIntroductions),
     "introduce-offer": Operation(introducing.OfferIntroductions, changes_roster=True),
+    "invitation-show": Operation(inviting.ShowInvitation),
+    "invite": Operation(inviting.Invite, changes_invitations=True),
+    "join": Operation(inviting.Join, changes_invitations=True),
     "lab-list": Operation(labs.ListLabs),
     "lab-open": Operation(labs.OpenLab, writes_spaces=True),
     "lab-put": Operation(labs.PutInLab, writes_spaces=True),
@@ -139,12 +150,20 @@ OPERATIONS: dict[str, Operation] = {
     "lookup": Operation(looking.LookUp),
     "note-findings": Operation(already_held.NoteFindings),
     "opinion": Operation(assessing.Opine, publishes=True),
+    "partner-accept": Operation(
+        pending.AcceptPending, changes_roster=True, awaits_cards=True, changes_invitations=True
+    ),
     "partner-add": Operation(partners.AddPartner, changes_roster=True),
     "partner-confirm": Operation(partners.ConfirmPartner, changes_roster=True),
     "partner-link": Operation(partners.LinkPartner, changes_roster=True),
     "partner-list": Operation(partners.ListPartners),
+    "partner-pending": Operation(pending.ListPending),
     "partner-preview": Operation(partners.PreviewPartner),
+    "partner-refuse": Operation(pending.RefusePending, changes_invitations=True),
+    "partner-distrust": Operation(partners.DistrustPartner),
+    "partner-trust": Operation(partners.TrustPartner, wakes=True),
     "partner-remove": Operation(partners.RemovePartner, changes_roster=True),
+    "partner-rename": Operation(partners.RenamePartner, changes_roster=True),
     "playbook-approve": Operation(frameworks.ApprovePlaybook, writes_spaces=True),
     "playbook-import": Operation(frameworks.ImportPlaybook, writes_spaces=True),
     "playbook-list": Operation(frameworks.ListPlaybooks),

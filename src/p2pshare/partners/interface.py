@@ -60,6 +60,18 @@ class StoredCardFork(Struct, frozen=True):
     noted_at: int
 
 
+class Distrust(Struct, frozen=True):
+    """A partner whose claims a person took out of effect here, and how far that is done. `since` in unix seconds; `is_out` False: it
+    is trusted again, and what it said is on its way back. `place` is the lsn behind which the walk goes on (`partners.notices.ENDED`:
+    it has ended), `frame` and `position` where in the next envelope."""
+
+    since: int
+    is_out: bool = True
+    place: int = 0
+    frame: int = 0
+    position: int = 0
+
+
 @dataclass(frozen=True)
 class ClosedDoor:
     """A partner whose server does not let us in: why (one of the reasons above), since when, when we last knocked there and

@@ -18,7 +18,7 @@ from p2pshare.database.database import Database
 from p2pshare.database.settings import OWN_ID, Setting, put_setting
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX
-from p2pshare.partners.interface import Account, ClosedDoor, PartnerRow, StoredCardFork
+from p2pshare.partners.interface import Account, ClosedDoor, Distrust, PartnerRow, StoredCardFork
 
 CARD_FETCHED = Setting("card_fetched", bytes)
 OWN_CARD_ELSEWHERE = Setting("own_card_elsewhere", int)
@@ -26,6 +26,8 @@ OWN_CARD_ELSEWHERE = Setting("own_card_elsewhere", int)
 """JSON: partner id in hexadecimal -> the newest version of our card that it has fetched from us."""
 CLOSED_DOORS = Setting("closed_doors", bytes)
 """JSON: partner id in hexadecimal -> `ClosedDoor`, of partners whose server does not let us in."""
+DISTRUSTED = Setting("distrusted", bytes)
+"""JSON: partner id in hexadecimal -> `Distrust`, of partners, present or past, that a person does not believe."""
 OURSELVES = 0  # the account of what came from nobody else
 _COLUMN_BY_STATUS = {"held": "stored", "already-held": "already_held", "deferred": "deferred"}
 
@@ -155,6 +157,19 @@ class PartnersReading:
         )
         return {PartnerId.parse(partner): door for partner, door in stored.items()}
 
+    def distrusts(self) -> dict[PartnerId, Distrust]:
+        """Returns the partners, present or past, whose claims are out of effect here by a person's word, or on their way back."""
+        stored = msgspec.json.decode(self._database.setting(DISTRUSTED) or b"{}", type=dict[str, Distrust])
+        return {PartnerId.parse(partner): one for partner, one in stored.items()}
+
+    def is_distrusted(self, organisation: int) -> bool:
+        """Returns whether the partner with this row is one that is not believed."""
+        distrusted = [one for one, how in self.distrusts().items() if how.is_out]
+        if not distrusted:
+            return False
+        rows = self._fetch("SELECT partner_id FROM organisation WHERE id = ?", (organisation,))
+        return bool(rows) and PartnerId(rows[0][0]) in distrusted
+
     def fork_count(self) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM card_fork")
         return int(count)
@@ -262,6 +277,15 @@ class Partners(PartnersReading):
         stored = {partner.text: door for partner, door in sorted(doors.items())}
         with self._database.transaction() as writer:
             put_setting(writer, CLOSED_DOORS, msgspec.json.encode(stored))
+
+    def put_distrust(self, partner_id: PartnerId, how: Distrust | None) -> None:
+        """Note how far a partner is out of effect, None: not at all."""
+        with self._database.transaction(frees_space=True) as writer:
+            every = self.distrusts() | ({partner_id: how} if how is not None else {})
+            if how is None:
+                every.pop(partner_id, None)
+            stored = {partner.text: one for partner, one in sorted(every.items())}
+            put_setting(writer, DISTRUSTED, msgspec.json.encode(stored))
 
     def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
         """Count each thing handed over, (partner, "held"|"already-held"|"deferred"|"refused", reason): once

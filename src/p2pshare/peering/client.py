@@ -22,8 +22,8 @@ from yarl import URL
 
 from p2pshare.config import url_address
 from p2pshare.errors import ConfigError, PeerError
-from p2pshare.gossip.messages import GetBodies, PutAnswer
-from p2pshare.gossip.protocol import CARD, CHAIN, GET, MEMBERS, PUT, Question
+from p2pshare.gossip.messages import DialAnswer, GetBodies, PutAnswer
+from p2pshare.gossip.protocol import CARD, CHAIN, DIAL, GET, MEMBERS, PUT, Question
 from p2pshare.http_server.bodies import BodyCutOff, pieces_of, read_piece
 from p2pshare.http_server.rates import Pace
 from p2pshare.http_server.tls import peer_pin, pin_of
@@ -123,6 +123,10 @@ class PeerClient:
     async def card(self) -> bytes:
         """Returns the partner's card file, or the chain of its versions: not yet verified."""
         return await self._call(CARD.method, CARD.path, b"", CARD.answer_bytes_max)
+
+    async def dial_back(self) -> DialAnswer:
+        """Ask the partner to dial the addresses on our card; returns what came of it. It takes up to `peering.dialling_back.SECONDS_MAX`."""
+        return DIAL.answer.decode(await self._call(DIAL.method, DIAL.path, b"", DIAL.answer_bytes_max))
 
     async def chain(self, partner: PartnerId) -> bytes:
         """Returns every version of the card of another partner: not yet verified."""

@@ -22,8 +22,10 @@ GUEST_MESSAGE_BYTES_MAX = (
 READ_BUFFER_BYTES = 64 * KIB  # beyond twice as much the other side waits, unless a message is longer
 
 
-async def read_message(reader: asyncio.StreamReader, card_begins: bytes = b"") -> bytes:
-    """Returns the next message. One that begins with `card_begins` (when given) may have CARD_MESSAGE_BYTES_MAX.
+async def read_message(
+    reader: asyncio.StreamReader, card_begins: bytes = b"", card_bytes_max: int = CARD_MESSAGE_BYTES_MAX
+) -> bytes:
+    """Returns the next message. One that begins with `card_begins` (when given) may have `card_bytes_max` bytes.
 
     Raises PeerError `oversized`, `malformed` (an empty one), PeerUnreachable `cut-off` when the other side ends before.
     """
@@ -34,7 +36,7 @@ async def read_message(reader: asyncio.StreamReader, card_begins: bytes = b"") -
         if length <= GUEST_MESSAGE_BYTES_MAX:
             return await reader.readexactly(length)
         begins = await reader.readexactly(len(card_begins))
-        if not card_begins or begins != card_begins or length > CARD_MESSAGE_BYTES_MAX:
+        if not card_begins or begins != card_begins or length > card_bytes_max:
             raise refusal("oversized", "a message is too long")
         return begins + await reader.readexactly(length - len(begins))
     except asyncio.IncompleteReadError:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from p2pshare import limits
-from p2pshare.gossip.messages import PutAnswer
+from p2pshare.envelope.invitation import GuestIntroduced, HostIntroduced, Joined, JoinState, Meeting
+from p2pshare.envelope.knock import PlaceAsked
+from p2pshare.gossip.messages import DialAnswer, PutAnswer
 from p2pshare.gossip.protocol import Question
 from p2pshare.http_server.interface import ServerLimits
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
@@ -48,6 +50,9 @@ class PeerExchange(Protocol):
     async def members(self, peer: PartnerId, circle: CircleId) -> bytes:
         """Returns our newest member list of a circle. Raises NotFoundError when there is none, or none for this peer."""
 
+    async def dial_back(self, peer: PartnerId) -> DialAnswer:
+        """Dial each address on this peer's card, and say what came of it. Raises PeerBusy when somebody was dialled just now."""
+
 
 class GuestExchange(Protocol):
     """The calls that the server makes for a guest: somebody who holds a card of ours, and nothing more is known of it."""
@@ -59,7 +64,29 @@ class GuestExchange(Protocol):
         """Returns our card file, or the chain of all its versions."""
 
     async def take_card(self, card_file: bytes) -> bool:
-        """Take a partner's newer card; returns whether there was anything new in it. Raises ShareError with its reason."""
+        """Take a partner's newer card, or the first one of somebody whom a person has accepted; returns whether there was anything
+        new in it. Raises ShareError with its reason."""
+
+    async def take_place(self, place: PlaceAsked, nonce: bytes, host: str) -> bool:
+        """Have a person see who asks, from the numeric address `host`, to be a partner; `nonce` is that of the greeting. Returns
+        whether it was noted: partners, and whom a person has refused, are not. Raises ShareError with its reason."""
+
+
+class InvitationExchange(Protocol):
+    """The calls that the server makes for a guest of an invitation, whose certificate (DER) is `certificate`. Each may raise a
+    PeerError, whose reason the guest is told."""
+
+    async def begin_join(self, certificate: bytes) -> HostIntroduced:
+        """Count a guest's first message, and return our answer with a nonce drawn now."""
+
+    async def join(self, meeting: Meeting, said: GuestIntroduced, address: str) -> Joined:
+        """Take a guest that came from the network address `address`; returns our signature, and what a person has said so far."""
+
+    async def state_of(self, certificate: bytes) -> JoinState:
+        """Returns what a person has said of whoever joined by the invitation."""
+
+    def own_id(self) -> PartnerId:
+        """Returns the id that stands in our lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Knocking: how a node comes to another's door as a guest, when it is not let in as a partner (docs/card.md).
 
-Two occasions. The pinned server does not accept our certificate: it is handed our card. Or the server shows another certificate
-than its card names: it is asked for its card, and nothing is believed of it but a card, which its roots have signed.
+Two occasions. The pinned server does not accept our certificate: it is handed our card, and asked for a place among those whom a person
+there looks at. Or the server shows another certificate than its card names: it is asked for its card, and nothing is believed of it but
+a card, which its roots have signed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from p2pshare.config import url_address
+from p2pshare.envelope.card import Card
+from p2pshare.envelope.certificate import TlsKey
 from p2pshare.envelope.guest import knock_key
 from p2pshare.envelope.knock import (
     CARD_GIVEN_BEGINS,
@@ -21,6 +24,7 @@ from p2pshare.envelope.knock import (
     decode_card_given,
     decode_greeting,
     encode_knock,
+    place_asked,
 )
 from p2pshare.errors import ConfigError, PeerError
 from p2pshare.limits import TLS_SHUTDOWN_SECONDS
@@ -70,6 +74,22 @@ async def ask_card(
             return None
         await write_message(writer, encode_knock(CardAsked()))
         return decode_card_given(await read_message(reader, CARD_GIVEN_BEGINS))
+
+
+async def ask_for_place(
+    address: PeerAddress, host_card: bytes, own: Card, key: TlsKey, limits: KnockLimits | None = None
+) -> None:
+    """Ask a partner to show us to a person, under the name and the first address of our card `own`; `key` is that of the
+    certificate we show. The partner does not say what came of it. Raises PeerError, PeerUnreachable."""
+    async with _at_the_door(address, host_card, address.certificates, limits or KnockLimits()) as (
+        reader,
+        writer,
+    ):
+        greeting = decode_greeting(await read_message(reader))
+        url = own.urls[0] if own.urls else ""
+        place = place_asked(own.partner_id, own.name, url, key, host=address.partner_id, nonce=greeting.nonce)
+        await write_message(writer, encode_knock(place))
+        await end_of(reader)
 
 
 Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -11,6 +11,7 @@ from p2pshare.gossip.protocol import (
     CARD,
     CHAIN,
     CIRCLE_IN_PATH,
+    DIAL,
     GET,
     ID_IN_PATH,
     MEMBERS,
@@ -45,6 +46,10 @@ async def _card(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
     return await exchange.card(call.caller)
 
 
+async def _dial(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
+    return DIAL.answer.encode(await exchange.dial_back(call.caller))
+
+
 async def _chain(partner: PartnerId, exchange: PeerExchange, call: Call[PartnerId]) -> Body:
     return await exchange.chain(call.caller, partner)
 
@@ -56,6 +61,7 @@ async def _members(circle: CircleId, exchange: PeerExchange, call: Call[PartnerI
 ROUTES: dict[tuple[str, str], tuple[AnyVerb, Answer]] = {
     (GET.method, GET.path): (GET, _get),
     (CARD.method, CARD.path): (CARD, _card),
+    (DIAL.method, DIAL.path): (DIAL, _dial),
     **{(verb.method, verb.path): (verb, partial(_ask, verb)) for verb in VERBS if isinstance(verb, Question)},
 }
 ID_DIGITS = "([0-9a-f]{64})"

@@ -11,8 +11,10 @@ from p2pshare.http_server.server import HttpServer
 from p2pshare.http_server.tls import Pin
 from p2pshare.identifiers import PartnerId
 from p2pshare.peering.faults import answer_to, encode_refusal
-from p2pshare.peering.guest_door import GuestDoor, GuestLimits
-from p2pshare.peering.interface import DoorLimits, GuestExchange, PeerExchange
+from p2pshare.peering.guest_door import GuestDoor
+from p2pshare.peering.guest_places import GuestLimits
+from p2pshare.peering.interface import DoorLimits, GuestExchange, InvitationExchange, PeerExchange
+from p2pshare.peering.invited_guests import InvitedDoor
 from p2pshare.peering.routes import route_of
 from p2pshare.peering.tls import TlsGate
 
@@ -49,11 +51,14 @@ class PeerServer(HttpServer[PartnerId]):
         limits: DoorLimits | None = None,
         guests: GuestExchange | None = None,
         guest_limits: GuestLimits | None = None,
+        invitations: InvitationExchange | None = None,
+        invited_limits: GuestLimits | None = None,
     ) -> None:
-        """Make a server that does not listen yet; without `guests` nobody is let in but partners."""
+        """Make a server that does not listen yet; without `guests` and `invitations` nobody is let in but partners."""
         self.guest_outcomes: Counter[str] = Counter()
         self._gate = gate
         self._guest_door: GuestDoor | None = None
+        self._invited_door: InvitedDoor | None = None
         super().__init__(
             PartnerService(exchange, gate),
             gate.server_context(),
@@ -62,16 +67,24 @@ class PeerServer(HttpServer[PartnerId]):
             self._guest_protocol,
         )
         if guests is not None:
-            self._guest_door = GuestDoor(guests, gate, self.tally, guest_limits)
-            self.guest_outcomes = self._guest_door.outcomes
+            self._guest_door = GuestDoor(guests, gate, self.tally, self.guest_outcomes, guest_limits)
+        if invitations is not None:
+            self._invited_door = InvitedDoor(
+                invitations, gate, self.tally, self.guest_outcomes, invited_limits
+            )
 
     def _guest_protocol(self, pin: Pin | None, host: str) -> asyncio.Protocol | None:
-        return None if self._guest_door is None else self._guest_door.protocol_of(pin, host)
+        for door in (self._guest_door, self._invited_door):
+            protocol = None if door is None else door.protocol_of(pin, host)
+            if protocol is not None:
+                return protocol
+        return None
 
     async def stop(self) -> None:
         await super().stop()
-        if self._guest_door is not None:
-            await self._guest_door.close()
+        for door in (self._guest_door, self._invited_door):
+            if door is not None:
+                await door.close()
 
     def drop(self, partner_id: PartnerId) -> None:
         """Unpin the partner and cut its connections now, also in the middle of a request."""

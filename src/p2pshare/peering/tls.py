@@ -46,6 +46,7 @@ class TlsGate:
         self._claims: dict[PartnerId, dict[Pin, bytes]] = {}
         self._partners: dict[Pin, PartnerId] = {}
         self._guests: dict[Pin, bytes] = {}
+        self._invited: dict[Pin, bytes] = {}
         self._newest: ssl.SSLContext | None = None
         self._front = self._own_context(ssl.PROTOCOL_TLS_SERVER)
         self._front.sni_callback = self._swap_in_newest
@@ -69,13 +70,22 @@ class TlsGate:
         self._guests = {pin_of(certificate): certificate for certificate in certificates}
         self._pin_claims()
 
+    def expect_invited(self, certificates: Iterable[bytes]) -> None:
+        """Let in as guests of invitations who show one of `certificates` (DER), in place of those before."""
+        self._invited = {pin_of(certificate): certificate for certificate in certificates}
+        self._pin_claims()
+
     def expect_knocks(self, own_card: bytes) -> None:
         """Let in as guests who hold our card file. Raises PeerError as `envelope.guest.knock_key` does."""
         self.expect_guests([knock_key(own_card).certificate])
 
     def is_guest(self, pin: Pin | None) -> bool:
-        """Returns whether a certificate with this pin is a guest's."""
+        """Returns whether a certificate with this pin is that of who knocks."""
         return pin in self._guests
+
+    def invited(self, pin: Pin | None) -> bytes | None:
+        """Returns the certificate (DER) of an invitation's guest with this pin; None for anybody else's."""
+        return None if pin is None else self._invited.get(pin)
 
     def add(self, partner_id: PartnerId, certificates: Sequence[bytes]) -> None:
         """Pin `certificates` (DER; two while rotating) for `partner_id`, in place of those it had; what another claims, too,
@@ -109,7 +119,7 @@ class TlsGate:
         """Pin what one partner alone claims; the next handshake builds a new context."""
         claimed = [(pin, partner_id) for partner_id, pins in self._claims.items() for pin in pins]
         times = Counter(pin for pin, _ in claimed)
-        nobodys = {*map(pin_of, self._own), *self._guests}
+        nobodys = {*map(pin_of, self._own), *self._guests, *self._invited}
         self._partners = {
             pin: partner_id for pin, partner_id in claimed if times[pin] == 1 and pin not in nobodys
         }
@@ -146,7 +156,7 @@ class TlsGate:
         if self._newest is None:
             self._newest = self._own_context(ssl.PROTOCOL_TLS_SERVER)
             partners = (self._claims[partner_id][pin] for pin, partner_id in self._partners.items())
-            if anchors := b"".join((*partners, *self._guests.values())):
+            if anchors := b"".join((*partners, *self._guests.values(), *self._invited.values())):
                 self._newest.load_verify_locations(cadata=anchors)
         connection.context = self._newest
 

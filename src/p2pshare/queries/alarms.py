@@ -1,7 +1,6 @@
 """Alarms: faults that somebody should act upon now. Each has a word that stays, names a partner and says what to do.
 
-======================  ================================================================================
-not-let-in              the server of a partner does not let us in, though we have knocked
+======================  =========================================================================not-let-in              the server of a partner does not let us in, though we have knocked
 reading-waits           envelopes wait to be read until there is more room on the disk
 expired-unread          envelopes of an author expired before they were read
 clock-jumped            this node's clock was set within the hour
@@ -11,6 +10,16 @@ introduction-suspended  a partner that was introduced is introduced by nobody an
 member-list-fork        a partner signed two member lists of one number
 member-list-refused     the newest member list that an introducer gave out was refused
 ======================  ================================================================================
+=======
+====================  ==============================================================================
+not-let-in            the server of a partner does not let us in, though we have knocked
+reading-waits         envelopes wait to be read until there is more room on the disk
+expired-unread        envelopes of an author expired before they were read
+clock-jumped          this node's clock was set within the hour
+keys-not-renewed      the keys on our card end, and nothing has renewed them in time
+own-card-newer        partners have a newer version of our card than this home
+invitation-used       somebody came by an invitation by which another had joined, or tried too often
+====================  =====================================================================================
 
 Lateness alone is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
 `ALARMS` lists them; a room above this one adds its functions, and the caller hands in the whole list.
@@ -25,7 +34,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
-from p2pshare.envelope.card import Card
+from p2pshare.envelope.card import Card, fingerprint
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
@@ -226,6 +235,33 @@ def _not_let_in(seen: Situation) -> Iterator[Alarm]:
             f"{message} since {format_instant(door.since * SECOND_US)}{knocked}",
             hint,
         )
+
+
+def _invitations_used(seen: Situation) -> Iterator[Alarm]:
+    """Invitations of ours whose line somebody has read for whom it was not."""
+    for one in seen.store.invitations.given_out():
+        if one.later is not None and one.guest is not None:
+            more = f" ({one.later_count} times)" if one.later_count > 1 else ""
+            yield Alarm(
+                word="invitation-used",
+                partner=one.name,
+                partner_id=one.later.text,
+                since=format_instant(one.later_at * SECOND_US),
+                message=f"after {fingerprint(one.guest.partner_id)}, which is {one.state.value}, somebody else came by the invitation of"
+                f" '{one.name}'{more}: {fingerprint(one.later)}",
+                hint=f"one of the two read a line that was not for it: compare fingerprints with '{one.name}' by telephone, refuse or remove"
+                " whoever it is not, and invite anew, which ends this alarm",
+            )
+        elif one.is_worn_out:
+            yield Alarm(
+                word="invitation-used",
+                partner=one.name,
+                partner_id="",
+                since=format_instant(one.created * SECOND_US),
+                message=f"the invitation of '{one.name}' was begun {one.begun} times, and nobody has joined by it",
+                hint=f"somebody who has the line tries it out, or the connection breaks each time: ask '{one.name}', and invite anew by"
+                " another way, which ends this alarm",
+            )
 
 
 def _silent_authors(seen: Situation) -> Iterator[Alarm]:
@@ -514,6 +550,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _clock_jumped,
     _keys_not_renewed,
     _own_card_newer,
+    _invitations_used,
 )
 """The alarms of this room, in the order in which they are reported."""
 

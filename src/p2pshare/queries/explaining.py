@@ -61,6 +61,8 @@ class ExplainedEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
     author_introduced_by: list[str] = []
     """Who introduced its author; empty where a person compared it, and for ourselves."""
     tlp: str | None = None
+    distrusted: bool = False
+    """Whether its author is not believed here (`partner distrust`): what it says counts for nothing."""
     objects: tuple[str, ...] | UnsetType = UNSET
     """Its objects that were asked about; unset in a preview."""
     derived_from: list[StatedOrigin] | UnsetType = UNSET
@@ -200,6 +202,7 @@ def _explain_envelope(
         because=RULES[rule],
         got=_got(store, entry, partner, record.received_from if record else None),
         can_read=_can_read(store, entry, partner),
+        distrusted=(how := store.partners.distrusts().get(entry.author)) is not None and how.is_out,
     )
 
 

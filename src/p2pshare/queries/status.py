@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from p2pshare.gossip.states import State
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import Door, LinkState, NodeReading, WriterTimes
@@ -25,10 +26,12 @@ KEYS_WARNING_DAYS = 30  # time to agree on new cards with partners who answer on
 
 NO_LINK = LinkState("")
 OPEN_DOOR = ClosedDoor("", 0)
+UNREACHED = (State.WAITING.value, State.GREETING.value)
 
 
 class PartnerStatus(PartnerSummary, frozen=True, kw_only=True):
-    """A partner with the state of its link: `stopped` while no daemon runs. `carried_bytes` of its envelopes are on the disk, in
+    """A partner with the state of its link: `stopped` while no daemon runs, `not-accepted-yet`, `removed-by-partner` or
+    `other-certificate` where its server does not let us in. `carried_bytes` of its envelopes are on the disk, in
     all circles, and what was read of them counts for `cost_bytes` (`policy.content_cost`). `knocked`: when we last knocked at its
     door because it does not let us in, and `knock` what came of it; None and empty while it does."""
 
@@ -42,6 +45,13 @@ class PartnerStatus(PartnerSummary, frozen=True, kw_only=True):
     cost_bytes: int
     knocked: str | None = None
     knock: str = ""
+    door: str = ""
+    """Why its server does not let us in (`partners.interface`), empty where it does."""
+    distrusted: str | None = None
+    """Since when what it says is out of effect here by a person's word; None where it is not."""
+    clock_offset: int | None = None
+    """By how many seconds its clock was ahead of ours in its last hello; None while no daemon runs."""
+    foreign_circles: int = 0
 
 
 class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +111,16 @@ class SpacesStatus(Struct, frozen=True, forbid_unknown_fields=True):
 NO_SPACES = SpacesStatus()
 
 
+class PendingStatus(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many wait for a person's yes to be partners, and how many got it and have not sent their cards."""
+
+    waiting: int
+    accepted: int
+
+
+NOBODY_PENDING = PendingStatus(0, 0)
+
+
 class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """One screen about this node. `observables` by type, `refused` by reason."""
 
@@ -125,6 +145,7 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     publishing: list[UnderWay] = []
     """Publications on their way out, and those that were given up and nobody was told of."""
     spaces: SpacesStatus = NO_SPACES
+    pending_partners: PendingStatus = NOBODY_PENDING
 
 
 def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
@@ -132,14 +153,19 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
     links = {} if node.live is None else node.live.links
     exchanges = node.store.partners.last_exchanges()
     doors = node.store.partners.closed_doors()
-    circles = list(node.config.gossip.circles)
+    distrusted = {
+        one: format_instant(_to_us(how.since))
+        for one, how in node.store.partners.distrusts().items()
+        if how.is_out
+    }
+    circles = {row.partner_id: list(row.circles) for row in node.store.partners.all()}
     carried, costs = _by_author(node.store.log.carried()), _by_author(node.store.log.costs())
     return [
         PartnerStatus(
             **structs.asdict(describe(entry)),
-            state=_state_word(entry, links, now),
+            state=_state_word(entry, links, door, now),
             last_exchange=format_instant(_to_us(exchanges.get(entry.partner_id))),
-            circles=circles if entry.has_link else [],
+            circles=circles.get(entry.partner_id, []) if entry.has_link else [],
             backlog=link.backlog,
             last_error=link.last_error,
             noted=dict(sorted(link.noted.items())),
@@ -147,6 +173,10 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
             cost_bytes=costs[entry.partner_id],
             knocked=format_instant(_to_us(door.knocked_at or None)),
             knock=door.outcome,
+            door=door.reason,
+            distrusted=distrusted.get(entry.partner_id),
+            clock_offset=link.clock_offset,
+            foreign_circles=link.foreign_circles,
         )
         for entry in load_roster(node)
         for link in (links.get(entry.partner_id, NO_LINK),)
@@ -162,7 +192,8 @@ def _by_author(sizes: Mapping[tuple[PartnerId, CircleId], int]) -> Counter[Partn
     return total
 
 
-def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], now: int) -> str:
+def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], door: ClosedDoor, now: int) -> str:
+    """Returns the state of a link in a word. A closed door says more than that the next try of a link waits."""
     if entry.is_frozen:
         return "frozen"
     if entry.is_suspended(now):
@@ -171,7 +202,10 @@ def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], now: i
         return "card-expired"
     if not entry.has_link:
         return "no-link"
-    return links[entry.partner_id].state if entry.partner_id in links else "stopped"
+    if entry.partner_id not in links:
+        return "stopped"
+    state = links[entry.partner_id].state
+    return door.reason if door.reason and state in UNREACHED else state
 
 
 def _to_us(seconds: int | None) -> int | None:
@@ -184,8 +218,10 @@ def status(
     alarm_functions: Sequence[AlarmFunction] = ALARMS,
     *,
     spaces: SpacesStatus = NO_SPACES,
+    pending_partners: PendingStatus = NOBODY_PENDING,
 ) -> NodeStatus:
-    """Returns one screen about this node; `alarm_functions` are those of this room and of rooms above it, `spaces` is found out above."""
+    """Returns one screen about this node; `alarm_functions` are those of this room and of rooms above it, `spaces` and
+    `pending_partners` are found out above."""
     store = node.store
     counts = store.log.counts()
     keys_expire = ends_of(node.card)
@@ -210,6 +246,7 @@ def status(
         writer=UNSET if node.live is None else node.live.writer,
         publishing=under_way(store),
         spaces=spaces,
+        pending_partners=pending_partners,
     )
 
 

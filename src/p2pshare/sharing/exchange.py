@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from p2pshare.envelope.envelope import Mode
+from p2pshare.envelope.knock import PlaceAsked
 from p2pshare.envelope.member_list import read_list
 from p2pshare.envelope.notice import is_notice
 from p2pshare.errors import DiskFull, PeerError, StoreError
@@ -43,13 +44,15 @@ from p2pshare.limits import (
 from p2pshare.log.interface import EXPIRY_BEGINS, EnvelopeEntry
 from p2pshare.node.node import Node
 from p2pshare.partners.notices import NoticeEntry
+from p2pshare.partners.pending import Draw, PendingRow
 from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import carries, may_leave
-from p2pshare.sharing import revocation_walk
+from p2pshare.sharing import distrusting, revocation_walk
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
 from p2pshare.sharing.introducing import file_of, own_list, renew_own_lists, review, take_fetched
 from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
 from p2pshare.sharing.partners import apply_card_update, load_roster, sift_card
+from p2pshare.sharing.pending import admit_accepted, awaited_at, hear_place, note_place
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +200,8 @@ class Exchange:
             back = self._back(revoked.back)
             dropped = ItemsDropped(tuple(item for one in revoked.gone for item in self._keys_of(one)))
             return Outcome(back, is_more_due=True, reads_again=bool(back), dropped=dropped)
+        if distrusting.step(self._node, now):
+            return Outcome(self._news({}), is_more_due=True, reads_again=True)
         step = self._node.store.log.expire(earliest, self._expired_to)
         self._expired_to = step.place
         makes_room = self._makes_room(step.dropped, now)
@@ -369,8 +374,11 @@ class Exchange:
         self._node.store.partners.count_refusals(None, {"content-internal-error": 1})
 
     def apply_card(self, peer: PartnerId, raw: bytes, now: int, moment: Moment | None = None) -> bool:
-        """Take the peer's own newer card at `now` (unix seconds), which `moment` may put in doubt; returns whether the roster changed. Raises PeerError with its reason."""
+        """Take the peer's own newer card at `now` (unix seconds), which `moment` may put in doubt, or the first one of somebody whom a person has
+        accepted; returns whether the roster changed. Raises PeerError with its reason."""
         try:
+            if admit_accepted(self._node, raw, peer, now) is not None:
+                return True
             return apply_card_update(self._node, peer, raw, now, moment)
         except PeerError as error:
             logger.warning("the newer card of %s is not accepted: %s", peer.short, error.reason)
@@ -383,7 +391,8 @@ class Exchange:
     def sift_card(
         self, raw: bytes, expected: PartnerId | None, now: int, moment: Moment | None = None
     ) -> tuple[PartnerId, bytes]:
-        """Returns whose card file this is, and the part of it that is new (`sharing.partners.sift_card`). In any thread."""
+        """Returns whose card file this is, and the part of it that is new (`sharing.partners.sift_card`); all of the first one of somebody
+        whom a person has accepted. In any thread."""
         return sift_card(self._node, raw, expected=expected, now=now, moment=moment)
 
     def take_members(
@@ -396,6 +405,18 @@ class Exchange:
         """Renew our own lists, and review what introductions come to; returns whether anything changed. In the writer thread."""
         is_new = renew_own_lists(self._node, now)
         return review(self._node, now) or is_new
+
+    def hear_place(self, place: PlaceAsked, nonce: bytes) -> bool:
+        """Returns whether a person is to see who asks for a place (`sharing.pending.hear_place`). In any thread."""
+        return hear_place(self._node, place, nonce)
+
+    def note_place(self, place: PlaceAsked, address: str, address_group: str, draw: Draw, now: int) -> None:
+        """Note who asks for a place, at `now` (unix seconds). Raises StoreError."""
+        note_place(self._node, place, address, address_group, draw, now)
+
+    def awaited_at(self) -> list[PendingRow]:
+        """Returns where those whom a person accepted may be dialled, as they said (`sharing.pending.awaited_at`). In any thread."""
+        return awaited_at(self._node)
 
     def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
         """Returns at most `limit` direct envelopes that wait for the peer, oldest first. In the writer thread: after what

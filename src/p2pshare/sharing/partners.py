@@ -9,6 +9,7 @@ import contextlib
 import functools
 import itertools
 import re
+from dataclasses import replace
 
 from msgspec import Struct, structs
 
@@ -19,6 +20,7 @@ from p2pshare.envelope.card import (
     accept_first,
     accept_update,
     believe_chain,
+    believe_stranger,
     decode_card,
     fingerprint,
     news_in,
@@ -122,7 +124,7 @@ def add_partner(
         )
     roster = load_roster(node)
     known = roster.get(card.partner_id)
-    remembered = _newest_card(node, card.partner_id)
+    remembered = newest_card(node, card.partner_id)
     if remembered is not None:  # also of a partner once removed: its chain cannot start over
         try:
             card = accept_update(remembered, raw, now)
@@ -158,9 +160,10 @@ def add_partner(
 
 
 def put_partner(store: Store, row: PartnerRow) -> None:
-    """Add or replace a partner, whose assessments count from now on."""
+    """Add or replace a partner, whose assessments count from now on; it waits for nothing any more."""
     with store.transaction():
         store.partners.put(row)
+        store.pending.forget(row.partner_id)
         store.knowledge.recount_reports()
 
 
@@ -181,7 +184,7 @@ def freeze_partner(store: Store, partner_id: PartnerId, *, evidence: tuple[bytes
         store.knowledge.recount_reports()
 
 
-def _newest_card(node: Node, partner_id: PartnerId) -> Card | None:
+def newest_card(node: NodeReading, partner_id: PartnerId) -> Card | None:
     """Returns the newest card ever accepted of this partner, present or past; None when there was none."""
     raw = node.store.partners.newest_card(partner_id)
     return None if raw is None else _stored_card(partner_id, raw)
@@ -210,6 +213,26 @@ def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:
             f"the name '{alias}' is taken", hint="give another one with --alias", reason="alias-taken"
         )
     return alias
+
+
+def rename_partner(node: Node, name: str, alias: str) -> RosterEntry:
+    """Call a partner otherwise from now on, in all that a person and the SIEM read; nobody else hears of it.
+
+    Raises NotFoundError, AuthorError (unusable or taken), RefusedError `alias-in-group` while a group of the configuration names it:
+    who publishes to that group would leave it out.
+    """
+    entry = find_partner(node, name)
+    chosen = _choose_alias(load_roster(node), entry.card, alias or "-")
+    groups = sorted(group for group, members in node.config.groups.items() if entry.alias in members)
+    if groups and chosen != entry.alias:
+        raise RefusedError(
+            f"'{entry.alias}' is in the group '{groups[0]}' of config.toml",
+            hint=f"take it out of the group, rename it, and put '{chosen}' in (SIGHUP reloads the file)",
+            reason="alias-in-group",
+        )
+    row = next(row for row in node.store.partners.all() if row.partner_id == entry.partner_id)
+    put_partner(node.store, replace(row, alias=chosen))
+    return replace(entry, alias=chosen)
 
 
 def remove_partner(node: Node, name: str) -> RosterEntry:
@@ -274,8 +297,8 @@ def _check_roots_stayed(current: Card, card: Card) -> None:
 def sift_card(
     node: NodeReading, raw: bytes, *, expected: PartnerId | None, now: int, moment: Moment | None = None
 ) -> tuple[PartnerId, bytes]:
-    """Returns whose card file this is and the part of it that is new, for `apply_card_update`; empty when nothing is. For what
-    anybody may hand over: a forgery costs one version, and the writer nothing.
+    """Returns whose card file this is and the part of it that is new, for `apply_card_update`; empty when nothing is. Of an id that a
+    person has accepted it is all of its first one. For what anybody may hand over: a forgery costs one version, and the writer nothing.
 
     `expected` is the partner whose it must be, None for any; `moment` as for `apply_card_update`. Raises PeerError with the reason. In any thread.
     """
@@ -286,7 +309,10 @@ def sift_card(
         raise PeerError("a card is of another partner", reason="card-other-partner")
     entry = load_roster(node).get(author)
     if entry is None:
-        raise PeerError("a card from a stranger", reason="author-unknown")
+        if all(author != one.partner_id for one in node.store.pending.accepted()):
+            raise PeerError("a card from a stranger", reason="author-unknown")
+        believe_stranger(raw, author, now)
+        return author, raw
     if entry.is_frozen:
         raise PeerError("a card of a partner that is frozen", reason="author-frozen")
     news = news_in(entry.card, raw)

@@ -103,6 +103,8 @@ STIX = PAYLOAD_KINDS["stix"]
 ENTRIES = PAYLOAD_KINDS["entries"]
 HEADS = PAYLOAD_KINDS["heads"]
 EXERCISE = PAYLOAD_KINDS["exercise"]
+OF_SPACES = (ENTRIES, HEADS, EXERCISE)
+"""Kinds that say nothing of our own knowledge: what members write together."""
 
 
 @dataclass(frozen=True, slots=True)

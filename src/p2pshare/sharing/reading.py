@@ -42,7 +42,7 @@ from p2pshare.partners.roster import Roster
 from p2pshare.policy.content_cost import cost_bytes
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.sharing.partners import load_roster
-from p2pshare.sharing.payload_kinds import EXERCISE, PayloadReader, Place, Readers, Steps, receive
+from p2pshare.sharing.payload_kinds import EXERCISE, OF_SPACES, PayloadReader, Place, Readers, Steps, receive
 from p2pshare.sharing.revocation_walk import is_read
 
 logger = logging.getLogger(__name__)
@@ -220,8 +220,9 @@ class ContentReader:
 
     def _walk_of(self, one: UnreadEnvelope, roster: Roster, now: int) -> _Walk | None:
         """Returns the steps of what waits; None when there is nothing to read: then it is noted what became of it."""
-        if one.source.lsn in self._walks:
+        if one.source.lsn in self._walks and not self._node.store.partners.is_distrusted(one.source.author):
             return self._walks[one.source.lsn]
+        self._walks.pop(one.source.lsn, None)
         log = self._node.store.log
         if one.attempts >= ATTEMPTS_MAX:
             self._give_up(one, PeerError("reading it failed twice", reason="gave-up"))
@@ -255,6 +256,9 @@ class ContentReader:
         exercises = self._node.exercises
         if payload.kind is not EXERCISE and exercises is not None and payload.circle in exercises.circles():
             raise PeerError("what is no exercise's came in the circle of one", reason="wrong-circle")
+        if payload.kind not in OF_SPACES and self._node.store.partners.is_distrusted(one.source.author):
+            self._node.store.log.set_aside(one.source)
+            return None
         if not self._has_room(one, verified, payload.stated_bytes):
             self._node.store.log.put_content(one.source, ContentState.NO_ROOM)
             self._node.store.partners.count_refusals(one.author, {NO_ROOM: 1})

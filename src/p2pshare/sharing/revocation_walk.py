@@ -66,6 +66,9 @@ def _look_on(node: Node, row: RevocationRow, now: int) -> RevocationStep:
     store = node.store
     with store.transaction():
         held = store.log.under_key(row.author, row.key_id, row.place)
+        distrust = store.partners.distrusts().get(row.author)
+        stays_out = distrust is not None and distrust.is_out
+        """Of content that comes back: a person does not believe its author (`sharing.distrusting`)."""
         listed = store.notices.is_vouched(row.author, row.key_id, [one.envelope_id for one in held])
         gone: list[EnvelopeId] = []
         back: list[EnvelopeId] = []
@@ -77,7 +80,11 @@ def _look_on(node: Node, row: RevocationRow, now: int) -> RevocationStep:
             if is_out:
                 gone.append(one.envelope_id)
             begin = ContentPlace(frame, position) if one.is_out is None else ContentPlace(0, 0)
-            place = store.knowledge.set_out(one.lsn, one.author, begin, now, is_out=is_out)
+            place = (
+                None
+                if stays_out and not is_out
+                else store.knowledge.set_out(one.lsn, one.author, begin, now, is_out=is_out)
+            )
             if place is not None:
                 store.log.set_out(one.lsn, None)
                 store.notices.put_place(row, one.lsn - 1, *place)

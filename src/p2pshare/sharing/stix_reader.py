@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from p2pshare.errors import PeerError
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
 from p2pshare.knowledge.interface import NewFrame
@@ -30,6 +31,7 @@ class StixReader:
 
     def __init__(self, node: Node) -> None:
         self._reach = node.store.knowledge.reach
+        self._is_distrusted = node.store.partners.is_distrusted
         self._content = ContentWriter(node.store.knowledge, node.warning_index, SLICE_ROWS)
 
     def begin(self, now: int) -> None:
@@ -45,6 +47,10 @@ class StixReader:
 
         Inflating a frame and gathering its first piece is a step; so is each further piece, and each chunk that is written.
         """
+        if self._is_distrusted(
+            source.author
+        ):  # handed on by somebody else: what it sealed for us waits unread
+            raise PeerError("its author is not believed here", reason="author-distrusted")
         number, done, objects, rows = place or (0, 0, 0, 0)
         floor = Tlp.from_label(payload.header.marking) or Tlp.RED  # one that we do not know is the strictest
         content = Content(

@@ -25,7 +25,7 @@ from typing import NamedTuple, Protocol
 import apsw
 
 from p2pshare.database.arrays import MANY, ONE, key_tables
-from p2pshare.database.connection import open_writer, require_free_space, translated
+from p2pshare.database.connection import open_reader, open_writer, require_free_space, translated
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.schema import WARNING_INDEX, create_or_check
 from p2pshare.errors import AuthorError, NotFoundError
@@ -125,6 +125,20 @@ def open_warning_index(path: Path, *, free_space_bytes_min: int = 0) -> WarningI
         connection.close()
         raise
     return index
+
+
+def count_imported(path: Path) -> int:
+    """Returns how many lists a person has imported into the index at `path`, read beside its writer; 0 where there is none. Raises
+    StoreError."""
+    if not path.exists():
+        return 0
+    connection = open_reader(path)
+    try:
+        with translated(connection):
+            ((count,),) = fetch(connection, "SELECT count(*) FROM warning_list WHERE origin = ?", (IMPORTED,))
+            return int(count)
+    finally:
+        connection.close()
 
 
 class WarningIndex:

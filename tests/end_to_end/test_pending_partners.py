@@ -1,0 +1,124 @@
+"""Pending partners between real daemons: who knocks is shown, accepted by a person, and linked; who does not let us in is told so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(scope="module")
+def pair(shared_company: Any, eventually: Callable[..., Any]) -> tuple[Any, Any]:
+    """alpha, which trusts bravo, and bravo, which has never heard of alpha; both run, and alpha has knocked."""
+    alpha, bravo = shared_company.found("alpha"), shared_company.found("bravo")
+    alpha.trust(bravo)
+    bravo.start()
+    none = bravo.cli("partner", "pending", "--json", code=3)
+    assert none.out == "[]\n" and "nobody waits" in none.err
+    alpha.start()
+    eventually(lambda: bravo.cli("partner", "pending", codes=(0, 3)).code == 0, "alpha has knocked")
+    return alpha, bravo
+
+
+def row_of(partner: Any, other: str) -> Any:
+    [row] = [row for row in partner.cli_json("partner", "list", "--json") if row["alias"] == other]
+    return row
+
+
+def pending(partner: Any) -> list[Any]:
+    rows: list[Any] = json.loads(partner.cli("partner", "pending", "--json", codes=(0, 3)).out)
+    return rows
+
+
+def test_who_knocks_is_shown_and_is_told_that_it_is_not_accepted_yet(
+    pair: tuple[Any, Any], eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo = pair
+    [row] = bravo.cli_json("partner", "pending", "--json")
+    assert {key: row[key] for key in ("partner_id", "name", "url", "fingerprint", "address", "source")} == {
+        "partner_id": alpha.partner_id,
+        "name": "ALPHA",
+        "url": f"https://127.0.0.1:{alpha.port}",
+        "fingerprint": alpha.fingerprint,
+        "address": "127.0.0.1",
+        "source": "knock",
+    }
+    assert row["knocks"] >= 1 and row["since"].endswith("Z") and row["notes"] == []
+    said = bravo.cli("partner", "pending").out
+    assert alpha.fingerprint in said and "ALPHA, as it calls itself" in said
+    assert "1 would be partners" in bravo.cli("status").out
+    assert bravo.status()["pending_partners"] == {"waiting": 1, "accepted": 0}
+    assert bravo.cli_json("partner", "list", "--json") == [], "nobody is a partner by knocking"
+    eventually(lambda: row_of(alpha, "bravo")["state"] == "not-accepted-yet", "alpha is told so")
+    assert "not accepted yet" in alpha.cli("partner", "list").out
+    assert "not accepted yet" in alpha.cli("status").out
+
+
+def test_what_a_person_did_not_compare_accepts_nobody(pair: tuple[Any, Any]) -> None:
+    alpha, bravo = pair
+    for wrong, code in (
+        (["--fingerprint", bravo.fingerprint], 5),
+        (["--words", "one two three four five six"], 5),
+        (["--fingerprint", "nonsense"], 1),
+        ([], 2),
+        (["--words", "a", "--fingerprint", "b"], 2),
+    ):
+        said = bravo.cli("partner", "accept", alpha.partner_id, *wrong, code=code)
+        assert "Traceback" not in said.err and said.out == ""
+    bravo.cli("partner", "accept", bravo.partner_id, "--fingerprint", bravo.fingerprint, code=3)
+    bravo.cli("partner", "refuse", "0" * 64, code=3)
+    assert [row["partner_id"] for row in pending(bravo)] == [alpha.partner_id]
+
+
+def test_who_is_accepted_is_linked_at_once_and_can_be_renamed(
+    pair: tuple[Any, Any], eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo = pair
+    answer = bravo.cli_json(
+        "partner", "accept", alpha.partner_id[:10], "--fingerprint", alpha.fingerprint.lower(), "--json"
+    )
+    assert answer == {
+        "partner_id": alpha.partner_id,
+        "name": "ALPHA",
+        "alias": "",
+        "state": "accepted",
+    }
+    assert pending(bravo) == []
+    eventually(lambda: bravo.cli_json("partner", "list", "--json"), "its card came")
+    eventually(lambda: row_of(alpha, "bravo")["state"] == "connected", "and it is let in")
+    alpha.publish("first.example")
+    bravo.wait_for("first.example")
+    assert bravo.cli_json("partner", "rename", "alpha", "hospital-a", "--json")["alias"] == "hospital-a"
+    assert row_of(bravo, "hospital-a")["name"] == "ALPHA"
+    assert bravo.query("SELECT DISTINCT author_name FROM v1_claims") == [("hospital-a",)]
+    bravo.cli("partner", "rename", "alpha", "x", code=3)
+    bravo.cli("partner", "rename", "hospital-a", "not good", code=1)
+
+
+def test_who_was_removed_is_told_so_and_waits_as_one_that_was_removed(
+    pair: tuple[Any, Any], eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo = pair
+    bravo.cli("partner", "remove", "hospital-a")
+    eventually(lambda: row_of(alpha, "bravo")["state"] == "removed-by-partner", "alpha is told so")
+    assert "removed by partner" in alpha.cli("partner", "list").out
+    [row] = eventually(lambda: pending(bravo), "and knocks")
+    assert row["notes"] == ["was your partner 'hospital-a', and was removed"]
+    bravo.cli("partner", "refuse", alpha.partner_id)
+    bravo.cli("partner", "pending", code=3)
+    bravo.cli("partner", "accept", alpha.partner_id, "--fingerprint", alpha.fingerprint, "--alias", "alpha")
+    eventually(lambda: row_of(alpha, "bravo")["state"] == "connected", "a person may change its mind")
+
+
+def test_one_that_is_not_there_is_unreachable_and_neither_of_the_two(
+    pair: tuple[Any, Any], shared_company: Any, eventually: Callable[..., Any]
+) -> None:
+    alpha, _ = pair
+    charlie = shared_company.found("charlie")
+    alpha.trust(charlie)
+    row = eventually(lambda: (row := row_of(alpha, "charlie"))["last_error"] and row, "alpha has tried")
+    assert (row["state"], row["last_error"]) in (("waiting", "unreachable"), ("connecting", "unreachable"))
