@@ -58,6 +58,7 @@ ELSEWHERE = {
     "exercise": "test_cli_exercise.py",
     "playbook": "test_cli_playbook.py",
     "training": "test_cli_training.py",
+    "introduce": "test_cli_introduce.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one
 SAFE_IN_TEXT = {"\n"}

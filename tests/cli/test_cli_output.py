@@ -50,6 +50,7 @@ WRITERS = {
     "export ndjson": "export --format ndjson --output FILE",
     "card": "card export FILE",
     "partner": "partner export FILE",
+    "introduce": "introduce export FILE",
     "envelope": "envelope export ENVELOPE FILE",
     "proof": "doctor proof alpha FILE",
     "rejects": "publish - --format list --tlp green --to charlie --dry-run --rejects FILE",

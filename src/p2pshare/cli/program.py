@@ -48,7 +48,7 @@ COMMANDS = {
     ),
     "introduce": (
         "p2pshare.cli.introduce:introduce",
-        "member lists: introduce partners, and accept those whom a partner has compared",
+        "introduce partners to each other, accept whom one has compared",
     ),
     "invite": ("p2pshare.cli.invite:invite", "print a line that brings a new partner here"),
     "join": ("p2pshare.cli.join:join", "come to a partner by the line of its invitation"),
