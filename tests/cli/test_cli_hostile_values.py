@@ -59,6 +59,8 @@ ELSEWHERE = {
     "playbook": "test_cli_playbook.py",
     "training": "test_cli_training.py",
     "introduce": "test_cli_introduce.py",
+    "invite": "test_cli_inviting.py",
+    "join": "test_cli_inviting.py",
 }
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one
 SAFE_IN_TEXT = {"\n"}

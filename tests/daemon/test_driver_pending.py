@@ -22,7 +22,7 @@ from p2pshare.envelope.guest import knock_key
 from p2pshare.envelope.keys import create_identity, reissue_card
 from p2pshare.envelope.knock import decode_greeting, encode_knock, place_asked
 from p2pshare.operations.pending import AcceptPending, ListPending
-from p2pshare.partners.pending import PENDING_PER_GROUP_MAX, Pending
+from p2pshare.partners.pending import PENDING_PER_GROUP_MAX, PendingPartners
 from p2pshare.peering.guest_door import GUESTS_PER_ADDRESS_PER_MINUTE_MAX, GUESTS_PER_MINUTE_MAX
 from p2pshare.peering.tls import guest_context
 from p2pshare.queries.status import partner_rows
@@ -166,9 +166,9 @@ async def test_a_thousand_knocks_cost_a_bounded_number_of_checks_and_rows_and_ke
     alpha, bravo = pair
     await bravo.write(befriend, bravo.node, alpha.node, now=int(time.time()))
     checked, noted = [], []
-    check, note = pending_rules.check_place, Pending.note
+    check, note = pending_rules.check_place, PendingPartners.note
     monkeypatch.setattr(pending_rules, "check_place", lambda *a, **k: checked.append(1) or check(*a, **k))
-    monkeypatch.setattr(Pending, "note", lambda *a: noted.append(1) or note(*a))
+    monkeypatch.setattr(PendingPartners, "note", lambda *a: noted.append(1) or note(*a))
     await bravo.start()
     await alpha.start()
     host = bravo.node.identity.partner_id

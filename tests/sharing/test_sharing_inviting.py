@@ -331,7 +331,7 @@ def test_a_line_that_somebody_tries_out_is_used_up_and_alarmed(
     with pytest.raises(PeerError) as caught:
         inviting.begin_join(alpha, certificate, NOW)
     assert caught.value.reason == "invitation-used"
-    assert told_alarms(alpha) == [("bravo", "")]
+    assert told_alarms(alpha) == [("bravo", alpha.card.partner_id.text)]
 
 
 def test_the_same_guest_comes_again_with_other_words(alpha: Node, identities: dict[str, Identity]) -> None:

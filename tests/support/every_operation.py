@@ -17,7 +17,7 @@ from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import create_identity
 from p2pshare.envelope.member_list import read_file
-from p2pshare.identifiers import EntryId
+from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.course import course_bytes
 from p2pshare.intel.exercise_pack import archive_pack
 from p2pshare.intel.marking import Tlp
@@ -90,8 +90,10 @@ from p2pshare.operations.partners import (
     ListPartners,
     PreviewPartner,
     RemovePartner,
+    RenamePartner,
     TrustPartner,
 )
+from p2pshare.operations.pending import AcceptPending, ListPending, RefusePending
 from p2pshare.operations.publishing import (
     Discard,
     DiscardPublication,
@@ -101,6 +103,7 @@ from p2pshare.operations.publishing import (
     Seal,
     SealOn,
 )
+from p2pshare.operations.reachability import AskDialBack
 from p2pshare.operations.searching import Search, ShowEnvelope, ShowObject, ShowPublication, ShowRaw
 from p2pshare.operations.space_entries import RedactEntry, RekeySpace, SeenInSpace
 from p2pshare.operations.space_membership import (
@@ -143,6 +146,7 @@ from p2pshare.operations.warninglists import (
     SetList,
 )
 from p2pshare.operations.withdrawing import ShowRecall, Withdraw
+from p2pshare.partners.pending import PendingRow
 from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.publishing import new_publication
@@ -268,6 +272,10 @@ def ground_of(node: Node, name: str) -> Node:
     return exercise_titled(node, _GROUNDS.get(name, "led"))
 
 
+KNOCKED = PartnerId(bytes([7]) * 32)
+"""Somebody who waits to be a partner."""
+
+
 def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     """One of each operation by name, for `told_node` and another that it does not know yet, in an order in which all succeed."""
     archive = salted()
@@ -280,6 +288,10 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     introductions = (node.home.parent / LIST_NAME).read_bytes()
     prepare = Prepare((Part(part.tlp, part.frames, part.objects, part.repeats),), ("bravo",))
     given_up = new_publication()
+    node.store.pending.note(
+        PendingRow(KNOCKED, b"certificate", "Knocked", "", "10.0.0.1", "10.0.0.0/24", NOW, NOW),
+        lambda rows: rows[0],
+    )
     node.store.log.begin_staging(given_up, "0" * 32, 1, NOW)
     node.store.log.give_up_staged(given_up, "so that it can be discarded")
     left = Seal(prepare.run(node, NOW, quiet).token).run(node, NOW, quiet).publication
@@ -394,6 +406,11 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         OfferIntroductions(introductions),
         AcceptIntroductions(read_file(introductions).list_raw, read_file(introductions).cards, ()),
         ListIntroductions(),
+        RenamePartner("newcomer", "newcomer"),
+        ListPending(),
+        AcceptPending(KNOCKED.text, fingerprint=fingerprint(KNOCKED)),
+        RefusePending(KNOCKED.text[:8]),
+        AskDialBack(),
         ListProposals(),
         Sight(THEIRS, 3),
         Opine(THEIRS, "agree", "seen here, too"),

@@ -40,7 +40,8 @@ def join(home: Path, source: tuple[str, ...], alias: str, no_wait: bool, as_json
             hint="run `p2pshare join` and paste the line, or pipe it into `p2pshare join -`; what stood in an argument may have been read:"
             " ask for another line",
         )
-    line = _read_line(from_stdin=bool(source))
+    may_ask = not source and console.can_ask()  # what is read from stdin to its end leaves nobody to ask
+    line = _ask_line() if may_ask else _piped_line()
     joined = ask_running(home, Join(line, alias))
     if as_json:
         console.print_json(joined)
@@ -50,7 +51,7 @@ def join(home: Path, source: tuple[str, ...], alias: str, no_wait: bool, as_json
         console.say("both sides have said yes: it is a partner of this node")
         return
     show_waiting(home, joined.partner_id, joined.words)
-    if not console.can_ask():
+    if not may_ask:
         console.say(
             f'compare the six words, then: `p2pshare partner accept {joined.partner_id[:16]} --words "..."`, with what they read to you'
         )
@@ -59,10 +60,8 @@ def join(home: Path, source: tuple[str, ...], alias: str, no_wait: bool, as_json
         _wait_for_host(home, joined.partner_id)
 
 
-def _read_line(*, from_stdin: bool) -> str:
-    if from_stdin or not console.can_ask():
-        return read_input(STANDARD_STREAM, LINE_BYTES_MAX).decode("ascii", "replace")
-    return _ask_line()
+def _piped_line() -> str:
+    return read_input(STANDARD_STREAM, LINE_BYTES_MAX).decode("ascii", "replace")
 
 
 def _ask_line() -> str:

@@ -17,7 +17,7 @@ from p2pshare.partners.introductions import Introductions, IntroductionsReading
 from p2pshare.partners.invitations import Invitations, InvitationsReading
 from p2pshare.partners.notices import Notices, NoticesReading
 from p2pshare.partners.partners import Partners, PartnersReading
-from p2pshare.partners.pending import Pending, PendingReading
+from p2pshare.partners.pending import PendingPartners, PendingPartnersReading
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class StoreReading:
     notices: NoticesReading
     introductions: IntroductionsReading
     invitations: InvitationsReading
-    pending: PendingReading
+    pending: PendingPartnersReading
 
     def close(self) -> None:
         self.database.close()
@@ -47,7 +47,7 @@ class Store(StoreReading):
     notices: Notices
     introductions: Introductions
     invitations: Invitations
-    pending: Pending
+    pending: PendingPartners
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
         """Make the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
@@ -87,7 +87,7 @@ def store_of(database: Database) -> Store:
         Notices(database),
         Introductions(database),
         Invitations(database),
-        Pending(database),
+        PendingPartners(database),
     )
 
 
@@ -104,7 +104,7 @@ def reading_store(path: Path) -> Iterator[StoreReading]:
             NoticesReading(database),
             IntroductionsReading(database),
             InvitationsReading(database),
-            PendingReading(database),
+            PendingPartnersReading(database),
         )
     finally:
         database.close()

@@ -18,7 +18,7 @@ from p2pshare.operations.interface import AsideWork, LongRequest, Query, Request
 from p2pshare.partners.invited import InvitationState
 from p2pshare.peering.joining import Met, Own, join
 from p2pshare.sharing import inviting
-from p2pshare.sharing.inviting import InvitationStatus, Invited
+from p2pshare.sharing.inviting import InvitationMade, InvitationStatus
 from p2pshare.sharing.pending import check_alias
 
 CONFIRMED = "confirmed"
@@ -35,12 +35,12 @@ class HostJoined(Struct, frozen=True, forbid_unknown_fields=True):
     state: str
 
 
-class Invite(Request[Invited], frozen=True, tag="invite"):
+class Invite(Request[InvitationMade], frozen=True, tag="invite"):
     """Make an invitation for whom we will call `name`."""
 
     name: str
 
-    def run(self, node: Node, now: int, progress: Progress) -> Invited:
+    def run(self, node: Node, now: int, progress: Progress) -> InvitationMade:
         return inviting.invite(node, self.name, now)
 
 

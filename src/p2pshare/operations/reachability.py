@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from p2pshare.errors import DaemonUnreachable
 from p2pshare.node.node import DialledBack, NodeReading, Progress
 from p2pshare.operations.interface import Query
 from p2pshare.queries.doctor_words import OK, Finding, fault
@@ -27,15 +26,11 @@ class Reachability(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AskDialBack(Query[Reachability], frozen=True, tag="ask-dial-back"):
-    """Have up to three connected partners dial the addresses on our card, and wait for what they say. Only a daemon can."""
+    """Have up to three connected partners dial the addresses on our card, and wait for what they say. Without a daemon nobody is asked."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Reachability:
-        if node.live is None:
-            raise DaemonUnreachable(
-                "nobody can be asked to dial back: no daemon runs", hint="start it with `p2pshare run`"
-            )
         card = node.card
-        asked = node.live.ask_dial_back() if card.urls else []
+        asked = node.live.ask_dial_back() if node.live is not None and card.urls else []
         return Reachability(card.version, list(card.urls), asked)
 
 

@@ -57,7 +57,7 @@ class PendingDecision:
     decided_at: int
 
 
-class PendingReading:
+class PendingPartnersReading:
     """Questions that any thread may ask."""
 
     def __init__(self, database: Database) -> None:
@@ -88,7 +88,7 @@ class PendingReading:
         return [one for one in self.decisions().values() if one.is_accepted]
 
 
-class Pending(PendingReading):
+class PendingPartners(PendingPartnersReading):
     """Pending partners with their one writer. Each method is a transaction, or a part of the one that is under way."""
 
     def note(self, row: PendingRow, draw: Draw) -> None:

@@ -117,14 +117,14 @@ async def ask_state(
         return decode_state(await read_message(reader))
 
 
-Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]
+_Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]
 """Reader, writer, and the certificate (DER) that the server showed."""
 
 
 @contextlib.asynccontextmanager
 async def _at_the_door(
     line: InvitationLine, connect_seconds: float, seconds: float
-) -> AsyncIterator[Conversation]:
+) -> AsyncIterator[_Conversation]:
     try:
         host, port = url_address(line.url)
     except (ConfigError, ValueError):

@@ -204,7 +204,8 @@ def _no_exchange(seen: Situation) -> Iterator[Alarm]:
 NOT_LET_IN = {
     NOT_ACCEPTED_YET: (
         "{name} does not accept this node's certificate, and never did",
-        "ask {name} to add this node: `p2pshare card export FILE` writes what it needs, and compare the fingerprints",
+        "ask {name} to run `p2pshare partner pending`, which shows this node there, and to accept it by its fingerprint; or to add its"
+        " card, which `p2pshare card export FILE` writes",
     ),
     REMOVED_BY_PARTNER: (
         "{name} does not accept this node's certificate any more",
@@ -242,26 +243,27 @@ def _invitations_used(seen: Situation) -> Iterator[Alarm]:
     for one in seen.store.invitations.given_out():
         if one.later is not None and one.guest is not None:
             more = f" ({one.later_count} times)" if one.later_count > 1 else ""
-            yield Alarm(
-                word="invitation-used",
-                partner=one.name,
-                partner_id=one.later.text,
-                since=format_instant(one.later_at * SECOND_US),
-                message=f"after {fingerprint(one.guest.partner_id)}, which is {one.state.value}, somebody else came by the invitation of"
-                f" '{one.name}'{more}: {fingerprint(one.later)}",
-                hint=f"one of the two read a line that was not for it: compare fingerprints with '{one.name}' by telephone, refuse or remove"
-                " whoever it is not, and invite anew, which ends this alarm",
+            about, since = one.later, one.later_at
+            message = (
+                f"after {fingerprint(one.guest.partner_id)}, which is {one.state.value}, somebody else came by the invitation of"
+                f" '{one.name}'{more}: {fingerprint(one.later)}"
+            )
+            hint = (
+                f"one of the two read a line that was not for it: compare fingerprints with '{one.name}' by telephone, refuse or"
+                " remove whoever it is not, and invite anew, which ends this alarm"
             )
         elif one.is_worn_out:
-            yield Alarm(
-                word="invitation-used",
-                partner=one.name,
-                partner_id="",
-                since=format_instant(one.created * SECOND_US),
-                message=f"the invitation of '{one.name}' was begun {one.begun} times, and nobody has joined by it",
-                hint=f"somebody who has the line tries it out, or the connection breaks each time: ask '{one.name}', and invite anew by"
-                " another way, which ends this alarm",
+            about, since = seen.own_id, one.created
+            message = (
+                f"the invitation of '{one.name}' was begun {one.begun} times, and nobody has joined by it"
             )
+            hint = (
+                f"somebody who has the line tries it out, or the connection breaks each time: ask '{one.name}', and invite anew by"
+                " another way, which ends this alarm"
+            )
+        else:
+            continue
+        yield alarm_about("invitation-used", about, {about: one.name}, since, message, hint)
 
 
 def _silent_authors(seen: Situation) -> Iterator[Alarm]:

@@ -63,7 +63,7 @@ STATES = {
 }
 
 
-class Invited(Struct, frozen=True, forbid_unknown_fields=True):
+class InvitationMade(Struct, frozen=True, forbid_unknown_fields=True):
     """An invitation that was just made; `partner` is the name that its guest will have here."""
 
     line: str
@@ -74,7 +74,7 @@ class Invited(Struct, frozen=True, forbid_unknown_fields=True):
 # --- the host ---------------------------------------------------------------------------------------
 
 
-def invite(node: Node, name: str, now: int) -> Invited:
+def invite(node: Node, name: str, now: int) -> InvitationMade:
     """Make an invitation for whom we will call `name`, in place of an open one for the same name.
 
     Raises AuthorError (`alias-taken`, an unusable name), RefusedError (`no-address`, `too-many-invitations`, `already-joined`).
@@ -101,7 +101,7 @@ def invite(node: Node, name: str, now: int) -> Invited:
         for one in (*given_up, *_to_make_room([one for one in pinned if one not in given_up])):
             store.invitations.drop(one)
         store.invitations.put(Invitation(name, line.key().certificate, now, line.expires))
-    return Invited(encode_line(line), name, format_instant(line.expires * SECOND_US))
+    return InvitationMade(encode_line(line), name, format_instant(line.expires * SECOND_US))
 
 
 def _usable(name: str) -> str:
