@@ -53,6 +53,7 @@ WRITERS = {
     "introduce": "introduce export FILE",
     "envelope": "envelope export ENVELOPE FILE",
     "proof": "doctor proof alpha FILE",
+    "support-bundle": "support-bundle FILE",
     "rejects": "publish - --format list --tlp green --to charlie --dry-run --rejects FILE",
     "space": "space export SPACE -o FILE",
     "incident": "incident export INCIDENT --format markdown -o FILE",

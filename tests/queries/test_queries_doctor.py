@@ -46,7 +46,7 @@ def findings(node: Node, now: int = NOW, *, is_running: bool = True) -> dict[str
         found[one.check] = one
         assert one.message
         assert one.mend or one.level == "ok"
-    assert set(found) - AT_THE_DOOR == doctor.CHECKS - AT_THE_DOOR - {"spaces"}
+    assert set(found) - AT_THE_DOOR == doctor.CHECKS - AT_THE_DOOR - {"spaces", "reachable"}
     return found
 
 
@@ -64,7 +64,7 @@ def levels(node: Node, now: int = NOW, *, is_running: bool = True) -> dict[str, 
 
 def test_a_new_node_is_well_and_each_check_has_its_line(alpha: Node) -> None:
     found = examine_node(alpha.home, is_running=True, now=NOW)
-    assert len(found) == len(doctor.CHECKS - AT_THE_DOOR - {"spaces"})
+    assert len(found) == len(doctor.CHECKS - AT_THE_DOOR - {"spaces", "reachable"})
     assert levels(alpha) == {}
     assert levels(alpha, is_running=False) == {"daemon": "warn"}
 

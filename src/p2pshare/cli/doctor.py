@@ -6,7 +6,6 @@ import os
 import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ def doctor(context: click.Context, as_json: bool) -> int:
 
     findings = examine(context.obj)
     if as_json:
-        console.print_json([asdict(finding) for finding in findings])
+        console.print_json([finding.told() for finding in findings])
     else:
         for finding in findings:
             line = f"{finding.level:<7} {finding.check:<13} {finding.message}"

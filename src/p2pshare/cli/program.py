@@ -100,6 +100,10 @@ COMMANDS = {
     "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
     "verify": ("p2pshare.cli.verify:verify", "check a card, envelope or proof file, offline"),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
+    "support-bundle": (
+        "p2pshare.cli.support_bundle:support_bundle",
+        "write what helps a maintainer, without secrets, values or names",
+    ),
     "config": ("p2pshare.cli.config:config", "check the config file"),
 }
 

@@ -35,8 +35,10 @@ def status(home: Path, as_json: bool) -> None:
 
 
 def _print_status(answer: NodeStatus) -> None:
+    """Print what needs a person first, the worst of it at the top; then how things are."""
     running = "running" if answer.running else "not running"
     console.print_result(f"{console.shown(answer.name)}  {answer.partner_id}  daemon {running}")
+    _print_what_needs_a_person(answer)
     held = answer.envelopes
     console.print_result(
         f"envelopes    held {held.held}  opened {held.opened}  unread {held.unread}  relayed {held.relayed}  pending {held.pending}"
@@ -56,21 +58,38 @@ def _print_status(answer: NodeStatus) -> None:
         )
     _print_spaces(answer.spaces)
     for one in answer.publishing:
-        how_far = f"given up: {one.reason}" if one.reason else f"{one.what} {one.done} of {one.of}"
-        console.print_result(f"publishing   {one.publication}  {console.shown(how_far)}")
+        if not one.reason:
+            console.print_result(f"publishing   {one.publication}  {one.what} {one.done} of {one.of}")
     if answer.partners:
         console.print_partners(answer.partners)
     else:
         console.print_result("partners     none")
+    for warning in answer.warnings:
+        console.say(f"warning: {console.shown(warning)}")
+
+
+def _print_what_needs_a_person(answer: NodeStatus) -> None:
+    """Print alarms, those of keys in other hands before the others; then what waits for an answer, and what came to nothing."""
+    from p2pshare.queries.doctor_words import SEVERE
+
+    for alarm in sorted(answer.alarms, key=lambda one: one.word not in SEVERE):
+        console.print_result(console.shown(f"alarm {alarm.word}: {alarm.message}"))
+        console.print_result(console.shown(f"  {alarm.hint}"))
     asking = answer.pending_partners
     if asking.waiting or asking.accepted:
         console.print_result(
             f"pending      {asking.waiting} would be partners: `p2pshare partner pending` shows them"
             f"  {asking.accepted} accepted, their cards have not come"
         )
-    for alarm in answer.alarms:
-        console.print_result(console.shown(f"alarm {alarm.word}: {alarm.message}"))
-        console.print_result(console.shown(f"  {alarm.hint}"))
+    for one in answer.spaces.invitations:
+        title = f"'{one.title}'" if one.title else "its opening is not here yet"
+        console.print_result(
+            console.shown(f"invited      into {one.space[:10]} by {one.invited_by}: {title}")
+        )
+    for under_way in answer.publishing:
+        if under_way.reason:
+            told = f"publishing   {under_way.publication}  given up: {under_way.reason}"
+            console.print_result(console.shown(told))
     for beside in answer.withdrawn_beside:
         console.print_result(
             console.shown(
@@ -78,8 +97,6 @@ def _print_status(answer: NodeStatus) -> None:
                 f" ({beside.own_id}): {beside.reason or 'no reason given'}"
             )
         )
-    for warning in answer.warnings:
-        console.say(f"warning: {console.shown(warning)}")
 
 
 def _print_spaces(spaces: SpacesStatus) -> None:
@@ -89,9 +106,6 @@ def _print_spaces(spaces: SpacesStatus) -> None:
         f"spaces       held {spaces.held}  invitations {len(spaces.invitations)}  contested {len(spaces.contested)}"
         f"  open votes {len(spaces.votes)}  waiting {spaces.waiting}  cut off {len(spaces.cut_off)}"
     )
-    for one in spaces.invitations:
-        title = f"'{one.title}'" if one.title else "its opening is not here yet"
-        console.print_result(console.shown(f"  invited into {one.space[:10]} by {one.invited_by}: {title}"))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -92,13 +92,13 @@ async def ask_for_place(
         await end_of(reader)
 
 
-Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @contextlib.asynccontextmanager
 async def _at_the_door(
     address: PeerAddress, host_card: bytes, certificates: tuple[bytes, ...], limits: KnockLimits
-) -> AsyncIterator[Conversation]:
+) -> AsyncIterator[_Conversation]:
     try:
         host, port = url_address(address.url)
     except (ConfigError, ValueError):

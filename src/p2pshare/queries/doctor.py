@@ -29,7 +29,7 @@ from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME, KEY_FILE_NAME, STORE
 from p2pshare.node.keyfile import find_passphrase, is_encrypted, read_identity, weakness_of
 from p2pshare.node.store import StoreReading, reading_store
 from p2pshare.queries.alarms import ALARMS, AlarmFunction, alarms
-from p2pshare.queries.doctor_words import FAULTS, OK, SKIPPED, Finding, fault
+from p2pshare.queries.doctor_words import FAIL, FAULTS, OK, SEVERE, SKIPPED, Finding, fault
 from p2pshare.queries.own_door import look_at_listener, look_at_url
 from p2pshare.queries.partner_health import look_at_clocks, look_at_partners
 from p2pshare.queries.status import DAY_SECONDS, KEYS_WARNING_DAYS, NodeStatus, PartnerStatus, partner_rows
@@ -39,9 +39,6 @@ from p2pshare.warninglists.warning_index import count_imported
 SPACE_WARNING_FACTOR = 4  # times the floor: time to make room before nothing new is taken
 POST_QUANTUM_OPENSSL = (3, 5)  # the first with ML-KEM in TLS
 FEED_LATE_SECONDS = 3_600  # the daemon sweeps each minute; a large publication or a full disk takes a while
-SEVERE = frozenset(
-    {"card-fork", "sequence-fork", "identity-used-twice"}
-)  # keys may be stolen, or in two hands; others are warnings
 TELLING = {"key-file-missing", "key-file-permissions", "key-file-damaged", "key-and-card-differ"}
 """Reasons of the key file that have words of their own."""
 LOOK_HINT = "see the daemon's log, and tell the maintainers what you see here"
@@ -162,13 +159,15 @@ def _guarded(check: str, look: Callable[[], Iterator[Finding]], looking: Looking
             ]
         if check != "config" and error.reason == "config":
             return [Finding(check, SKIPPED, "not looked at: the config is wrong", "mend the config first")]
-        return [Finding(check, "fail", error.message, error.hint or LOOK_HINT)]
+        if check == "config":
+            return [fault("config", message=error.message, hint=error.hint or LOOK_HINT)]
+        return [Finding(check, FAIL, error.message, error.hint or LOOK_HINT)]
     except PermissionError as error:
         path = error.filename or looking.home
         return [fault("not-looked-at", check, path=path, owner=looking.owner)]
     except OSError as error:
         what = (error.strerror or "unknown").lower()
-        return [Finding(check, "fail", f"cannot look: {what}", LOOK_HINT)]
+        return [Finding(check, FAIL, f"cannot look: {what}", LOOK_HINT)]
 
 
 def _config(looking: Looking) -> Iterator[Finding]:

@@ -9,16 +9,24 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 OK, WARN, FAIL, SKIPPED = "ok", "warn", "fail", "skipped"
+SEVERE = frozenset({"card-fork", "sequence-fork", "identity-used-twice"})
+"""Alarms that fail: keys may be stolen, or in two hands. The others are warnings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The outcome of one check. `check` and `level` (ok, warn, fail, skipped) are words that stay; `mend` is empty where all is well."""
+    """The outcome of one check. `check` and `level` (ok, warn, fail, skipped) are words that stay; `mend` is empty where all is well.
+    `fault` is the key of FAULTS whose words it says, for who may not read the words: they name partners and paths."""
 
     check: str
     level: str
     message: str
     mend: str = ""
+    fault: str = ""
+
+    def told(self) -> dict[str, str]:
+        """Returns it as `doctor --json` writes it."""
+        return {"check": self.check, "level": self.level, "message": self.message, "mend": self.mend}
 
 
 class Fault(NamedTuple):
@@ -337,4 +345,6 @@ FAULTS: dict[str, Fault] = {
 def fault(name: str, check: str = "", /, **words: object) -> Finding:
     """Returns the finding of a fault of FAULTS with its `words` put in; `check` where the fault may be of any."""
     found = FAULTS[name]
-    return Finding(check or found.check, found.level, found.says.format(**words), found.mend.format(**words))
+    return Finding(
+        check or found.check, found.level, found.says.format(**words), found.mend.format(**words), name
+    )

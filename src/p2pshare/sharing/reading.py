@@ -224,6 +224,10 @@ class ContentReader:
             return self._walks[one.source.lsn]
         self._walks.pop(one.source.lsn, None)
         log = self._node.store.log
+        is_stranger = roster.get(one.author) is None and one.author != roster.own_id
+        if is_stranger and self._node.store.partners.is_distrusted(one.source.author):
+            log.set_aside(one.source)  # who was removed may be added again, and believed
+            return None
         if one.attempts >= ATTEMPTS_MAX:
             self._give_up(one, PeerError("reading it failed twice", reason="gave-up"))
             return None
