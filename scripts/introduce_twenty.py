@@ -21,7 +21,7 @@ class Circle:
     def __init__(self, company: Company, nodes: int, *, has_daemons: bool) -> None:
         self.has_daemons = has_daemons
         self.began = time.monotonic()
-        self.hub, *self.others = (company.found(f"lab-{chr(ord('a') + number)}") for number in range(nodes))
+        self.hub, *self.others = (company.found(f"lab-{number:02}") for number in range(nodes))
         self.say(f"{nodes} homes")
 
     def say(self, text: str) -> None:

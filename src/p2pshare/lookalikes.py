@@ -87,12 +87,13 @@ def notes_on(name: str) -> tuple[str, ...]:
 def imitates(name: str, others: Mapping[str, str]) -> list[str]:
     """Returns what stands for each of `others` (by name) that a reader may take `name` for, each once: names of one skeleton
     (section 4 of the standard), blanks and signs left out."""
-    read = _skeleton(name)
-    return list(dict.fromkeys(who for other, who in others.items() if read and _skeleton(other) == read))
+    read = skeleton(name)
+    return list(dict.fromkeys(who for other, who in others.items() if read and skeleton(other) == read))
 
 
-def _skeleton(name: str) -> str:
-    """Returns what an eye in a hurry keeps of a name: the shapes of its letters and digits."""
+def skeleton(name: str) -> str:
+    """Returns what an eye in a hurry keeps of a name: the shapes of its letters and digits. Two names of one skeleton are easily taken
+    for each other."""
     seen = unicodedata.normalize("NFKD", INVISIBLE.sub("", name)).translate(_SHAPES).casefold()
     letters = "".join(one for one in seen.translate(_SHAPES) if unicodedata.category(one)[0] in "LN")
     for pair, letter in _PAIRS:
@@ -134,25 +135,3 @@ def _looks_like(word: str) -> str:
         unicodedata.normalize("NFKC", one).translate(_SHAPES) if one.isalpha() else one for one in word
     )
     return seen if seen != word and seen.isascii() and len(word) >= _LOOKALIKE_LETTERS_MIN else ""
-
-
-def skeletons(name: str) -> frozenset[str]:
-    """Returns what the eye keeps of a name, in three ways: two names that have one in common are easily taken for each other.
-
-    All have no case, accents, blanks or punctuation, and nothing that cannot be seen; letters of other scripts are the Latin ones that
-    they look like. The second has digits like the small letters that they look like; the third what is printed alike in a name of
-    capitals and small letters: 1, I and l, but not L.
-    """
-    seen = unicodedata.normalize("NFKD", INVISIBLE.sub("", name)).translate(_SHAPES)
-    folded = _folded(seen)
-    alike = (folded, folded.translate(_DIGITS_AS_LETTERS), _folded(seen.translate(_PRINTED_ALIKE)))
-    return frozenset(f"{number}{text}" for number, text in enumerate(alike))
-
-
-def _folded(seen: str) -> str:
-    folded = unicodedata.normalize("NFKD", seen.casefold()).translate(_SHAPES)
-    return "".join(one for one in folded if unicodedata.category(one)[0] in "LN")
-
-
-_DIGITS_AS_LETTERS = str.maketrans("01", "ol")
-_PRINTED_ALIKE = str.maketrans("01I|L", "Olll\N{LISU LETTER LA}")  # the last stands for itself

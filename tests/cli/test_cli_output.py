@@ -667,7 +667,17 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
         for path in (repository / "src" / "p2pshare" / "cli").rglob("*.py")
         if "write_output" in path.read_text() or "open_output" in path.read_text()
     }
-    of_one_node = {"output", "export", "card", "partner", "envelope", "doctor", "rejects", "show"}
+    of_one_node = {
+        "output",
+        "export",
+        "card",
+        "partner",
+        "introduce",
+        "envelope",
+        "doctor",
+        "rejects",
+        "show",
+    }
     of_spaces = {
         "exercise",
         "exercise_replay",

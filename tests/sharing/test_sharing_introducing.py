@@ -13,12 +13,14 @@ from p2pshare.envelope.card_format import Revocation
 from p2pshare.envelope.keys import Identity, create_identity, reissue_card
 from p2pshare.envelope.member_list import ListedMember, pack_file, read_file, read_list, sign_list
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
-from p2pshare.identifiers import CircleId
+from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.node.node import Node
+from p2pshare.partners.introductions import STRANGERS_PER_PARTNER_MAX
 from p2pshare.queries.alarms import alarms
 from p2pshare.queries.lookup import look_up
+from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.introducing import (
     OfferedList,
@@ -421,3 +423,46 @@ def sources(node: Node) -> tuple[int, int]:
     found = (len(answer.authors), answer.sources)
     assert found == (row.authors, row.sources)
     return found
+
+
+def test_a_list_is_given_to_those_whose_link_carries_its_circle_and_cards_of_those_on_it(
+    circle: dict[str, Node], world: World
+) -> None:
+    alpha, hub, bravo = circle["alpha"], circle["hub"], circle["bravo"]
+    apart = world.found("apart")
+    befriend(hub, apart, has_link=False)
+    exchange = Exchange(hub)
+    members = [alpha.card.partner_id, bravo.card.partner_id]
+    assert exchange.members(members[0], MAIN, NOW) is None, "nobody has made one"
+    assert exchange.chain(members[0], apart.card.partner_id) is None
+    raw = read_file(file_of(hub)).list_raw
+    assert exchange.members(members[0], MAIN, NOW) == raw
+    assert exchange.chain(members[0], apart.card.partner_id) == apart.card.raw, (
+        "it is on the list, without a link"
+    )
+    assert exchange.members(members[0], CircleId.of("other"), NOW) is None
+    for stranger in (apart, world.found("stranger")):
+        assert exchange.members(stranger.card.partner_id, MAIN, NOW) is None
+        assert exchange.chain(stranger.card.partner_id, members[1]) is None
+    assert exchange.members(members[0], MAIN, NOW + 90 * DAY) is None, "it has expired"
+    assert Exchange(alpha).cards_missing(raw) == sorted(
+        [apart.card.partner_id, *members[1:], circle["charlie"].card.partner_id]
+    )
+
+
+def test_what_one_partner_names_fills_no_table(circle: dict[str, Node]) -> None:
+    """Strangers are bounded for each partner that hands something over, and none takes another's place."""
+    alpha, hub, bravo = circle["alpha"], circle["hub"], circle["bravo"]
+    befriend(alpha, bravo)
+    store = alpha.store.introductions
+    with alpha.store.transaction():
+        store.note_stranger(PartnerId(b"s" * 32), bravo.card.partner_id, MAIN, 1, NOW)
+        for number in range(STRANGERS_PER_PARTNER_MAX + 40):
+            one = PartnerId(number.to_bytes(32, "big"))
+            store.note_stranger(one, hub.card.partner_id, MAIN, 1, NOW + number)
+    found = store.strangers()
+    assert len(found) == STRANGERS_PER_PARTNER_MAX + 1
+    assert PartnerId(b"s" * 32) in {one.partner_id for one in found}
+    answer = missing_cards(alpha, MAIN, NOW)
+    assert (answer.count, len(answer.named)) == (STRANGERS_PER_PARTNER_MAX + 1, 20)
+    assert missing_cards(alpha, MAIN, NOW + 91 * DAY).count == 0

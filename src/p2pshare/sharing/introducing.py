@@ -46,7 +46,7 @@ from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import INTRODUCTION_BYTES_MAX, MEMBER_LIST_SECONDS_MAX, MEMBERS_MAX
-from p2pshare.lookalikes import notes_on, skeletons
+from p2pshare.lookalikes import notes_on, skeleton
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.partners.introductions import (
@@ -374,14 +374,11 @@ def _judge_all(
         one.partner_id: _judge(node, roster, members, one, cards.get(one.partner_id), now)
         for one in members.members
     }
-    taken = Counter(
-        seen for one in judged.values() if one.card is not None for seen in skeletons(one.card.name)
-    )
-    taken.update({seen for name in _names_here(node, roster) for seen in skeletons(name)})
+    taken = Counter(skeleton(one.card.name) for one in judged.values() if one.card is not None)
+    taken.update({skeleton(name) for name in _names_here(node, roster)})
     return {
         partner: _Judgement(one.name, REFUSED, "name-imitates", card_name=one.card_name)
-        if one.card is not None
-        and (any(taken[seen] > 1 for seen in skeletons(one.card.name)) or notes_on(one.card.name))
+        if one.card is not None and (taken[skeleton(one.card.name)] > 1 or notes_on(one.card.name))
         else one
         for partner, one in judged.items()
     }
