@@ -96,9 +96,10 @@ def skeleton(name: str) -> str:
     for each other."""
     seen = unicodedata.normalize("NFKD", INVISIBLE.sub("", name)).translate(_SHAPES).casefold()
     letters = "".join(one for one in seen.translate(_SHAPES) if unicodedata.category(one)[0] in "LN")
+    letters = letters.translate(_SAME_SHAPES)  # before the pairs: c1 is cl, which is d
     for pair, letter in _PAIRS:
         letters = letters.replace(pair, letter)
-    return letters.translate(_SAME_SHAPES)
+    return letters
 
 
 def _words(name: str) -> Iterator[str]:
