@@ -1,78 +1,21 @@
 """Sets up a circle by introductions and has everybody hear everybody (docs/introductions.md, "A circle of twenty"); see
-scripts/introduce-twenty. `tests/end_to_end/test_introductions.py` runs it with six homes and no daemons."""
+scripts/introduce-twenty. What it does is in `tests/support/introduced_circle.py`; the suite does it with six homes and no daemons."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from conftest import Company, Partner, ended, wait_until
+from introduced_circle import Circle
 
-PATIENCE_SECONDS = 180.0
-
-
-class Circle:
-    """A hub and those behind it: who has compared whom, who introduced whom, and what each of them holds."""
-
-    def __init__(self, company: Company, nodes: int, *, has_daemons: bool) -> None:
-        self.has_daemons = has_daemons
-        self.began = time.monotonic()
-        self.hub, *self.others = (company.found(f"lab-{number:02}") for number in range(nodes))
-        self.say(f"{nodes} homes")
-
-    def say(self, text: str) -> None:
-        print(f"{time.monotonic() - self.began:6.1f} s  {text}", flush=True)
-
-    def compare(self) -> None:
-        """The only comparisons: the hub's with each, and each one's with the hub."""
-        for one in self.others:
-            one.trust(self.hub)
-            self.hub.trust(one)
-        self.say(f"{2 * len(self.others)} fingerprints compared")
-        if self.has_daemons:
-            for one in (self.hub, *self.others):
-                one.start()
-            self.say("all daemons run")
-
-    def introduce(self, folder: Path) -> None:
-        """One command at the hub, and one at each of the others."""
-        file = folder / "circle.p2pintro"
-        self.hub.cli("introduce", "export", str(file))
-        source = self.hub.name if self.has_daemons else str(file)
-        slowest = 0.0
-        for one in self.others:
-            began = time.monotonic()
-            told = one.cli_json("introduce", "accept", source, "--yes", "--json")
-            slowest = max(slowest, time.monotonic() - began)
-            names = sorted(other.name for other in self.others if other is not one)
-            assert sorted(told["accepted"]) == names, (one.name, told)
-            assert told["refused"] == [], (one.name, told)
-        commands = len(self.others)
-        self.say(f"{commands} commands, {commands - 1} acceptances in each; the slowest took {slowest:.2f} s")
-
-    def exchange(self) -> None:
-        """Everybody publishes for everybody: with a dry run where no daemon would carry it."""
-        everybody = [self.hub, *self.others]
-        for one in everybody:
-            answer = one.publish(f"{one.name}.example\n", *(() if self.has_daemons else ("--dry-run",)))
-            reached = sorted(other.name for other in everybody if other is not one)
-            assert answer["recipients"] == reached, (one.name, answer)
-            assert answer["missing_cards"]["count"] == 0, (one.name, answer)
-        self.say(f"{len(everybody)} published, each for {len(everybody) - 1}")
-        if self.has_daemons:
-            values = {f"{one.name}.example" for one in everybody}
-            for one in everybody:
-                wait_until(lambda one=one: _holds(one, values), f"{one.name} holds all", PATIENCE_SECONDS)
-            self.say("everybody holds what everybody published")
+from conftest import Company, ended, wait_until
 
 
-def _holds(one: Partner, values: set[str]) -> bool:
-    """Its own value is no indicator of others' here: it is held like any."""
-    return values <= one.values()
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -86,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
         tempfile.TemporaryDirectory(prefix="p2pshare-circle-") as folder,
         ended(Company(Path(folder))) as company,
     ):
-        circle = Circle(company, chosen.nodes, has_daemons=not chosen.without_daemons)
+        circle = Circle(
+            company, chosen.nodes, wait_until=None if chosen.without_daemons else wait_until, say=_say
+        )
         try:
             circle.compare()
             circle.introduce(Path(folder))

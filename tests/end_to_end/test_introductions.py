@@ -6,14 +6,12 @@ alpha, bravo, charlie - hub. Only the hub has compared anybody; the tests run in
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from introduced_circle import Circle
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -35,20 +33,14 @@ def four(shared_company: Company) -> Four:
     return hub, alpha, bravo, charlie
 
 
-def test_a_circle_of_six_is_set_up_by_the_script(repository: Path) -> None:
+def test_a_circle_of_six_is_set_up_in_one_command_each(company: Company, tmp_path: Path) -> None:
     """Without daemons: the list comes as a file. `scripts/introduce-twenty` does the same with twenty daemons."""
-    folders = [str(repository / one) for one in ("tests/end_to_end", "tests/support", "src")]
-    done = subprocess.run(
-        [sys.executable, "scripts/introduce_twenty.py", "--nodes", "6", "--without-daemons"],
-        cwd=repository,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 commands, 4 acceptances in each" in done.stdout
+    said: list[str] = []
+    circle = Circle(company, 6, say=said.append)
+    circle.compare()
+    circle.introduce(tmp_path)
+    circle.exchange()
+    assert "5 commands, 4 acceptances in each" in said[-2]
 
 
 def partner_row(partner: Partner, alias: str) -> Any:
