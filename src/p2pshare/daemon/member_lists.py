@@ -2,7 +2,8 @@
 
 Rules:
 
-1. A list is fetched when its introducer is connected first in this life, then every LIST_SECONDS; after a fault a minute later.
+1. A list is fetched when its introducer is connected first in this life, then every LIST_SECONDS; a minute later after a fault, and
+   while the one that is held counts no more.
 2. What a list says is for `sharing.introducing` to judge; what is fetched for a person is handed on as it came, in a file.
 3. Time alone suspends, too: introductions are reviewed every REVIEW_SECONDS, and where the clock is in doubt by the earliest that it may be.
 """
@@ -55,7 +56,8 @@ class MemberListRounds:
         self._lined = lined
         self._read = read
         self._write = write
-        self._due: dict[tuple[PartnerId, CircleId], float] = {}
+        self._fetched: dict[tuple[PartnerId, CircleId], tuple[float, bool]] = {}
+        """When each list was asked for last, and whether its introducer answered."""
         self._review_at = 0.0
 
     async def look(self) -> None:
@@ -66,11 +68,12 @@ class MemberListRounds:
                 self._review_at = now + REVIEW_SECONDS
                 if await self._write(self._exchange.review, int(self._lined.moment.earliest)):
                     self._lined.roster_changed()
-            for introducer, circle in await self._read(self._exchange.introducers):
-                is_due = now >= self._due.get((introducer, circle), 0.0)
-                if is_due and self._lined.is_connected(introducer):
-                    heard = await self._fetch(introducer, circle)
-                    self._due[introducer, circle] = now + (LIST_SECONDS if heard else LIST_AGAIN_SECONDS)
+            time_now = int(self._lined.moment.now)
+            for introducer, circle, is_void in await self._read(self._exchange.introducers, time_now):
+                at, was_heard = self._fetched.get((introducer, circle), (-LIST_SECONDS, False))
+                pause = LIST_SECONDS if was_heard and not is_void else LIST_AGAIN_SECONDS
+                if now >= at + pause and self._lined.is_connected(introducer):
+                    self._fetched[introducer, circle] = now, await self._fetch(introducer, circle)
         except StoreError as error:
             log.error("member lists are not followed: %s", error.reason)
 

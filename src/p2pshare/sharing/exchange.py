@@ -49,7 +49,7 @@ from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import carries, may_leave
 from p2pshare.sharing import distrusting, revocation_walk
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
-from p2pshare.sharing.introducing import file_of, own_list, renew_own_lists, review, take_fetched
+from p2pshare.sharing.introducing import file_of, is_void, own_list, renew_own_lists, review, take_fetched
 from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
 from p2pshare.sharing.partners import apply_card_update, load_roster, sift_card
 from p2pshare.sharing.pending import admit_accepted, awaited_at, hear_place, note_place
@@ -524,11 +524,15 @@ class Exchange:
         listed = own_list(self._node, circle, now)
         return listed.raw if listed is not None and link is not None and carries(link, circle) else None
 
-    def introducers(self) -> list[tuple[PartnerId, CircleId]]:
-        """Returns whose lists of which circles are held here, ours left out."""
-        own = self._node.card.partner_id
-        held = self._node.store.introductions.lists()
-        return [(one.introducer, one.circle) for one in held if one.introducer != own]
+    def introducers(self, now: int) -> list[tuple[PartnerId, CircleId, bool]]:
+        """Returns whose lists of which circles are held here, ours left out; and whether a list counts no more at `now` (unix
+        seconds), since it has expired or its key is revoked: its introducer signs another one."""
+        roster = self._roster or self.roster()
+        return [
+            (one.introducer, one.circle, is_void(roster.get(one.introducer), one, now))
+            for one in self._node.store.introductions.lists()
+            if one.introducer != roster.own_id
+        ]
 
     def cards_missing(self, list_raw: bytes) -> list[PartnerId]:
         """Returns who is on a list, whatever it is worth, and no partner here. Raises PeerError."""

@@ -530,6 +530,13 @@ def review(node: Node, now: int) -> bool:
     return changed
 
 
+def is_void(introducer: RosterEntry | None, held: HeldList, now: int) -> bool:
+    """Returns whether a list that is held counts no more, whoever is on it: it has expired, or its key is revoked."""
+    if now >= held.expires or introducer is None:
+        return True
+    return introducer.card.revocation(read_list(held.raw).key_id) is not None
+
+
 def _introduction(roster: Roster, one: AcceptedIntroduction, held: HeldList | None) -> Introduction:
     introducer = roster.get(one.introducer)
     introducer_is = ""
