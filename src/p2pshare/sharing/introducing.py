@@ -43,7 +43,7 @@ from p2pshare.envelope.member_list import (
 )
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.gossip.moment import Moment
-from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.identifiers import CircleId, KeyId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import INTRODUCTION_BYTES_MAX, MEMBER_LIST_SECONDS_MAX, MEMBERS_MAX
 from p2pshare.lookalikes import notes_on, skeleton
@@ -203,12 +203,13 @@ def accept(
     the others nothing. Raises PeerError when the list is refused."""
     members, introducer = _take_list(node, read_list(list_raw), now)
     owned, _ = by_owner(cards)
-    judged = _judge_all(node, members, owned, now)
+    judged = _judge_all(node, members, owned, now, wanted)
     accepted: list[str] = []
     refused: list[ReasonedName] = []
+    roster = load_roster(node)
     with node.store.transaction():
         for one in members.members:
-            if one.partner_id not in wanted:
+            if one.partner_id not in judged:
                 continue
             judgement = judged[one.partner_id]
             if judgement.verdict == REFUSED or judgement.reason in (ALREADY_PARTNER, OURSELVES):
@@ -217,8 +218,10 @@ def accept(
             alias = judgement.name
             if judgement.verdict == NEW:
                 assert judgement.card is not None
-                alias = alias_for(load_roster(node), judgement.card)
+                alias = alias_for(roster, judgement.card)
                 node.store.partners.put(_row_of(node, judgement.card, alias, now))
+                entry = RosterEntry(one.partner_id, alias, judgement.card, has_link=False)
+                roster = Roster.of(roster.own_id, [*roster.entries.values(), entry], roster.groups)
             introduction = AcceptedIntroduction(one.partner_id, introducer.partner_id, members.circle)
             node.store.introductions.accept(introduction, now)
             accepted.append(alias)
@@ -367,12 +370,18 @@ class _Judgement:
 
 
 def _judge_all(
-    node: Node, members: MemberList, cards: Mapping[PartnerId, bytes], now: int
+    node: Node,
+    members: MemberList,
+    cards: Mapping[PartnerId, bytes],
+    now: int,
+    only: Collection[PartnerId] | None = None,
 ) -> dict[PartnerId, _Judgement]:
+    """Returns what is to be said of each member, or of those in `only`."""
     roster = load_roster(node)
     judged = {
         one.partner_id: _judge(node, roster, members, one, cards.get(one.partner_id), now)
         for one in members.members
+        if only is None or one.partner_id in only
     }
     taken = Counter(skeleton(one.card.name) for one in judged.values() if one.card is not None)
     taken.update({skeleton(name) for name in _names_here(node, roster)})
@@ -507,7 +516,7 @@ def review(node: Node, now: int) -> bool:
     if not rows:
         return False
     roster = load_roster(node)
-    held = {(one.introducer, one.circle): one for one in store.introductions.lists()}
+    held = {(one.introducer, one.circle): _Spoken.of(one) for one in store.introductions.lists()}
     by_partner: dict[PartnerId, list[Introduction]] = {partner: [] for partner in rows}
     for one in store.introductions.accepted():
         if one.partner_id in rows:
@@ -537,7 +546,21 @@ def is_void(introducer: RosterEntry | None, held: HeldList, now: int) -> bool:
     return introducer.card.revocation(read_list(held.raw).key_id) is not None
 
 
-def _introduction(roster: Roster, one: AcceptedIntroduction, held: HeldList | None) -> Introduction:
+@dataclass(frozen=True)
+class _Spoken:
+    """What a list that is held says: whom it names, by which key, and until when."""
+
+    members: frozenset[PartnerId]
+    key_id: KeyId
+    expires: int
+
+    @classmethod
+    def of(cls, held: HeldList) -> _Spoken:
+        listed = read_list(held.raw)
+        return cls(frozenset(one.partner_id for one in listed.members), listed.key_id, held.expires)
+
+
+def _introduction(roster: Roster, one: AcceptedIntroduction, held: _Spoken | None) -> Introduction:
     introducer = roster.get(one.introducer)
     introducer_is = ""
     if introducer is None:
@@ -548,12 +571,11 @@ def _introduction(roster: Roster, one: AcceptedIntroduction, held: HeldList | No
         introducer_is = "not-compared"
     if held is None:
         return Introduction(one.introducer, introducer_is, is_listed=False, is_key_good=True, expires=0)
-    members = read_list(held.raw)
     return Introduction(
         one.introducer,
         introducer_is,
-        is_listed=members.member(one.partner_id) is not None,
-        is_key_good=introducer is None or introducer.card.revocation(members.key_id) is None,
+        is_listed=one.partner_id in held.members,
+        is_key_good=introducer is None or introducer.card.revocation(held.key_id) is None,
         expires=held.expires,
     )
 
