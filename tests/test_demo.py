@@ -43,7 +43,7 @@ def test_a_query_stands_above_its_answer_in_a_pipe(repository: Path, tmp_path: P
         "# a title",
         "$ p2pshare --home",
         "home         ",
-        "next: `p2pshare card export",
+        "next: `p2pshare run`; then `p2pshare invite",
         "in between",
         "$ p2pshare --home",
         "no partners yet",

@@ -24,6 +24,7 @@ def pages(repository: Path) -> Iterator[Path]:
     """Every page that is kept up to date; decisions keep the names of their day."""
     yield from sorted(repository.glob("*.md"))
     yield from sorted((repository / "docs").glob("*.md"))
+    yield from sorted((repository / "docs" / "operations").glob("*.md"))
     yield repository / "docs" / "decisions" / "README.md"
     yield repository / "config" / "README.md"
 

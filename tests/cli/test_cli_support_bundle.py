@@ -16,7 +16,7 @@ from command_line import run_here
 from whole_nodes import World, befriend, send
 
 from p2pshare.node.keyfile import PASSPHRASE_FILE_VARIABLE
-from p2pshare.queries.support_bundle import HOLDS, reduced_log
+from p2pshare.queries.supporting import HOLDS, reduced_log
 
 NEEDLES = [
     "needle-organisation",

@@ -1,20 +1,42 @@
-"""Pending partners between real daemons: who knocks is shown, accepted by a person, and linked; who does not let us in is told so."""
+"""Pending partners between real daemons: who knocks is shown, accepted by a person, and linked; who does not let us in is told so. Where a
+node listens, and whether partners reach it there."""
 
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from doctor_faults import DIALLED_BACK, read_findings, said
+from free_port import free_port
+
+from p2pshare.node.node import DialledBack
+from p2pshare.operations.reachability import Reachability, examine_reachability
+from p2pshare.queries.doctor_words import Finding
 
 pytestmark = pytest.mark.end_to_end
+
+# As on Debian, whose installer writes the machine's own name beside 127.0.1.1 in /etc/hosts.
+DEBIAN = """
+import socket
+true_lookup = socket.getaddrinfo
+def lookup(host, *more, **named):
+    return true_lookup("127.0.1.1" if host == "alpha.example" else host, *more, **named)
+socket.getaddrinfo = lookup
+"""
 
 
 @pytest.fixture(scope="module")
 def pair(shared_company: Any, eventually: Callable[..., Any]) -> tuple[Any, Any]:
     """alpha, which trusts bravo, and bravo, which has never heard of alpha; both run, and alpha has knocked."""
     alpha, bravo = shared_company.found("alpha"), shared_company.found("bravo")
+    alpha.configure("url", f'"https://alpha.example:{alpha.port}"')
+    alpha.configure("listen", '""')
+    alpha.cli("card", "set", "--url", f"https://alpha.example:{alpha.port}")
+    alpha.preface = bravo.preface = DEBIAN
     alpha.trust(bravo)
     bravo.start()
     none = bravo.cli("partner", "pending", "--json", code=3)
@@ -42,7 +64,7 @@ def test_who_knocks_is_shown_and_is_told_that_it_is_not_accepted_yet(
     assert {key: row[key] for key in ("partner_id", "name", "url", "fingerprint", "address", "source")} == {
         "partner_id": alpha.partner_id,
         "name": "ALPHA",
-        "url": f"https://127.0.0.1:{alpha.port}",
+        "url": f"https://alpha.example:{alpha.port}",
         "fingerprint": alpha.fingerprint,
         "address": "127.0.0.1",
         "source": "knock",
@@ -122,3 +144,61 @@ def test_one_that_is_not_there_is_unreachable_and_neither_of_the_two(
     alpha.trust(charlie)
     row = eventually(lambda: (row := row_of(alpha, "charlie"))["last_error"] and row, "alpha has tried")
     assert (row["state"], row["last_error"]) in (("waiting", "unreachable"), ("connecting", "unreachable"))
+
+
+# --- where a node listens, and who reaches it there -------------------------------------------------
+
+
+def reachable(partner: Any) -> list[Finding]:
+    """What the doctor says of the node's reachability."""
+    out = partner.cli("doctor", "--json", codes=(0, 1)).out
+    return [one for one in read_findings(out) if one.check == "reachable"]
+
+
+def test_a_node_whose_name_is_loopback_here_listens_on_all_addresses_and_says_so(
+    pair: tuple[Any, Any],
+) -> None:
+    alpha, bravo = pair
+    assert "'alpha.example' is an address of this machine alone here (see /etc/hosts)" in alpha.log()
+    assert f"listening on 0.0.0.0:{alpha.port}" in alpha.log()
+    assert f"listening on 127.0.0.1:{bravo.port}" in bravo.log(), "a numeric address is meant so"
+    for address in ("127.0.0.1", "127.0.1.1", "127.9.9.9"):
+        socket.create_connection((address, alpha.port), 5).close()
+
+
+def test_partners_dial_back_where_the_card_says(
+    pair: tuple[Any, Any], eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo = pair
+    [found] = reachable(alpha)
+    assert (found.level, found.message) == (
+        "ok",
+        f"bravo reached this node at https://alpha.example:{alpha.port}",
+    )
+    closed = free_port()
+    bravo.cli("card", "set", "--url", f"https://127.0.0.1:{closed}")
+    eventually(lambda: row_of(alpha, "bravo")["card_version"] == 2, "alpha has the new card")
+    [found] = said(reachable(bravo), "not-reached")
+    assert (
+        found.message == f"alpha dialled https://127.0.0.1:{closed} and did not reach this node: unreachable"
+    )
+    assert "reaching-a-node.md" in found.mend
+
+
+def test_what_partners_say_is_told_in_the_words_of_the_page() -> None:
+    def told(*asked: DialledBack) -> list[Finding]:
+        return list(examine_reachability(Reachability(2, ["https://a.example:1"], list(asked))))
+
+    assert said(list(examine_reachability(None)), "nobody-dialled"), "no daemon runs"
+    assert said(told(), "nobody-dialled")
+    assert said(told(DialledBack("bravo", fault="busy")), "nobody-dialled")
+    assert said(told(DialledBack("bravo", 1, ("timeout",))), "dialled-before")
+    assert said(told(DialledBack("bravo", 2, ("other-certificate",))), "reached-other")
+    findings = told(DialledBack("bravo", 2, ("timeout",)), DialledBack("charlie", 2, ("reached",)))
+    assert [one.level for one in findings] == ["warn", "ok"]
+    assert [one.level for one in examine_reachability(Reachability(2, [], []))] == ["ok"]
+
+
+def test_every_fault_of_dialling_back_is_planted_here() -> None:
+    text = Path(__file__).read_text()
+    assert [name for name in DIALLED_BACK if f'"{name}"' not in text] == []

@@ -71,7 +71,9 @@ def invite(node: Node, name: str = "bravo", now: int = NOW) -> str:
     return inviting.invite(node, name, now).line
 
 
-def come(node: Node, text: str, guest: Identity, *, nonce: bytes = NONCE, now: int = NOW) -> JoinState:
+def come(
+    node: Node, text: str, guest: Identity, *, nonce: bytes = NONCE, now: int = NOW, committed: bytes = b""
+) -> JoinState:
     """All that the host does for one guest."""
     line = decode_line(text)
     certificate = line.key().certificate
@@ -82,7 +84,7 @@ def come(node: Node, text: str, guest: Identity, *, nonce: bytes = NONCE, now: i
         node.identity.operational.tls.certificate,
         node.card.raw,
         guest.card.raw,
-        commitment_to(nonce, guest.card.raw),
+        commitment_to(committed or nonce, guest.card.raw),
         HOST_NONCE,
         nonce,
     )
@@ -187,6 +189,20 @@ def test_a_node_that_only_dials_invites_nobody(alpha: Node) -> None:
     with pytest.raises(RefusedError) as caught:
         invite(alpha)
     assert caught.value.reason == "no-address"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://[2001:db8::7]:8443", "[2001:db8::7]:8443"),
+        ("https://alpha.example", "alpha.example:443"),
+        ("https://192.0.2.7:1", "192.0.2.7:1"),
+    ],
+)
+def test_the_address_in_a_line_is_that_of_the_card(alpha: Node, url: str, address: str) -> None:
+    alpha.identity = create_identity("Alpha", [url, "https://second.example:1"], NOW)
+    line = decode_line(invite(alpha))
+    assert line.address == address
 
 
 def test_inviting_a_name_again_ends_the_older_line(alpha: Node, identities: dict[str, Identity]) -> None:
@@ -348,6 +364,14 @@ def test_the_same_guest_comes_again_with_other_words(alpha: Node, identities: di
     assert told_alarms(alpha) == []
 
 
+def test_a_guest_that_chose_its_nonce_late_is_refused(alpha: Node, identities: dict[str, Identity]) -> None:
+    """Or it would try nonces until the words are those that it wants."""
+    with pytest.raises(PeerError) as caught:
+        come(alpha, invite(alpha), identities["mallory"], committed=bytes(32))
+    assert caught.value.reason == "join-commitment"
+    assert pending(alpha) == []
+
+
 def test_a_guest_after_the_end_is_told_so(alpha: Node, identities: dict[str, Identity]) -> None:
     line = invite(alpha)
     with pytest.raises(PeerError) as caught:
@@ -397,8 +421,30 @@ def test_a_known_partner_that_joins_keeps_its_alias(world: World, alpha: Node) -
     bravo = world.found("bravo")
     befriend(alpha, bravo)
     come(alpha, invite(alpha, "other-name"), bravo.identity)
+    assert [one.notes for one in pending(alpha)] == [["is your partner 'bravo' already"]]
     assert accept(alpha, bravo.card.partner_id.text, words=words_of(alpha, "other-name")).alias == "bravo"
     assert len(load_roster(alpha)) == 1
+
+
+def test_who_came_by_two_lines_waits_once_and_one_yes_is_enough(
+    alpha: Node, identities: dict[str, Identity]
+) -> None:
+    bravo = identities["bravo"]
+    for name in ("one", "two"):
+        come(alpha, invite(alpha, name), bravo)
+    assert len(pending(alpha)) == 1
+    assert accept(alpha, bravo.partner_id.text, words=words_of(alpha, "one")).alias == "two"
+    assert pending(alpha) == []
+    assert {shown(alpha, name).here for name in ("one", "two")} == {"confirmed"}
+
+
+def test_two_that_have_invited_one_another_wait_once(world: World, alpha: Node) -> None:
+    bravo = world.found("bravo")
+    joined(bravo, alpha)
+    come(bravo, invite(bravo, "alpha"), alpha.identity)
+    assert len(pending(bravo)) == 1
+    accept(bravo, alpha.card.partner_id.text, words="one two three")
+    assert pending(bravo) == [] and len(load_roster(bravo)) == 1
 
 
 def test_a_knock_of_who_has_joined_is_no_second_row(alpha: Node, identities: dict[str, Identity]) -> None:
@@ -414,7 +460,8 @@ def test_a_knock_of_who_has_joined_is_no_second_row(alpha: Node, identities: dic
     note_place(alpha, place, "192.0.2.7", "192.0.2.0/24", lambda each: each[0], NOW)
     assert [one.source for one in pending(alpha)] == ["invitation"]
     accept(alpha, bravo.partner_id.text, words=words_of(alpha))
-    assert pending(alpha) == []
+    note_place(alpha, place, "192.0.2.7", "192.0.2.0/24", lambda each: each[0], NOW)
+    assert pending(alpha) == [], "nor is one that was heard before the yes, and noted after it"
 
 
 # --- the guest's side ---------------------------------------------------------------------------------

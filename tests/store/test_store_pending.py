@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pshare.daemon.driver import AWAITED_ADDRESSES_MAX
+from p2pshare.daemon.knocks import ASKING_PAUSES, PLACE_SECONDS
 from p2pshare.errors import RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.node.store import Store, open_store
@@ -187,3 +189,20 @@ def test_decisions_are_bounded(store: Store) -> None:
     assert caught.value.reason == "too-many-accepted"
     store.pending.decide(PendingDecision(row(1_000).partner_id, True, "again", "", NOW))
     assert len(store.pending.accepted()) == ACCEPTED_MAX
+
+
+def test_the_numbers_of_the_page_are_the_limits(repository: Path) -> None:
+    page = " ".join((repository / "docs" / "card.md").read_text().split())
+    for told in (
+        f"{PENDING_MAX} places, {PENDING_PER_GROUP_MAX} for an address group",
+        f"the {REFUSED_MAX} newest refusals are kept",
+        f"most {ACCEPTED_MAX} accepted ids wait for their card",
+        f"{AWAITED_ADDRESSES_MAX} at most, once".replace("3", "three"),
+        f"`{PLACE_SECONDS:.0f}`".replace("`3600`", "again after an hour"),
+    ):
+        assert told in page, told
+    assert ASKING_PAUSES == ((600, 30.0), (3_600, 60.0), (86_400, 600.0))
+    assert (
+        "each half minute in the first ten, each minute in the first hour, every ten minutes in the first day, then each hour"
+        in page
+    )

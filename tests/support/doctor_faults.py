@@ -30,7 +30,7 @@ BETWEEN_NODES = frozenset(
 """Faults that are planted between nodes, in tests/end_to_end/test_doctor_partners.py; the others in one home alone."""
 
 DIALLED_BACK = frozenset({"not-reached", "reached-other", "dialled-before", "nobody-dialled"})
-"""Faults that partners tell of who dial this node, in tests/end_to_end/test_dialling_back.py."""
+"""Faults that partners tell of who dial this node, in tests/end_to_end/test_pending_partners.py."""
 
 
 def shape(name: str) -> re.Pattern[str]:

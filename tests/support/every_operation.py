@@ -10,6 +10,7 @@ from typing import Any
 import shared_spaces
 from courses_made import hash_of, small_course, tell_course
 from exercise_games import salted
+from inviting_host import host_one_guest
 from msgspec import NODEFAULT, Struct, inspect
 from players import Players
 from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
@@ -80,6 +81,7 @@ from p2pshare.operations.introducing import (
     ListIntroductions,
     OfferIntroductions,
 )
+from p2pshare.operations.inviting import Invite, Join, ShowInvitation
 from p2pshare.operations.labs import ListLabs, OpenLab, PutInLab, SayInLab, ShowLab
 from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import (
@@ -407,6 +409,9 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         AcceptIntroductions(read_file(introductions).list_raw, read_file(introductions).cards, ()),
         ListIntroductions(),
         RenamePartner("newcomer", "newcomer"),
+        Invite("invited"),
+        ShowInvitation("invited"),
+        Join(host_one_guest(create_identity("Inviter", [], NOW), NOW), "inviter"),
         ListPending(),
         AcceptPending(KNOCKED.text, fingerprint=fingerprint(KNOCKED)),
         RefusePending(KNOCKED.text[:8]),

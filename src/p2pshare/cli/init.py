@@ -103,5 +103,5 @@ def init(
     console.print_result(f"partner id   {described['partner_id']}")
     console.print_result(f"fingerprint  {described['fingerprint']}")
     console.say(
-        "next: `p2pshare card export FILE` for a partner, `p2pshare partner add FILE --fingerprint FP` for theirs"
+        "next: `p2pshare run`; then `p2pshare invite NAME` for a partner, or `p2pshare join` with the line that one sent you"
     )

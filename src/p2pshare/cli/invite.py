@@ -17,6 +17,7 @@ from p2pshare.errors import RefusedError
 if TYPE_CHECKING:
     from p2pshare.operations.pending import AcceptedPartner
 
+INVITE_ANEW = "the line is used up, and somebody else may have read it: agree on another way to send one, and invite anew"
 LOOK_SECONDS = 1.0  # between two looks whether the other side has come: a person waits
 
 
@@ -61,7 +62,7 @@ def wait_for_guest(home: Path, name: str) -> None:
         time.sleep(LOOK_SECONDS)
     if standing.here == "waiting":
         show_waiting(home, standing.partner_id, standing.words)
-        decide(home, standing.partner_id, standing.words)
+        decide(home, standing.partner_id, standing.words, INVITE_ANEW)
     elif standing.here == "ended":
         raise RefusedError(
             f"the invitation of {name} has ended, and nobody had joined",
@@ -85,9 +86,9 @@ def show_waiting(home: Path, partner_id: str, words: str) -> None:
     console.say(f"six words    {words}")
 
 
-def decide(home: Path, partner_id: str, words: str) -> AcceptedPartner | None:
+def decide(home: Path, partner_id: str, words: str, what_next: str) -> AcceptedPartner | None:
     """Ask whether both sides read the same six words; returns who was accepted, None where that is left for later. Raises
-    RefusedError on a no: then who waits is refused."""
+    RefusedError on a no, with the hint `what_next`: then who waits is refused."""
     from p2pshare.operations.pending import AcceptPending, RefusePending
 
     answer = console.ask_text(
@@ -99,11 +100,7 @@ def decide(home: Path, partner_id: str, words: str) -> AcceptedPartner | None:
         return accepted
     if answer in ("n", "no"):
         ask_running(home, RefusePending(partner_id))
-        raise RefusedError(
-            "the words differ: nobody was added, and the line is used up",
-            hint="somebody else may have read the line; agree on another way to send one, and invite anew",
-            reason="words-differ",
-        )
+        raise RefusedError("the words differ: nobody was added here", hint=what_next, reason="words-differ")
     console.say(
         f'left for later: `p2pshare partner accept {partner_id[:16]} --words "..."`, or `partner refuse`'
     )

@@ -15,6 +15,7 @@ from p2pshare.cli.session import ask_running
 from p2pshare.errors import AuthorError, RefusedError
 
 LINE_BYTES_MAX = 4_096  # more than any line has, with what a mail program put around it
+TELL_THEM = "tell the partner to say no as well: somebody else may have read the line, or stands between you; then join by another one"
 LINES_MAX = 16  # into which a mail program may have wrapped it
 
 
@@ -56,7 +57,7 @@ def join(home: Path, source: tuple[str, ...], alias: str, no_wait: bool, as_json
             f'compare the six words, then: `p2pshare partner accept {joined.partner_id[:16]} --words "..."`, with what they read to you'
         )
         return
-    if decide(home, joined.partner_id, joined.words) is not None and not no_wait:
+    if decide(home, joined.partner_id, joined.words, TELL_THEM) is not None and not no_wait:
         _wait_for_host(home, joined.partner_id)
 
 

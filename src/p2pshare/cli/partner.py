@@ -226,7 +226,9 @@ def list_partners(home: Path, as_json: bool) -> None:
         console.print_json(partners)
         return
     if not partners:
-        console.say("no partners yet; `p2pshare partner add FILE --fingerprint FP` adds one")
+        console.say(
+            "no partners yet; `p2pshare invite NAME` or `p2pshare join` meets one, `p2pshare partner add FILE --fingerprint FP` takes its card"
+        )
         return
     console.print_partners(partners)
 

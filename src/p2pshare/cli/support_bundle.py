@@ -45,7 +45,7 @@ def support_bundle(home: Path, file: str, log_file: str | None, as_json: bool) -
     from p2pshare.cli.card import now_seconds
     from p2pshare.cli.doctor import as_owner, examine
     from p2pshare.node.home import require_home
-    from p2pshare.queries.support_bundle import HOLDS, Seen, bundle
+    from p2pshare.queries.supporting import HOLDS, Seen, bundle
 
     require_home(home)
     raw = None if log_file is None else read_input(log_file, LOG_BYTES_MAX)

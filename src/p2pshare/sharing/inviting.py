@@ -219,19 +219,23 @@ def read_line(node: NodeReading, text: str, now: int) -> InvitationLine:
 def note_joined(
     node: Node, line: InvitationLine, card: Card, words: str, alias: str, state: JoinState, now: int
 ) -> Joining:
-    """Note a host by whose invitation we joined; what a person here has said of it by an earlier meeting by this line stays."""
+    """Note a host by whose invitation we joined. A yes that a person here has said after an earlier meeting by this line stays; after a
+    no it is asked again."""
     before = node.store.invitations.joining(line.host)
-    is_same = before is not None and before.secret == line.secret.reveal()
+    if before is not None and before.secret != line.secret.reveal():
+        before = None
     joining = Joining(
         host=line.host,
-        alias=alias or (before.alias if before is not None and is_same else ""),
+        alias=alias or ("" if before is None else before.alias),
         card=card.raw,
         words=words,
         address=line.address,
         secret=line.secret.reveal(),
         expires=line.expires,
         joined_at=now,
-        here=before.here if before is not None and is_same else InvitationState.WAITING,
+        here=InvitationState.CONFIRMED
+        if before is not None and before.here == InvitationState.CONFIRMED
+        else InvitationState.WAITING,
         there=standing_of(state),
     )
     node.store.invitations.put_joining(joining)
@@ -267,33 +271,32 @@ class InvitationSource:
     word = INVITATION
 
     def waiting(self, node: NodeReading, now: int) -> list[Waiting]:
-        guests = [
-            _described(one.guest.partner_id, one.guest.card, one.guest.address, one.guest.joined_at)
-            for one in node.store.invitations.given_out()
-            if one.guest is not None and one.state == InvitationState.WAITING
-        ]
+        guests = {guest.partner_id: guest for _, guest in _waiting_guests(node)}  # of two lines the newer one
         hosts = [
             _described(one.host, one.card, one.address, one.joined_at)
             for one in node.store.invitations.joinings()
-            if one.here == InvitationState.WAITING and one.there != InvitationState.REFUSED
+            if one.host not in guests and _is_waiting(one)
         ]
-        return [*guests, *hosts]
+        return [
+            *(_described(who, one.card, one.address, one.joined_at) for who, one in guests.items()),
+            *hosts,
+        ]
 
     def accept(
         self, node: Node, partner_id: PartnerId, compared: Comparison, alias: str, now: int
     ) -> Accepted | None:
-        guest, host = self._guest(node, partner_id), self._host(node, partner_id)
-        if guest is None and host is None:
-            return None
+        guests, host = _guests(node, partner_id), _host(node, partner_id)
         chosen, raw, words = alias, b"", list[str]()
         if host is not None:
             chosen, raw, words = alias or host.alias, host.card, [host.words]
-        if guest is not None and guest.guest is not None:
-            chosen, raw, words = alias or guest.name, guest.guest.card, [*words, guest.guest.words]
+        for invitation, guest in guests:
+            chosen, raw, words = alias or invitation.name, guest.card, [*words, guest.words]
+        if not words:
+            return None
         _check_compared(partner_id, compared, words)
         with node.store.transaction():
-            if guest is not None:
-                node.store.invitations.put(guest.decided(is_confirmed=True))
+            for invitation, _ in guests:
+                node.store.invitations.put(invitation.decided(is_confirmed=True))
             if host is not None:
                 node.store.invitations.put_joining(replace(host, here=InvitationState.CONFIRMED))
             known = load_roster(node).get(partner_id)
@@ -308,11 +311,11 @@ class InvitationSource:
         return Accepted(partner_id, added.name, added.alias, PARTNER)
 
     def refuse(self, node: Node, partner_id: PartnerId, now: int) -> str | None:
-        guest, host = self._guest(node, partner_id), self._host(node, partner_id)
         name = None
-        if guest is not None and guest.guest is not None:
-            name = _newest(guest.guest.card).name
-            node.store.invitations.put(guest.decided(is_confirmed=False))
+        for invitation, guest in _guests(node, partner_id):
+            name = _newest(guest.card).name
+            node.store.invitations.put(invitation.decided(is_confirmed=False))
+        host = _host(node, partner_id)
         if host is not None:
             name = _newest(host.card).name
             node.store.invitations.put_joining(replace(host, here=InvitationState.REFUSED))
@@ -321,18 +324,29 @@ class InvitationSource:
     def awaited(self, node: NodeReading) -> dict[PartnerId, str]:
         return {}
 
-    def _guest(self, node: NodeReading, partner_id: PartnerId) -> Invitation | None:
-        found = (one for one in node.store.invitations.given_out() if one.is_of(partner_id))
-        return next((one for one in found if one.state == InvitationState.WAITING), None)
 
-    def _host(self, node: NodeReading, partner_id: PartnerId) -> Joining | None:
-        joining = node.store.invitations.joining(partner_id)
-        is_waiting = joining is not None and joining.here == InvitationState.WAITING
-        return (
-            joining
-            if is_waiting and joining is not None and joining.there != InvitationState.REFUSED
-            else None
-        )
+def _waiting_guests(node: NodeReading) -> list[tuple[Invitation, JoinedGuest]]:
+    """Returns who has joined by our invitations and waits, by the oldest invitation first."""
+    given_out = node.store.invitations.given_out()
+    return [
+        (one, one.guest)
+        for one in given_out
+        if one.guest is not None and one.state == InvitationState.WAITING
+    ]
+
+
+def _guests(node: NodeReading, partner_id: PartnerId) -> list[tuple[Invitation, JoinedGuest]]:
+    """Returns those of them that are this partner: it may have come by two lines."""
+    return [(one, guest) for one, guest in _waiting_guests(node) if guest.partner_id == partner_id]
+
+
+def _host(node: NodeReading, partner_id: PartnerId) -> Joining | None:
+    joining = node.store.invitations.joining(partner_id)
+    return joining if joining is not None and _is_waiting(joining) else None
+
+
+def _is_waiting(joining: Joining) -> bool:
+    return joining.here == InvitationState.WAITING and joining.there != InvitationState.REFUSED
 
 
 def _check_compared(partner_id: PartnerId, compared: Comparison, words: list[str]) -> None:

@@ -103,7 +103,10 @@ def hear_place(node: NodeReading, place: PlaceAsked, nonce: bytes) -> bool:
 
 
 def note_place(node: Node, place: PlaceAsked, address: str, address_group: str, draw: Draw, now: int) -> None:
-    """Note somebody whom `hear_place` let pass, who came from `address`; `draw` chooses who makes room."""
+    """Note somebody whom `hear_place` let pass, who came from `address`; `draw` chooses who makes room. Nobody who has become a partner
+    meanwhile: one that joined by an invitation knocks until the yes."""
+    if load_roster(node).get(place.partner_id) is not None:
+        return
     claimed = place.partner_id, place.certificate, place.name, place.url
     node.store.pending.note(PendingRow(*claimed, address, address_group, now, now), draw)
 
@@ -230,6 +233,9 @@ def notes_on_waiting(node: NodeReading, one: Waiting) -> list[str]:
     """Returns, in words, what a person should know beside the name that somebody gives itself: that it reads like a partner's or our
     own, that it once was a partner, that its address says it is on this machine."""
     roster = load_roster(node)
+    known = roster.get(one.partner_id)
+    if known is not None:  # by an invitation, for whoever knocks is asked that first
+        return [f"is your partner '{known.alias}' already"]
     others = {entry.alias: f"your partner '{entry.alias}'" for entry in roster}
     others |= {entry.card.name: f"your partner '{entry.alias}'" for entry in roster}
     others |= {node.config.name: "this node itself", node.card.name: "this node itself"}
