@@ -98,6 +98,9 @@ def test_plain_ascii_is_never_noted(text: str) -> None:
         ("ExampIe CERT", "Example CERT"),
         ("Exarnple CERT", "Example CERT"),
         ("C0nvoy", "Convoy"),
+        ("Clinic 1", "Clinic l"),
+        ("Clinic I", "clinic-l"),
+        ("ALPHA", "a1pha"),
         ("\u0410\u041e \u041b\u0430\u0431", "ao \u041b\u0430\u0431"),
     ],
 )

@@ -21,6 +21,8 @@ SHARED_FILE_NAMES = {
     "staging.py": "numbers and rows, service",
     "partners.py": "tables, service, operation",
     "notices.py": "tables, service",
+    "introductions.py": "tables, what they allow",
+    "introducing.py": "service, operation",
     "pending.py": "tables, service, operation",
     "searching.py": "statement, query, operation",
     "explaining.py": "query, operation",

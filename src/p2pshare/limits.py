@@ -90,6 +90,10 @@ VOUCH_SHELVES_MAX = 2_048  # circles and partners together
 VOUCH_SHELVES_STEP = 64  # filled up to a multiple: their number would say with how many partners one speaks
 VOUCH_PAGE_BYTES_MAX = 144 * KIB  # those three lists full are 142.5 KiB
 NOTICE_BYTES_MAX = VOUCH_PAGE_BYTES_MAX + 64  # a page or a card, and the circle
+MEMBERS_MAX = 1_024  # on one member list: as many as one envelope may be for
+MEMBER_LIST_SECONDS_MAX = 90 * 86_400  # a list that nobody renews says nothing after a quarter
+MEMBER_LIST_BYTES_MAX = 96 * KIB  # 1,024 members of 77 bytes, and the signature, are 82 KiB
+INTRODUCTION_BYTES_MAX = 16 * MIB  # a list and card files: 1,200 cards of one version
 
 # --- spaces ----------------------------------------------------------------------------------------
 ENTRY_HEADER_BYTES_MAX = 12 * KIB  # 256 partner ids and 16 parents are 9.3 KiB

@@ -87,17 +87,19 @@ def notes_on(name: str) -> tuple[str, ...]:
 def imitates(name: str, others: Mapping[str, str]) -> list[str]:
     """Returns what stands for each of `others` (by name) that a reader may take `name` for, each once: names of one skeleton
     (section 4 of the standard), blanks and signs left out."""
-    read = _skeleton(name)
-    return list(dict.fromkeys(who for other, who in others.items() if read and _skeleton(other) == read))
+    read = skeleton(name)
+    return list(dict.fromkeys(who for other, who in others.items() if read and skeleton(other) == read))
 
 
-def _skeleton(name: str) -> str:
-    """Returns what an eye in a hurry keeps of a name: the shapes of its letters and digits."""
+def skeleton(name: str) -> str:
+    """Returns what an eye in a hurry keeps of a name: the shapes of its letters and digits. Two names of one skeleton are easily taken
+    for each other."""
     seen = unicodedata.normalize("NFKD", INVISIBLE.sub("", name)).translate(_SHAPES).casefold()
     letters = "".join(one for one in seen.translate(_SHAPES) if unicodedata.category(one)[0] in "LN")
+    letters = letters.translate(_SAME_SHAPES)  # before the pairs: c1 is cl, which is d
     for pair, letter in _PAIRS:
         letters = letters.replace(pair, letter)
-    return letters.translate(_SAME_SHAPES)
+    return letters
 
 
 def _words(name: str) -> Iterator[str]:

@@ -60,6 +60,7 @@ ELSEWHERE = {
     "exercise": "test_cli_exercise.py",
     "playbook": "test_cli_playbook.py",
     "training": "test_cli_training.py",
+    "introduce": "test_cli_introduce.py",
     "invite": "test_cli_inviting.py",
     "join": "test_cli_inviting.py",
     "support-bundle": "test_cli_support_bundle.py",

@@ -161,7 +161,7 @@ def test_explain_and_preview_say_who_gets_it(alpha: Home) -> None:
     answer = alpha("explain", "www.evil[.]example", "--partner", "bravo")
     assert answer.code == 3  # nothing claims that value itself
     told = alpha("explain", "evil[.]example", "--partner", "bravo", "--json").json
-    assert list(told) == ["asked", "partner", "partner_id", "envelopes", "addressing"]
+    assert list(told) == ["asked", "partner", "partner_id", "envelopes", "addressing", "introduced_by"]
     assert told["envelopes"][0]["leaves"] is True and told["addressing"]["allowed"] is True
     said = alpha("explain", FAMILY["id"], "--partner", "bravo").out
     assert (

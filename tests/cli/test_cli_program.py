@@ -301,6 +301,7 @@ def test_every_group_is_seen_here() -> None:
         "card",
         "passphrase",
         "partner",
+        "introduce",
         "warninglist",
         "envelope",
         "consumer",

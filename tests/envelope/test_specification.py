@@ -19,7 +19,14 @@ from p2pshare.policy import vouching
 def specification(repository: Path) -> str:
     pages = [
         repository / "docs" / name
-        for name in ("envelope.md", "card.md", "invitations.md", "spaces.md", "training.md")
+        for name in (
+            "envelope.md",
+            "card.md",
+            "introductions.md",
+            "invitations.md",
+            "spaces.md",
+            "training.md",
+        )
     ]
     return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
@@ -99,6 +106,10 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
             envelope_log.EVIDENCE_BYTES_MAX,
         )
         == (1_000, 64 << 20),
+        "at most 98,304 bytes": limits.MEMBER_LIST_BYTES_MAX == 98_304,
+        "at most 16 MiB, 0 to 1,024 card files": (limits.INTRODUCTION_BYTES_MAX, limits.MEMBERS_MAX)
+        == (16 << 20, 1_024),
+        "later than created by at most 90 days": limits.MEMBER_LIST_SECONDS_MAX == 90 * 86_400,
         "n 1 to 2,000, p 1 to 512, s 1 to 2,048": (
             limits.VOUCH_PAGE_IDS_MAX,
             limits.VOUCH_SHELF_PAGES_MAX,

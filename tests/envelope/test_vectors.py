@@ -42,6 +42,7 @@ from p2pshare.envelope.knock import (
     decode_knock,
     encode_knock,
 )
+from p2pshare.envelope.member_list import ListedMember, card_of, read_file, read_list, verify_list
 from p2pshare.envelope.notice import read_notice
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload, inflate_frame, padded_size
 from p2pshare.envelope.recipient_number import RecipientNumber
@@ -70,9 +71,9 @@ def edited(raw: bytes, case: dict[str, Any]) -> bytes:
     return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", "")) + bytes(case.get("zeros", 0))
 
 
-ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES, GUESTS, ENTRIES = (
+ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES, GUESTS, ENTRIES, MEMBERS = (
     load(f"{name}.json")
-    for name in ("envelope", "card", "proof", "payload", "derivation", "vouch", "guest", "entry")
+    for name in ("envelope", "card", "proof", "payload", "derivation", "vouch", "guest", "entry", "members")
 )
 
 
@@ -200,6 +201,65 @@ def test_golden_proofs(case: dict[str, Any]) -> None:
 def test_negative_proofs(case: dict[str, Any]) -> None:
     with pytest.raises(PeerError) as caught:
         verify_proof(decode_proof(bytes_of(case["proof"])))
+    assert caught.value.reason == case["reason"]
+
+
+# --- member lists ----------------------------------------------------------------------------------
+
+
+def of_members(kind: str, case: dict[str, Any], golden: bytes) -> bytes:
+    return bytes_of(case[kind]) if kind in case else edited(golden, case)
+
+
+def card_of_members(name: str) -> Card:
+    return believe_chain(bytes_of(MEMBERS["cards"][name]))
+
+
+@by_name(MEMBERS["golden"])
+def test_golden_member_lists(case: dict[str, Any]) -> None:
+    read = read_list(bytes_of(case["list"]))
+    verify_list(read, card_of_members("alpha"), MEMBERS["now"])
+    assert (read.introducer.text, read.key_id.text, read.circle.text) == (
+        case["introducer"],
+        case["key_id"],
+        case["circle"],
+    )
+    assert (read.number, read.created, read.expires) == (case["number"], case["created"], case["expires"])
+    assert len(read.members) == case["count"]
+    first = [[one.partner_id.text, one.version, one.digest.hex()] for one in read.members[:2]]
+    assert first == case["members"]
+
+
+@by_name(MEMBERS["negative"])
+def test_negative_member_lists(case: dict[str, Any]) -> None:
+    golden = bytes_of(MEMBERS["golden"][0]["list"])
+    with pytest.raises(PeerError) as caught:
+        verify_list(read_list(of_members("list", case, golden)), card_of_members(case["card"]), case["now"])
+    assert caught.value.reason == case["reason"]
+
+
+def test_the_file_of_introductions() -> None:
+    file = read_file(bytes_of(MEMBERS["file"]["file"]))
+    assert (file.list_raw, len(file.cards)) == (bytes_of(MEMBERS["file"]["list"]), MEMBERS["file"]["cards"])
+    assert read_file(file.list_raw) == (type(file))(file.list_raw, ()), "a list alone is a file without cards"
+
+
+@by_name(MEMBERS["bad_files"])
+def test_bad_files_of_introductions(case: dict[str, Any]) -> None:
+    with pytest.raises(PeerError) as caught:
+        read_file(of_members("file", case, bytes_of(MEMBERS["file"]["file"])))
+    assert caught.value.reason == case["reason"]
+
+
+@by_name(MEMBERS["members"])
+def test_cards_of_listed_members(case: dict[str, Any]) -> None:
+    partner, version, digest = case["member"]
+    member = ListedMember(PartnerId.parse(partner), version, bytes.fromhex(digest))
+    if not case["reason"]:
+        assert card_of(member, bytes_of(case["card_file"]), case["now"]).partner_id == member.partner_id
+        return
+    with pytest.raises(PeerError) as caught:
+        card_of(member, bytes_of(case["card_file"]), case["now"])
     assert caught.value.reason == case["reason"]
 
 

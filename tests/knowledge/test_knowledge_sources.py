@@ -206,3 +206,34 @@ def test_what_its_author_says_under_another_id_by_now_is_no_second_source():
 def test_an_origin_that_its_author_makes_up_is_no_second_source():
     said = Said().add(E, "y").add(E, "x", origins=[(A, "none")])
     assert said.add(B, "r", origins=[(E, "x"), (A, "none")]).count() == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.sampled_from("xyz")), min_size=1, max_size=8),
+    st.dictionaries(st.integers(1, 6), st.integers(1, 6), max_size=4),
+)
+def test_one_voice_is_never_two_sources_and_never_more_than_without(
+    claims: list[tuple[int, str]], voices: dict[int, int]
+) -> None:
+    """Against all sets of authors: the most of whom no two say the same id or are one voice."""
+    said = Said()
+    for author, key in claims:
+        said.add(author, key)
+    counted = sources_of(said.claims, said.claims, said.lineage()._replace(voices=voices))
+    keys: dict[int, set[str]] = {}
+    for author, key in claims:
+        keys.setdefault(author, set()).add(key)
+
+    def apart(one: int, other: int) -> bool:
+        return not keys[one] & keys[other] and voices.get(one, one) != voices.get(other, other)
+
+    best = max(
+        len(some)
+        for size in range(1, len(keys) + 1)
+        for some in itertools.combinations(keys, size)
+        if all(apart(*pair) for pair in itertools.combinations(some, 2))
+    )
+    assert len(set(counted)) == best
+    assert len(set(counted)) <= said.count()
+    if len(keys) > 1 and len({voices.get(one, one) for one in keys}) < len(keys):
+        assert is_entangled(said.claims, voices)

@@ -24,7 +24,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.limits import ASSESSMENT_TEXT_CHARACTERS_MAX, SIGHTING_COUNT_MAX
 from p2pshare.node.beside import NodeBeside
 from p2pshare.node.home import STORE_NAME
-from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.node.node import Door, Live, Node, NodeReading, Progress
 from p2pshare.node.store import reading_store
 from p2pshare.operations.assessing import Opine, Propose, Sight
 from p2pshare.operations.crossing import checked, fields_of, name_of, read_answer, read_progress
@@ -132,6 +132,10 @@ def test_what_a_query_is_handed_has_neither_key_nor_pen() -> None:
     }
 
 
+FETCHES = Live({}, Door(0, {}), fetch_introductions=lambda *_: b"as it came")
+"""What a daemon knows that fetches a list for a person."""
+
+
 def test_queries_run_on_a_store_opened_read_only_and_every_answer_crosses_the_socket_unchanged(
     world: World, alpha: Node
 ) -> None:
@@ -139,8 +143,9 @@ def test_queries_run_on_a_store_opened_read_only_and_every_answer_crosses_the_so
     with reading_store(alpha.home / STORE_NAME) as store:
         with pytest.raises(StoreError), store.database.transaction():
             pass
-        beside = replace(alpha, store=store)
         for name, request in requests(alpha, newcomer).items():
+            alpha.live = FETCHES if name == "introduce-fetch" else None
+            beside = replace(alpha, store=store)
             ground = ground_of(alpha, name)
             seen = beside if ground is alpha else ground
             expected = request.run(seen, NOW, quiet) if OPERATIONS[name].reads_only else None

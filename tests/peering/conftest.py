@@ -35,7 +35,7 @@ from p2pshare.gossip.messages import (
     SyncPart,
 )
 from p2pshare.gossip.protocol import Question
-from p2pshare.identifiers import EnvelopeId, Epoch, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.peering.client import PeerAddress, PeerClient
 from p2pshare.peering.interface import DialLimits, DoorLimits
 from p2pshare.peering.server import PeerServer
@@ -101,6 +101,12 @@ class MemoryExchange:
         if partner != peer:
             raise NotFoundError("no such card", reason="not-held")
         return b"chain" * 100_000
+
+    async def members(self, peer: PartnerId, circle: CircleId) -> bytes:
+        await self._called("members", peer)
+        if circle != CircleId.of("main"):
+            raise NotFoundError("no such list", reason="not-held")
+        return b"members" * 10_000
 
     async def dial_back(self, peer: PartnerId) -> DialAnswer:
         await self._called("dial_back", peer)

@@ -53,8 +53,12 @@ async def test_every_verb_reaches_the_exchange_with_the_peers_identity(
     with pytest.raises(PeerRefused) as caught:
         await client.chain(bravo.partner_id)
     assert caught.value.reason == "not-held"
+    assert await client.members(CircleId.of("main")) == b"members" * 10_000
+    with pytest.raises(PeerRefused) as caught:
+        await client.members(CircleId.of("other"))
+    assert caught.value.reason == "not-held"
     assert {peer for _, peer in exchange.calls} == {alpha.partner_id}
-    assert server.requests_seen == 10
+    assert server.requests_seen == 12
     assert server.tally.connections_admitted == 1  # kept alive
 
 

@@ -126,6 +126,7 @@ def arrives(
         author=card(author).partner_id,
         received_from=received_from_id,
         roster=roster,
+        now=NOW,
     )
     return answer.reason if isinstance(answer, RefuseEntry) else "admitted"
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from store_rows import named_rows
 from stored_envelopes import store_envelopes
 
@@ -20,6 +24,7 @@ from p2pshare.intel.assessing import (
 )
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.knowledge.assessments import most_apart
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner, freeze_partner, put_partner
 
@@ -158,6 +163,64 @@ def test_a_stranger_is_kept_but_never_counts(village, make):
     assert village.row().reason == "decay"
     assert not village.store.knowledge.quarantined([VALUE])
     assert not any(one.is_trusted for one in village.store.knowledge.sightings([VALUE])[VALUE])
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from("abcde")), max_size=9))
+def test_the_most_that_have_nothing_in_common(said: list[tuple[int, str]]) -> None:
+    """Against every set of them."""
+    pairs = sorted(set(said))
+    best = max(
+        len(some)
+        for size in range(len(pairs) + 1)
+        for some in itertools.combinations(pairs, size)
+        if len({word for word, _ in some}) == len({voice for _, voice in some}) == size
+    )
+    assert most_apart(said) == best
+
+
+def test_a_thousand_that_each_share_with_the_next_are_counted() -> None:
+    chain = [pair for n in range(1_000) for pair in ((n, n), (n, n + 1))]
+    assert most_apart(chain) == 1_000
+
+
+def introduce(village, partner, introducer):
+    """`partner` is no voice of its own any more, but that of its introducer, or (None) one again."""
+    store = village.store
+    row = next(row for row in store.partners.all() if row.partner_id == partner)
+    store.partners.put(replace(row, is_compared=False))
+    store.introductions.put_review(
+        partner, until=village.now, suspended="", now=village.now, voice=introducer
+    )
+    store.knowledge.recount_voices()
+    while store.knowledge.go_on(village.now):
+        pass
+
+
+def test_an_introducer_and_whom_it_alone_introduced_are_one_voice(village, make):
+    village.publish(village.indicator)
+    village.call_false(make.bravo)
+    village.call_false(make.charlie)
+    assert village.row().status == "delisted"
+    introduce(village, make.charlie, make.bravo)
+    assert village.row().is_active, "two of one voice are one organisation"
+    introduce(village, make.charlie, None)
+    assert not village.row().is_active, "introduced by two whom we compared: a voice of its own"
+
+
+def test_voices_and_objects_that_cross_count_as_the_most_that_have_nothing_in_common(village, make):
+    """Whoever says the object of one and is the voice of the other adds nobody, and takes nobody away."""
+    village.publish(village.indicator)
+    village.store.knowledge.set_false_positive_reports(2)
+    first = false_positive_object(village.target, reporter=make.bravo, now=village.now, tlp=Tlp.AMBER)
+    village.publish(first, by=make.bravo)
+    village.publish(first, by=make.charlie)
+    assert village.row().is_active, "the same object of two is one"
+    village.call_false(make.alpha, salt=5)
+    assert not village.row().is_active
+    introduce(village, make.charlie, make.alpha)
+    assert not village.row().is_active, "bravo and alpha have nothing in common"
+    introduce(village, make.bravo, make.alpha)
+    assert village.row().is_active, "all three are one voice"
 
 
 @pytest.mark.parametrize("leaves", ["removed", "frozen"])

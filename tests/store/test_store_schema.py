@@ -34,7 +34,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (30, "7d2ebc14ff660bb2a7f8de50497b2b643e5c793852aa4f4b0e94a69d09174475"),
+    STORE: (30, "2f8bdbc8f22569501a0ea336f7250a2878d53674ebc519c14f131a39a4113736"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
     RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }

@@ -17,6 +17,7 @@ from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import create_identity, reissue_card
+from p2pshare.envelope.member_list import read_file
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.course import course_bytes
 from p2pshare.intel.exercise_pack import archive_pack
@@ -92,12 +93,21 @@ from p2pshare.operations.incidents import (
     ShowIncident,
 )
 from p2pshare.operations.interface import Request
+from p2pshare.operations.introducing import (
+    AcceptIntroductions,
+    ExportIntroductions,
+    FetchIntroductions,
+    ListIntroductions,
+    OfferIntroductions,
+)
 from p2pshare.operations.inviting import Invite, Join, ShowInvitation
 from p2pshare.operations.labs import ListLabs, OpenLab, PutInLab, SayInLab, ShowLab
 from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import (
     AddPartner,
+    ConfirmPartner,
     DistrustPartner,
+    LinkPartner,
     ListPartners,
     PartnerCard,
     PreviewPartner,
@@ -175,6 +185,9 @@ RULE = b"title: a rule"
 LIST = b'{"name": "ours", "version": 1, "description": "", "type": "hostname", "list": ["listed.example", "bad bad"]}'
 
 
+LIST_NAME = "of-bravo.p2pintro"  # beside the homes: bravo introduces charlie
+
+
 def told_node(world: World) -> Node:
     """alpha, who has published OWN to bravo, knows a claim of bravo's about THEIRS and has bravo's proposal about OWN."""
     alpha, bravo = world.found("alpha"), world.found("bravo")
@@ -194,6 +207,8 @@ def told_node(world: World) -> Node:
     tell_course(alpha, small_course(), to=["bravo"])
     _spaces_of_two(alpha, bravo)
     _exercises_of_two(alpha, bravo)
+    befriend(bravo, world.found("charlie"))
+    (alpha.home.parent / LIST_NAME).write_bytes(ExportIntroductions().run(bravo, NOW, quiet).file)
     return alpha
 
 
@@ -293,6 +308,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     [claim] = look_up(node.store, [OWN], NOW)[0].claims
     part = draft(node, ["new.example"])
     card = newcomer.identity.card
+    introductions = (node.home.parent / LIST_NAME).read_bytes()
     prepare = Prepare((Part(part.tlp, part.frames, part.objects, part.repeats),), ("bravo",))
     given_up = new_publication()
     node.store.pending.note(
@@ -416,6 +432,13 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         CountHistory("bravo", dry_run=True),
         BeginForwarding("bravo"),
         ForwardOn("bravo"),
+        ConfirmPartner("bravo", fingerprint(node.store.partners.all()[0].partner_id)),
+        LinkPartner("newcomer", has_link=False),
+        ExportIntroductions(),
+        FetchIntroductions("bravo"),
+        OfferIntroductions(introductions),
+        AcceptIntroductions(read_file(introductions).list_raw, read_file(introductions).cards, ()),
+        ListIntroductions(),
         RenamePartner("newcomer", "newcomer"),
         Invite("invited"),
         ShowInvitation("invited"),

@@ -67,6 +67,17 @@ from p2pshare.envelope.knock import (
     encode_knock,
     place_asked,
 )
+from p2pshare.envelope.member_list import (
+    DOMAIN_MEMBERS,
+    FILE_MAGIC,
+    MEMBERS_MAGIC,
+    ListedMember,
+    card_of,
+    pack_file,
+    read_list,
+    sign_list,
+    verify_list,
+)
 from p2pshare.envelope.notice import NOTICE_MAGIC, circle_of_page, notice_of, read_notice
 from p2pshare.envelope.payload import (
     ALONE,
@@ -87,6 +98,8 @@ from p2pshare.intel.observable import detect
 from p2pshare.limits import (
     CARD_BYTES_MAX,
     CARD_CHAIN_BYTES_MAX,
+    INTRODUCTION_BYTES_MAX,
+    MEMBER_LIST_BYTES_MAX,
     NOTICE_BYTES_MAX,
     VOUCH_PAGE_BYTES_MAX,
 )
@@ -1740,6 +1753,172 @@ def training_vectors() -> Json:
     return made()
 
 
+# --- member lists ----------------------------------------------------------------------------------
+
+
+def member_vectors() -> Json:
+    """Lists that alpha signs of bravo and charlie, the file of one with their cards, and what is wrong with others."""
+    alpha, bravo, charlie = (named_identity(name) for name in ("alpha", "bravo", "charlie"))
+    mallory, signer = named_identity("mallory"), named_identity("alpha").operational.sign
+    later = reissue_card(bravo, NOW + DAY, operational=named_keys("bravo, later", bravo.partner_id)).card
+    revoking = reissue_card(
+        alpha,
+        NOW + DAY,
+        operational=named_keys("alpha, later", alpha.partner_id),
+        revoked=[Revocation(signer.key_id, NOW + DAY, 1, NOTHING_VOUCHED)],
+    ).card
+
+    def member(card: Any) -> ListedMember:
+        return ListedMember(card.partner_id, card.version, card.body_digest)
+
+    both = [member(bravo.card), member(charlie.card)]
+
+    def made(members: Any = both, number: int = 1, created: int = NOW, days: int = 90) -> bytes:
+        return sign_list(
+            signer,
+            alpha.partner_id,
+            CIRCLE,
+            number,
+            created=created,
+            expires=created + days * DAY,
+            members=members,
+        )
+
+    def signed(body: bytes) -> bytes:
+        return pack([MEMBERS_MAGIC, 1, body, signer.sign(DOMAIN_MEMBERS, hashlib.sha384(body).digest())])
+
+    good = made()
+    fields = msgpack.unpackb(read_list(good).body_raw, strict_map_key=False)
+    entries = fields[6]
+
+    def body_with(key: int, value: Any) -> bytes:
+        return signed(pack({**fields, key: value}))
+
+    many = [ListedMember(PartnerId(bytes([1]) + _id_of(number)[1:]), 1, bytes(32)) for number in range(1_025)]
+    lists = {
+        "two members": good,
+        "no member": made([]),
+        "1,024 members": made(many[:1_024], number=7),
+        "a life of a day": made(number=2, days=1),
+    }
+
+    def golden(name: str, raw: bytes) -> Json:
+        read = read_list(raw)
+        verify_list(read, alpha.card, NOW)
+        return {
+            "name": name,
+            "list": text_of(raw),
+            "introducer": read.introducer.text,
+            "key_id": read.key_id.text,
+            "circle": read.circle.text,
+            "number": read.number,
+            "created": read.created,
+            "expires": read.expires,
+            "members": [[one.partner_id.text, one.version, one.digest.hex()] for one in read.members[:2]],
+            "count": len(read.members),
+        }
+
+    def case(name: str, reason: str, of: bytes | Json, card: str = "alpha", now: int = NOW) -> Json:
+        form = {"list": text_of(of)} if isinstance(of, bytes) else of
+        return {"name": name, "reason": reason, "card": card, "now": now, **form}
+
+    def card_case(name: str, reason: str, one: ListedMember, file: bytes, now: int = NOW) -> Json:
+        stated = {"member": [one.partner_id.text, one.version, one.digest.hex()], "card_file": text_of(file)}
+        if not reason:
+            card_of(one, file, now)
+        return {"name": name, "reason": reason, "now": now, **stated}
+
+    small = "two members"
+    thiefs = pack(
+        [
+            MEMBERS_MAGIC,
+            1,
+            read_list(good).body_raw,
+            mallory.operational.sign.sign(DOMAIN_MEMBERS, hashlib.sha384(read_list(good).body_raw).digest()),
+        ]
+    )
+    file = pack_file(good, [bravo.card.raw, charlie.card.raw])
+    return {
+        "about": "docs/introductions.md. `card` names one of `cards`. Test keys: never use them.",
+        "cards": {
+            "alpha": text_of(alpha.card.raw),
+            "alpha, who revokes the key": text_of(revoking.raw),
+            "mallory": text_of(mallory.card.raw),
+        },
+        "now": NOW,
+        "golden": [golden(name, raw) for name, raw in lists.items()],
+        "negative": [
+            case("empty", "malformed", b""),
+            case("more than 96 KiB", "oversized", edited(small, zeros=MEMBER_LIST_BYTES_MAX)),
+            case("cut", "malformed", edited(small, cut=len(good) - 1)),
+            case("a byte more", "malformed", edited(small, append=text_of(b"\x00"))),
+            case("a number in a longer form", "not-canonical", good[:7] + b"\xcc" + good[7:]),
+            case("another magic", "malformed", edited(small, replace=[3, text_of(b"p2pc")])),
+            case("format version 2", "unknown-version", edited(small, replace=[7, text_of(b"\x02")])),
+            case("number 0", "malformed", body_with(3, 0)),
+            case("a field more", "malformed", signed(pack({**fields, 7: 0}))),
+            case("a member of four parts", "malformed", body_with(6, [[*entries[0], 0]])),
+            case("1,025 members", "too-many-members", made(many)),
+            case("a member twice", "bad-member-list", body_with(6, [entries[0], entries[0]])),
+            case("members out of order", "bad-member-list", body_with(6, entries[::-1])),
+            case("a life of 91 days", "bad-member-list", made(days=91)),
+            case("no life", "bad-member-list", made(days=0)),
+            case("another's card", "wrong-author", edited(small), "mallory"),
+            case("90 days later", "list-expired", edited(small), now=NOW + 90 * DAY),
+            case("601 s too early", "from-the-future", edited(small), now=NOW - 601),
+            case("a key that is on no card", "unknown-key", body_with(1, bytes(16))),
+            case(
+                "made before the key's time",
+                "unknown-key",
+                made(created=NOW - 400 * DAY, days=1),
+                now=NOW - 400 * DAY,
+            ),
+            case("a key that is revoked", "revoked-key", edited(small), "alpha, who revokes the key"),
+            case("signed by another", "bad-signature", thiefs),
+            case(
+                "another member",
+                "bad-signature",
+                pack([MEMBERS_MAGIC, 1, pack({**fields, 6: entries[:1]}), read_list(good).signatures]),
+            ),
+        ],
+        "file": {"file": text_of(file), "list": text_of(good), "cards": 2},
+        "bad_files": [
+            {"name": name, "reason": reason, **form}
+            for name, reason, form in (
+                ("another magic", "malformed", {"replace": [3, text_of(b"p2pv")]}),
+                ("format version 2", "unknown-version", {"replace": [7, text_of(b"\x02")]}),
+                ("cut", "malformed", {"cut": len(file) - 1}),
+                ("a byte more", "malformed", {"append": text_of(b"\x00")}),
+                (
+                    "1,025 card files",
+                    "too-many-members",
+                    {"file": text_of(pack([FILE_MAGIC, 1, good, [b"c"] * 1_025]))},
+                ),
+                ("more than 16 MiB", "oversized", {"zeros": INTRODUCTION_BYTES_MAX}),
+            )
+        ],
+        "members": [
+            card_case("the listed version", "", member(bravo.card), bravo.card.raw),
+            card_case("a newer version", "", member(bravo.card), later.raw, NOW + DAY),
+            card_case("an older version", "card-older", member(later), bravo.card.raw),
+            card_case(
+                "other bytes in its place",
+                "card-mismatch",
+                replace(member(bravo.card), digest=bytes(32)),
+                bravo.card.raw,
+            ),
+            card_case("version 0", "card-mismatch", replace(member(bravo.card), version=0), bravo.card.raw),
+            card_case("another's card", "card-other-partner", member(bravo.card), charlie.card.raw),
+            card_case(
+                "a card that has expired", "card-expired", member(bravo.card), bravo.card.raw, NOW + 500 * DAY
+            ),
+            card_case(
+                "the newer version alone", "card-mismatch", member(bravo.card), later.version_raw, NOW + DAY
+            ),
+        ],
+    }
+
+
 def invitation_vectors() -> Json:
     """Lines, meetings and messages of invitations (invitation_stories.py)."""
     from invitation_stories import invitation_vectors as made
@@ -1754,6 +1933,7 @@ def main(wanted: list[str]) -> None:
         "proof.json": proof_vectors,
         "vouch.json": vouch_vectors,
         "guest.json": guest_vectors,
+        "members.json": member_vectors,
         "invitation.json": invitation_vectors,
         "payload.json": payload_vectors,
         "forwarded.json": forwarded_vectors,

@@ -307,6 +307,8 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
         rows.append((one.alias, state, one.last_exchange, one.url, shown_name(one.name)))
     print_table(("alias", "state", "last_exchange", "url", "name"), rows)
     for one in partners:
+        if one.standing != "compared":
+            print_result(f"{shown(one.alias)}: {introduced_words(one.introduced_by, one.suspended)}")
         if one.noted:
             counts = "  ".join(f"{shown(reason)} {count}" for reason, count in one.noted.items())
             print_result(f"noted of {shown(one.alias)}: {counts}")
@@ -316,6 +318,13 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
             )
         if one.knocked:
             print_result(f"knocked at {shown(one.alias)}: {one.knocked}  {shown(one.knock)}")
+
+
+def introduced_words(introducers: Sequence[str], suspended: str = "") -> str:
+    """Returns `introduced by X, fingerprint not compared`, and why nobody introduces the partner any more."""
+    by = ", ".join(map(shown, introducers)) or "a partner that was removed"
+    ended = f"; suspended: {shown(suspended)}" if suspended else ""
+    return f"introduced by {by}, fingerprint not compared{ended}"
 
 
 def no_progress(what: str, done: int, of: int) -> None:

@@ -38,6 +38,8 @@ def explain(home: Path, asked: str, partner: str, as_json: bool) -> None:
         console.print_json(answer)
         return
     name = console.shown(answer.partner)
+    if answer.introduced_by:
+        console.print_result(f"{name}: {console.introduced_words(answer.introduced_by)}")
     for envelope in answer.envelopes:
         _print_envelope(envelope, name)
     addressing = answer.addressing
@@ -49,7 +51,9 @@ def explain(home: Path, asked: str, partner: str, as_json: bool) -> None:
 
 def _print_envelope(envelope: ExplainedEnvelope, partner: str) -> None:
     about = [envelope.tlp] if envelope.tlp else []
-    head = (envelope.envelope_id, f"by {envelope.author}", envelope.mode, envelope.circle, *about)
+    introducers = envelope.author_introduced_by
+    by = f"by {envelope.author}" + (f" ({console.introduced_words(introducers)})" if introducers else "")
+    head = (envelope.envelope_id, by, envelope.mode, envelope.circle, *about)
     console.print_result("  ".join(map(console.shown, head)))
     verdict = "goes to" if envelope.leaves else "does not go to"
     console.print_result(f"  {verdict} {partner} ({envelope.rule}): {envelope.because}")

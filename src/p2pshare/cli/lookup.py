@@ -86,6 +86,8 @@ def seen_as(seen: SeenBy) -> str:
         words.append(f"seen {console.counted(seen.count, 'time')}, last {seen.last_seen}")
     if seen.not_seen_at:
         words.append(f"looked for in vain {seen.not_seen_at}")
+    if seen.introduced_by:
+        words.append(console.introduced_words(seen.introduced_by))
     if not seen.trusted:
         words.append("no partner: not counted")
     return "; ".join(words)
@@ -93,6 +95,8 @@ def seen_as(seen: SeenBy) -> str:
 
 def _words_of(claim: Claim) -> Iterable[str]:
     yield claim.author
+    if claim.introduced_by:
+        yield console.introduced_words(claim.introduced_by)
     yield claim.tlp
     if claim.pap:
         yield claim.pap

@@ -13,8 +13,8 @@ from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.output import write_output
-from p2pshare.cli.session import ask
-from p2pshare.errors import RefusedError
+from p2pshare.cli.session import Session, ask, connect
+from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ ID_DIGITS_SHOWN = 16
 
 @click.group(cls=Group)
 def partner() -> None:
-    """add, accept, list, rename, export and remove partners"""
+    """add, accept, confirm, link, list, rename, export and remove partners"""
 
 
 @partner.command("add")
@@ -340,6 +340,69 @@ def unfreeze_partner(home: Path, name: str, file: str, fingerprint: str | None, 
     console.say(
         f"{console.shown(trusted.alias)} is believed again, by version {trusted.card_version} of its card"
     )
+
+
+@partner.command("confirm")
+@click.argument("name")
+@click.option(
+    "--fingerprint", metavar="FP", default="", help="the partner's fingerprint, as they told it to you"
+)
+@click.option("--safety-number", metavar="N", default="", help="the 60 digits, as the partner reads them")
+@json_option
+@click.pass_obj
+def confirm_partner(home: Path, name: str, fingerprint: str, safety_number: str, as_json: bool) -> None:
+    """note that you compared the fingerprint of a partner whom another one introduced"""
+    from p2pshare.operations.partners import ConfirmPartner
+
+    if fingerprint and safety_number:
+        raise UsageProblem("--fingerprint or --safety-number, not both", hint="one is enough")
+    with connect(home) as session:
+        if not (fingerprint or safety_number):
+            fingerprint = _confirm_introduced(session, home, name)
+        confirmed = session.run(ConfirmPartner(name, fingerprint, safety_number))
+    if as_json:
+        console.print_json(confirmed)
+        return
+    word = "is compared from now on" if confirmed.is_new else "was compared before"
+    console.say(f"{console.shown(confirmed.alias)} {word}")
+
+
+def _confirm_introduced(session: Session, home: Path, name: str) -> str:
+    """Show fingerprint and safety number of a partner and ask. Raises UsageProblem, NotFoundError, RefusedError."""
+    from p2pshare.envelope.card import parse_fingerprint, safety_number
+    from p2pshare.operations.partners import ListPartners
+
+    if not console.can_ask():
+        raise UsageProblem(
+            "partner confirm needs --fingerprint or --safety-number",
+            hint="ask the partner for it by telephone; it is never taken from a card or a list alone",
+        )
+    found = [one for one in session.run(ListPartners()).each if name in (one.alias, one.partner_id)]
+    if not found:
+        raise NotFoundError(f"no partner is called '{name}'", hint="see `p2pshare partner list`")
+    one, own = found[0], read_card(home, None)
+    console.say(f"name           {console.shown_name(one.name)}")
+    console.say(f"fingerprint    {one.fingerprint}")
+    console.say(f"safety number  {safety_number(own.partner_id, parse_fingerprint(one.fingerprint))}")
+    if not console.ask("does the partner read you the same fingerprint or safety number?"):
+        raise RefusedError("nothing was confirmed", reason="fingerprint-unconfirmed")
+    return one.fingerprint
+
+
+@partner.command("link")
+@click.argument("name")
+@click.option("--off", "is_off", is_flag=True, help="end the link; the partner stays one")
+@json_option
+@click.pass_obj
+def link_partner(home: Path, name: str, is_off: bool, as_json: bool) -> None:
+    """link a partner that has no link: one that was introduced, or added with --no-link"""
+    from p2pshare.operations.partners import LinkPartner
+
+    linked = ask(home, LinkPartner(name, has_link=not is_off))
+    if as_json:
+        console.print_json(linked)
+        return
+    console.say(f"{console.shown(linked.alias)}: {'linked' if linked.has_link else 'no link'}")
 
 
 @partner.command("preview")

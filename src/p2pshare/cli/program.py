@@ -42,7 +42,14 @@ COMMANDS = {
         "p2pshare.cli.passphrase:passphrase",
         "encrypt the key file, or change its passphrase",
     ),
-    "partner": ("p2pshare.cli.partner:partner", "add, list, export and remove partners"),
+    "partner": (
+        "p2pshare.cli.partner:partner",
+        "add, accept, confirm, link, list, rename, export and remove partners",
+    ),
+    "introduce": (
+        "p2pshare.cli.introduce:introduce",
+        "introduce partners to each other, accept whom one has compared",
+    ),
     "invite": ("p2pshare.cli.invite:invite", "print a line that brings a new partner here"),
     "join": ("p2pshare.cli.join:join", "come to a partner by the line of its invitation"),
     "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from p2pshare.sharing.drafting import Draft, DraftPart, FirstCreated
 
 _LENGTH_BYTES = 8
+MISSING_ID_DIGITS = 16  # of a partner whose name nobody knows
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset(
     {
@@ -559,8 +560,23 @@ def _print_audience(answer: Mapping[str, Any]) -> None:
     objects = console.counted(answer["published"], "object")
     observables = console.counted(answer["observables"], "observable")
     console.say(f"{objects} with {observables}, {markings}, for {recipients}")
+    if answer.get("missing_cards") is not None:
+        _print_reach(len(answer["recipients"]), answer["missing_cards"])
     for left_out in answer["skipped"]:
         console.warn(f"{left_out['name']} is left out: {left_out['reason']}")
+
+
+def _print_reach(recipients: int, missing: Mapping[str, Any]) -> None:
+    """Say for how many it is, and who in the circle will not get it because no card of theirs is here."""
+    console.say(f"it is for {console.counted(recipients, 'partner')}: everybody whose card you have")
+    if not missing["count"]:
+        return
+    names = [one["name"] or one["partner_id"][:MISSING_ID_DIGITS] for one in missing["named"]]
+    more = f" and {missing['count'] - len(names)} more" if missing["count"] > len(names) else ""
+    console.warn(
+        f"{console.counted(missing['count'], 'member')} of the circle cannot read it, for their cards are missing here: "
+        f"{', '.join(names)}{more}; `p2pshare introduce accept` or `partner add` (names as their cards say)"
+    )
 
 
 def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:

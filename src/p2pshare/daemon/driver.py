@@ -31,6 +31,7 @@ from p2pshare.daemon.clock import Clock
 from p2pshare.daemon.dialling import Lines
 from p2pshare.daemon.intake_queue import IntakeQueue, StoreWriter
 from p2pshare.daemon.knocks import CARD_TAKEN, HANDED_OVER, NOTHING_NEW, Knocks, reason_of
+from p2pshare.daemon.member_lists import LOOK_SECONDS, MemberListRounds
 from p2pshare.daemon.reading_pauses import ReadingPauses
 from p2pshare.envelope.knock import PlaceAsked
 from p2pshare.errors import NotFoundError, PeerError, ShareError, StoreError
@@ -49,7 +50,7 @@ from p2pshare.limits import (
     EXCHANGES_NOTED_SECONDS,
     SWEEP_SECONDS,
 )
-from p2pshare.node.node import DialledBack, LinkState, Node
+from p2pshare.node.node import DialledBack, LinkState, Node, Progress
 from p2pshare.node.proxy_login import proxy_of
 from p2pshare.partners.interface import NOT_ACCEPTED_YET, OTHER_CERTIFICATE
 from p2pshare.partners.roster import Roster, RosterEntry
@@ -147,6 +148,7 @@ class Driver:
         self._own_notices: frozenset[EnvelopeId] = frozenset()
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
+        self._member_lists = MemberListRounds(self._exchange, self, self._read, writer)
         self._dial_back_lock = asyncio.Lock()
         self._dialled_back: tuple[int, float, list[DialledBack]] = (0, 0.0, [])
         """(version of our card, when, what partners said) of the last time that they were asked to dial us."""
@@ -187,6 +189,7 @@ class Driver:
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
         self._spawn(self._every(CLOCK_LOOK_SECONDS, self._look_at_clock))
         self._spawn(self._every(SWEEP_SECONDS, self._show_certificate))
+        self._spawn(self._every(LOOK_SECONDS, self._member_lists.look))
         self._spawn(self._every(KNOCKS_LOOK_SECONDS, self._knock_where_due))
 
     async def stop(self) -> None:
@@ -213,6 +216,8 @@ class Driver:
     async def reload_roster(self) -> None:
         """Follow the roster: partners were added, removed, or changed their cards. A removed one is out when this returns."""
         async with self._roster_lock:
+            with contextlib.suppress(StoreError):  # a full disk: what introductions come to stays as it was
+                await self._writer(self._exchange.review, int(self.moment.earliest))
             roster = await self._read(self._exchange.roster)
             await self._lines.follow(roster)
             await self._list_notices()
@@ -816,6 +821,29 @@ class Driver:
         if raw is None:
             raise NotFoundError("no card that goes round on this link", reason="not-held")
         return raw
+
+    async def members(self, peer: PartnerId, circle: CircleId) -> bytes:
+        self._note_exchange(peer)
+        self._give(events.Heard(peer))
+        raw = await self._read(self._exchange.members, peer, circle, int(time.time()))
+        if raw is None:
+            raise NotFoundError("no member list of this circle for this link", reason="not-held")
+        return bytes(raw)
+
+    # --- member lists (daemon.member_lists.Lined) ---
+
+    def client_of(self, peer: PartnerId) -> PeerClient:
+        return self._lines.client(peer)
+
+    def is_connected(self, peer: PartnerId) -> bool:
+        return self._engine is not None and self._engine.state(peer) is State.CONNECTED
+
+    def roster_changed(self) -> None:
+        self._is_roster_stale.set()
+
+    async def fetch_introductions(self, peer: PartnerId, circle: CircleId, progress: Progress) -> bytes:
+        """Returns the file of a linked partner's newest member list, for a person to look at. Raises ShareError."""
+        return await self._member_lists.fetch_file(peer, circle, progress)
 
     # --- from time to time ---
 

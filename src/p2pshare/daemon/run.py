@@ -58,7 +58,7 @@ from p2pshare.daemon.start_patience import asked_for_patience
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
 from p2pshare.http_server.listener import EVERY_ADDRESS, is_name_of_loopback
-from p2pshare.identifiers import PartnerId, PublicationId
+from p2pshare.identifiers import CircleId, PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
 from p2pshare.node.bringing_forward import files_behind, forget_copies, upgrade_home
 from p2pshare.node.home import CONFIG_NAME, require_home
@@ -86,6 +86,7 @@ from p2pshare.operations.lab_autorun import AutorunRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
 from p2pshare.operations.table import OPERATIONS, exercise_in, node_for, read_request
+from p2pshare.peering.faults import PeerUnreachable
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.alarms import alarms
@@ -123,6 +124,7 @@ ALARM_LOG_SECONDS = 15.0  # between two looks at what the log is told of; `statu
 STANDING_SECONDS = (
     20.0  # between two lines for `systemctl status`: as long as a person waits for one that is true
 )
+FETCH_SECONDS_MAX = 300.0  # of a member list with a thousand cards, for a person who waits
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
 CONFIG_DIGEST_DIGITS = 16  # of a digest that is compared by eye
 
@@ -529,7 +531,28 @@ class Running:
         refused = dict(sorted(self._server.tally.handshakes_refused.items()))
         guests = dict(sorted(self._server.guest_outcomes.items()))
         door = Door(self._server.requests_seen, refused, guests)
-        return Live(self._driver.peer_states(), door, self._writer.times, self._dial_back_asker())
+        return Live(
+            self._driver.peer_states(),
+            door,
+            self._writer.times,
+            partial(self._fetch_introductions, asyncio.get_running_loop()),
+            self._dial_back_asker(),
+        )
+
+    def _fetch_introductions(
+        self, loop: asyncio.AbstractEventLoop, peer: PartnerId, circle: CircleId, progress: Progress
+    ) -> bytes:
+        """Have the driver fetch a member list, from another thread than its loop's. Raises ShareError."""
+        fetching = asyncio.run_coroutine_threadsafe(
+            self._driver.fetch_introductions(peer, circle, progress), loop
+        )
+        try:
+            return fetching.result(FETCH_SECONDS_MAX)
+        except TimeoutError:
+            fetching.cancel()
+            raise PeerUnreachable(
+                "the partner did not give its list and cards in time", reason="timeout"
+            ) from None
 
     def _dial_back_asker(self) -> Callable[[], list[DialledBack]]:
         """Returns what an operation, which is in another thread, asks partners by to dial us."""

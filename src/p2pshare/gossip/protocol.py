@@ -48,11 +48,12 @@ from p2pshare.gossip.messages import (
     encode_sync,
     encode_sync_answer,
 )
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
     CARD_CHAIN_BYTES_MAX,
     ENVELOPE_BYTES_MAX,
     ENVELOPE_REQUEST_BYTES_MAX,
+    MEMBER_LIST_BYTES_MAX,
     POLL_WAIT_SECONDS_MAX,
     REQUEST_BYTES_MAX,
     RESPONSE_BYTES_MAX,
@@ -64,6 +65,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 ID_IN_PATH = "{id}"
+CIRCLE_IN_PATH = "{circle}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,13 @@ class Verb(Generic[Q, A]):
     name: str
     method: str
     path: str
-    """`{id}` in it stands for the 64 hexadecimal digits of the id of an envelope, a notice or a partner."""
+    """`{id}` in it stands for the 64 hexadecimal digits of the id of an envelope, a notice or a partner, `{circle}` for the 32 of a
+    circle's."""
     request: Codec[Q]
     answer: Codec[A]
     action: type[actions.PeerRequest] | None = None
     event: type[Any] | None = None
-    """Both None: a person asks, the driver alone answers, and no engine hears of it."""
+    """None: the daemon asks by itself or for a person, and the driver alone answers; without an event no engine hears of it."""
     request_bytes_max: int = REQUEST_BYTES_MAX
     answer_bytes_max: int = REQUEST_BYTES_MAX
     in_flight_max: int = 1
@@ -100,9 +103,9 @@ class Verb(Generic[Q, A]):
     wait_seconds: float = 0.0
     """Time for which an answer may be held back until there is news."""
 
-    def path_of(self, named: EnvelopeId | PartnerId) -> str:
-        """Returns the path of a request that is about one envelope or partner."""
-        return self.path.replace(ID_IN_PATH, named.text)
+    def path_of(self, named: EnvelopeId | PartnerId | CircleId) -> str:
+        """Returns the path of a request that is about one envelope, partner or circle."""
+        return self.path.replace(CIRCLE_IN_PATH if isinstance(named, CircleId) else ID_IN_PATH, named.text)
 
 
 AnyVerb = Verb[Any, Any]
@@ -207,6 +210,18 @@ CHAIN: Verb[bytes, bytes] = Verb(
     answer_bytes_max=CARD_CHAIN_BYTES_MAX,
 )
 
+MEMBERS: Verb[bytes, bytes] = Verb(
+    name="members",
+    method="GET",
+    path=f"/v1/members/{CIRCLE_IN_PATH}",
+    request=RAW,
+    answer=RAW,
+    action=None,
+    event=events.Heard,
+    request_bytes_max=0,
+    answer_bytes_max=MEMBER_LIST_BYTES_MAX,
+)
+
 # Asked by a person (`p2pshare doctor`), and answered by the driver alone.
 DIAL: Verb[bytes, DialAnswer] = Verb(
     name="dial",
@@ -217,7 +232,7 @@ DIAL: Verb[bytes, DialAnswer] = Verb(
     request_bytes_max=0,
 )
 
-VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD, CHAIN, DIAL)
+VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD, CHAIN, MEMBERS, DIAL)
 
 VERB_OF: Mapping[type[Any], AnyVerb] = MappingProxyType(
     {verb.action: verb for verb in VERBS if verb.action is not None}

@@ -9,7 +9,7 @@ Rules:
    author alone has one. An assessment of an object that is not held yet waits, and applies when that arrives: the newest
    WAITING_MAX of each organisation do.
 3. Organisations are counted, not messages: one row for each (observable, reporter), whose latest word holds.
-   The same object of two organisations is one voice, and one that says it stems from another is none: kept, and never counted.
+   The same object of two organisations is one voice; so are an introducer and those whom it alone introduced; and one that says it stems from another is none: kept, and never counted.
 4. Only partners of the roster that are not frozen, and we ourselves, start a claim's decay again or count
    towards a false positive; a partner that leaves the roster stops counting.
 5. No sighting is later than the moment it reached us: a wrong clock keeps nothing alive.
@@ -149,12 +149,18 @@ UPDATE effective_state SET sighted_at = (
     SELECT max(g.last_seen) FROM sighting g WHERE g.observable = effective_state.observable AND {_IS_TRUSTED.format("g.reporter")}
 ) WHERE observable IN (SELECT value FROM {MANY})
 """
-_REPORTS = f"""
-SELECT k.value, (
-    SELECT count(DISTINCT coalesce(g.word, g.reporter)) FROM sighting g
-    WHERE g.observable = k.value AND g.is_false_positive AND {_IS_TRUSTED.format("g.reporter")}
-) FROM {MANY} k
+# Of each: those that say so, the different objects by which they do, and the different voices. Who was introduced by one partner alone
+# is no voice of its own (docs/introductions.md).
+_FALSE_POSITIVES = f"""
+FROM {MANY} k
+LEFT JOIN sighting g ON g.observable = k.value AND g.is_false_positive AND {_IS_TRUSTED.format("g.reporter")}
+LEFT JOIN partner v ON v.organisation = g.reporter
 """
+_REPORTS = f"""
+SELECT k.value, count(g.reporter), count(DISTINCT coalesce(g.word, g.reporter)), count(DISTINCT coalesce(v.voice, g.reporter))
+{_FALSE_POSITIVES} GROUP BY k.value
+"""
+_REPORTS_EACH = f"SELECT coalesce(g.word, g.reporter), coalesce(v.voice, g.reporter) {_FALSE_POSITIVES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +390,10 @@ def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
         return
     needed = get_setting(connection, FALSE_POSITIVE_REPORTS) or 0
     now = evaluated_at(connection)
-    for observable, reports in fetch(connection, _REPORTS, (row_ids(observables),)):
+    for observable, said, words, voices in fetch(connection, _REPORTS, (row_ids(observables),)):
+        reports = min(words, voices)
+        if said > max(words, voices):  # both are shared: which go together decides
+            reports = most_apart(fetch(connection, _REPORTS_EACH, (row_ids([observable]),)))
         if needed and reports >= needed:
             connection.execute(
                 "INSERT INTO quarantine VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason",
@@ -395,6 +404,37 @@ def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
                 "DELETE FROM quarantine WHERE observable = ? AND source = ?",
                 (observable, FALSE_POSITIVE_SOURCE),
             )
+
+
+def most_apart(said: Iterable[tuple[object, object]]) -> int:
+    """Returns the most of these (object, voice) of which no two have an object or a voice in common: a matching, found by
+    augmenting paths (Kuhn). As many as a partner has partners at the most."""
+    voices_of: dict[object, list[object]] = defaultdict(list)
+    for word, voice in said:
+        voices_of[word].append(voice)
+    word_of: dict[object, object] = {}
+    for start in voices_of:
+        came_from: dict[object, object] = {}  # voice -> the word from which it was reached
+        pending: list[object] = [start]
+        free: object | None = None
+        while pending and free is None:
+            word = pending.pop()
+            for voice in voices_of[word]:
+                if voice in came_from:
+                    continue
+                came_from[voice] = word
+                if voice not in word_of:
+                    free = voice
+                    break
+                pending.append(word_of[voice])
+        while free is not None:  # each word on the way moves on to the voice behind it
+            word = came_from[free]
+            before = next((voice for voice, its in word_of.items() if its == word), None)
+            word_of[free] = word
+            free = before
+            if before is not None:
+                del word_of[before]
+    return len(word_of)
 
 
 _ASSESSMENTS = """

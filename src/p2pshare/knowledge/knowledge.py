@@ -521,6 +521,12 @@ class Knowledge(KnowledgeReading):
         with self._database.transaction(frees_space=True) as writer:
             walks.begin_reports(writer)
 
+    def recount_voices(self) -> None:
+        """Begin to count anew who speaks for whom (`walks`): to be called in the transaction that changes it."""
+        with self._database.transaction(frees_space=True) as writer:
+            walks.begin_voices(writer)
+            walks.begin_reports(writer)
+
     def set_out(
         self, lsn: int, author: int, place: ContentPlace, now: int, *, is_out: bool
     ) -> ContentPlace | None:

@@ -56,6 +56,10 @@ class Lineages:
         self._partners: dict[int, bytes] = {}
         self._authors: dict[bytes, int] = {}
         self._stems: dict[int, Stem] = {}
+        self.voices: dict[int, int] = dict(
+            fetch(connection, "SELECT organisation, voice FROM partner WHERE voice IS NOT NULL")
+        )
+        """By author that is no voice of its own, whose it is: introduced by that one alone."""
 
     def of(self, derivations: Iterable[int], authors: Iterable[int]) -> Lineage:
         """Returns what these derivations say, and the partner ids of `authors` (ids of their rows)."""
@@ -69,7 +73,7 @@ class Lineages:
             if one not in self._stems:
                 self._stems[one] = self._read(one)
             stems[one] = self._stems[one]
-        return Lineage(stems, self._partners)
+        return Lineage(stems, self._partners, self.voices)
 
     def _read(self, derivation: int) -> Stem:
         rows = fetch(self._connection, _STEM, (derivation,))

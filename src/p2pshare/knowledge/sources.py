@@ -8,7 +8,9 @@
    ids, one to each partner, would have as many sources as partners pass it on.
 3. The sources are the most authors of whom no two have a stem in common. So whoever repeats others lessens its own weight and
    nobody else's: one who says the ids of two that have nothing to do with each other leaves both standing.
-4. Every other author counts as one of them with which it has a stem in common: the first by partner id.
+4. An author that counts as another's voice (`Lineage.voices`: it was introduced, and by that one alone) has a stem in common with
+   that one, and with all others of that voice.
+5. Every other author counts as one of them with which it has a stem in common: the first by partner id.
 
 Authors with the same stems are alike, and one with more stems than another stands behind it, so nearly always nothing is left to
 be decided. Of more than EXACT_MAX entangled authors those with the fewest conflicts are taken first.
@@ -16,7 +18,9 @@ be decided. Of more than EXACT_MAX entangled authors those with the fewest confl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from p2pshare.knowledge.effective_state import ClaimState
@@ -46,16 +50,22 @@ class Lineage(NamedTuple):
 
     stems: Mapping[int, Stem]
     ranks: Mapping[int, bytes | int]
+    voices: Mapping[int, int] = MappingProxyType({})
+    """By author that is no voice of its own, whose it is."""
 
 
 _Stems = frozenset[tuple[str, Key | int]]
 
 
-def is_entangled(claims: Sequence[ClaimState]) -> bool:
+def is_entangled(claims: Sequence[ClaimState], voices: Mapping[int, int] = MappingProxyType({})) -> bool:
     """Returns whether some of these claims may be one source though their authors are two, or counted so until now. Nearly
-    always none are, and that is told in one pass."""
+    always none are, and that is told in one pass. `voices` as in `Lineage`."""
     if len(claims) < 2:
         return bool(claims) and claims[0].source is not None
+    if voices and any(claim.author in voices for claim in claims):
+        authors = {claim.author for claim in claims}
+        if len({voices.get(author, author) for author in authors}) < len(authors):
+            return True
     keys = set()
     for claim in claims:
         if claim.derivation is not None or claim.source is not None:
@@ -68,7 +78,7 @@ def sources_of(claims: Sequence[ClaimState], decisive: Sequence[ClaimState], lin
     """Returns for each of `claims`, which are about one value, the author as whose statement it counts. The `decisive` ones, those
     that are live or else all, decide who is a source."""
     stems = _StemsOf(claims, lineage.stems)
-    own = _stems_by_author(decisive, stems, lineage.stems)
+    own = _with_voices(_stems_by_author(decisive, stems, lineage.stems), lineage.voices)
     ranks = lineage.ranks
     chosen = sorted(_independent(own, ranks), key=ranks.__getitem__)
 
@@ -139,6 +149,18 @@ def _stems_by_author(
     named = {which for said in found.values() for kind, which in said if kind == "author"}
     return {
         author: said | {("author", author)} if author in named else said for author, said in found.items()
+    }
+
+
+def _with_voices(stems: dict[int, _Stems], voices: Mapping[int, int]) -> dict[int, _Stems]:
+    """Rule 4."""
+    if not voices:
+        return stems
+    spoken = Counter(voices.get(author, author) for author in stems)
+    return {
+        author: said | {("voice", voice)} if spoken[voice] > 1 else said
+        for author, said in stems.items()
+        for voice in (voices.get(author, author),)
     }
 
 

@@ -176,7 +176,7 @@ def _evaluate_counted(
             continue
         shown = [claim for claim in claims if claim.tlp <= tlp_max]
         old = tuple(before)
-        sources = Sources(lineages, shown) if is_entangled(shown) else None
+        sources = Sources(lineages, shown) if is_entangled(shown, lineages.voices) else None
         new = evaluate(
             shown, steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined, sources_of=sources
         )
@@ -252,7 +252,7 @@ def evaluated(
     for (name, value, sighted_at, quarantined, *_), claims in _with_claims(connection, ids):
         shown = [claim for claim in claims if claim.tlp <= tlp_max]
         if shown:
-            sources = Sources(lineages, shown) if is_entangled(shown) else None
+            sources = Sources(lineages, shown) if is_entangled(shown, lineages.voices) else None
             state = evaluate(
                 shown,
                 steps_for(name),

@@ -25,6 +25,8 @@ from p2pshare.knowledge.state_table import EVALUATED_AT, evaluated_at
 STEP_OBSERVABLES = 2_000  # evaluated in one step: some 100 ms that other writers wait
 REPORTS_PLACE = Setting("reports_walk", int)
 """The observable behind which false positives are still to be counted; ENDED when none is."""
+VOICES_PLACE = Setting("voices_walk", int)
+"""The observable behind which those that several authors claim are still to be evaluated; ENDED when none is."""
 MARKINGS_PLACE = Setting("markings_walk", int)
 """The observable behind which those with a claim above MARKINGS_ABOVE are still to be evaluated; ENDED when none is."""
 MARKINGS_ABOVE = Setting("markings_walk_above", int)
@@ -43,6 +45,12 @@ def begin_reports(connection: apsw.Connection) -> None:
     """Count all false positives anew: how many are needed, or who counts, has changed."""
     put_setting(connection, REPORTS_PLACE, 0)
     _count_reports(connection, 0)
+
+
+def begin_voices(connection: apsw.Connection) -> None:
+    """Evaluate anew what several authors claim: who of them is one voice has changed."""
+    put_setting(connection, VOICES_PLACE, 0)
+    _mark_shared(connection, 0)
 
 
 def begin_markings(connection: apsw.Connection, above: int) -> None:
@@ -75,6 +83,8 @@ def go_on(connection: apsw.Connection, now: int) -> bool:
         _mark_stricter(connection, after)
     elif place is REPORTS_PLACE:
         _count_reports(connection, after)
+    elif place is VOICES_PLACE:
+        _mark_shared(connection, after)
     else:
         _mark_ahead(connection, after, now)
     return True
@@ -107,7 +117,7 @@ def _go_on_with_origins(connection: apsw.Connection, now: int) -> bool:
 
 
 def _under_way(connection: apsw.Connection) -> Setting[int] | None:
-    for place in (MARKINGS_PLACE, REPORTS_PLACE, AHEAD_PLACE):
+    for place in (MARKINGS_PLACE, REPORTS_PLACE, VOICES_PLACE, AHEAD_PLACE):
         if get_setting(connection, place) not in (None, ENDED):
             return place
     return None
@@ -138,6 +148,18 @@ def _mark_stricter(connection: apsw.Connection, after: int) -> None:
             (ids[0], ids[-1], get_setting(connection, MARKINGS_ABOVE)),
         )
     _put_place(connection, MARKINGS_PLACE, ids)
+
+
+def _mark_shared(connection: apsw.Connection, after: int) -> None:
+    ids = _ids(connection, "SELECT id FROM observable WHERE id > ? ORDER BY id LIMIT ?", after)
+    if ids:
+        connection.execute(
+            """INSERT OR IGNORE INTO dirty SELECT observable FROM claim
+            WHERE observable BETWEEN ? AND ? AND +status < 2
+            GROUP BY observable HAVING min(author) < max(author)""",
+            (ids[0], ids[-1]),
+        )
+    _put_place(connection, VOICES_PLACE, ids)
 
 
 def _mark_ahead(connection: apsw.Connection, after: int, now: int) -> None:

@@ -126,6 +126,7 @@ def open_exercise_node(carrier: Node, realm: Realm) -> ExerciseNode:
             Knowledge(database, has_feed=False),
             carrier.store.partners,
             Notices(database),
+            carrier.store.introductions,
             carrier.store.invitations,
             carrier.store.pending,
         )

@@ -14,7 +14,7 @@ from p2pshare.config import RULE_STATUSES, Config, load_config
 from p2pshare.database.settings import Setting
 from p2pshare.envelope.card import Card
 from p2pshare.envelope.keys import Identity
-from p2pshare.identifiers import PartnerId
+from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.limits import MIB
 from p2pshare.node.ground import REAL_GROUND, NodeGround
 from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME, KEY_FILE_NAME, STORE_NAME, WARNING_INDEX_NAME
@@ -85,6 +85,9 @@ class Live:
     links: Mapping[PartnerId, LinkState]
     door: Door
     writer: WriterTimes = WriterTimes()  # noqa: RUF009 - it is frozen
+    fetch_introductions: Callable[[PartnerId, CircleId, Progress], bytes] | None = None
+    """Fetches the newest member list of a linked partner in a circle, with the cards of those on it that are no partners here; for
+    any thread but the event loop's. Raises ShareError."""
     ask_dial_back: Callable[[], list[DialledBack]] = list
 
 

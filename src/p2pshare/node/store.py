@@ -13,6 +13,7 @@ from p2pshare.errors import OperatorError
 from p2pshare.knowledge.knowledge import Knowledge, KnowledgeReading
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
 from p2pshare.log.envelope_log import EnvelopeLog, EnvelopeReading
+from p2pshare.partners.introductions import Introductions, IntroductionsReading
 from p2pshare.partners.invitations import Invitations, InvitationsReading
 from p2pshare.partners.notices import Notices, NoticesReading
 from p2pshare.partners.partners import Partners, PartnersReading
@@ -21,13 +22,14 @@ from p2pshare.partners.pending import PendingPartners, PendingPartnersReading
 
 @dataclass(frozen=True)
 class StoreReading:
-    """The reading side of log, knowledge, partners, notices, invitations and pending partners; any thread may use it."""
+    """The reading side of log, knowledge, partners, notices, introductions, invitations and pending partners; any thread may use it."""
 
     database: Database
     log: EnvelopeReading
     knowledge: KnowledgeReading
     partners: PartnersReading
     notices: NoticesReading
+    introductions: IntroductionsReading
     invitations: InvitationsReading
     pending: PendingPartnersReading
 
@@ -37,12 +39,13 @@ class StoreReading:
 
 @dataclass(frozen=True)
 class Store(StoreReading):
-    """Log, knowledge, partners, notices, invitations and pending partners with their one writer."""
+    """Log, knowledge, partners, notices, introductions, invitations and pending partners with their one writer."""
 
     log: EnvelopeLog
     knowledge: Knowledge
     partners: Partners
     notices: Notices
+    introductions: Introductions
     invitations: Invitations
     pending: PendingPartners
 
@@ -82,6 +85,7 @@ def store_of(database: Database) -> Store:
         Knowledge(database),
         Partners(database),
         Notices(database),
+        Introductions(database),
         Invitations(database),
         PendingPartners(database),
     )
@@ -98,6 +102,7 @@ def reading_store(path: Path) -> Iterator[StoreReading]:
             KnowledgeReading(database),
             PartnersReading(database),
             NoticesReading(database),
+            IntroductionsReading(database),
             InvitationsReading(database),
             PendingPartnersReading(database),
         )

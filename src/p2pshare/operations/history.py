@@ -16,10 +16,11 @@ from msgspec import Meta, Struct
 
 from p2pshare.errors import RefusedError
 from p2pshare.identifiers import PartnerId
+from p2pshare.intel.marking import Tlp
 from p2pshare.limits import FORWARDED_ENVELOPES_MAX, TTL_CLASS_BY_NAME
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Request
-from p2pshare.policy.audience import why_unusable
+from p2pshare.policy.audience import why_not_for
 from p2pshare.sharing import forwarding
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.history import OwnHistory, in_order
@@ -91,11 +92,11 @@ class CountHistory(Request[HistoryCount], frozen=True, tag="history-count"):
         if len(node.preparing) >= PREPARED_MAX:
             raise spool_full(f"{PREPARED_MAX} publications are being handed over")
         partner = find_partner(node, self.name)
-        if not partner.is_usable(now):
+        if reason := why_not_for(Tlp.CLEAR, partner, now):
             raise RefusedError(
-                f"nothing can be sealed for {partner.alias}: {why_unusable(partner)}",
+                f"nothing can be sealed for {partner.alias}: {reason}",
                 hint="ask the partner for its newest card",
-                reason=why_unusable(partner),
+                reason=reason,
             )
         spooling = None if self.dry_run else begin_spooling(node, now)
         preparation = Preparation(

@@ -38,7 +38,7 @@ from p2pshare.operations.interface import Counted, Request, counted
 from p2pshare.operations.publishing import Part
 from p2pshare.operations.spaces import Called, Invited, member_called, names_here, space_called, written
 from p2pshare.sharing.drafting import DraftPart
-from p2pshare.sharing.partners import load_roster
+from p2pshare.sharing.partners import sealable
 from p2pshare.sharing.publishing import PreparedPart, PublishReport, prepare, prepare_part, seal
 from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
@@ -114,7 +114,7 @@ class AddIndicators(Request[IndicatorsAdded], frozen=True, tag="incident-add-ind
         parts = [one for one in self.parts if self._is_tellable(one, row.tlp, bool(audience), refusals)]
         drafts = [DraftPart(one.tlp, one.frames, one.objects, one.repeats) for one in parts]
         confirmed = Confirmed(private=self.share_private, listed=self.share_listed)
-        recipients = sorted(_partners_among(node, state, audience, now))
+        recipients = sorted(_partners_among(node, state, audience, Tlp(row.tlp), now))
         kept: list[PreparedPart] = []
         if recipients:
             prepared = prepare(
@@ -175,13 +175,12 @@ class AddIndicators(Request[IndicatorsAdded], frozen=True, tag="incident-add-ind
         return not reason
 
 
-def _partners_among(node: Node, state: SpaceState, audience: Iterable[PartnerId], now: int) -> set[PartnerId]:
-    """Returns who may be sent what this audience may read, empty: all: joined members that are partners with a card that can be sealed for."""
-    return _allowed(state, audience, _usable(node, now)) - {node.identity.partner_id}
-
-
-def _usable(node: Node, now: int) -> set[PartnerId]:
-    return {one.partner_id for one in load_roster(node) if one.is_usable(now)}
+def _partners_among(
+    node: Node, state: SpaceState, audience: Iterable[PartnerId], tlp: Tlp, now: int
+) -> set[PartnerId]:
+    """Returns who may be sent what this audience may read, empty: all: joined members that are partners for whom the marking of the
+    incident can be sealed."""
+    return _allowed(state, audience, sealable(node, tlp, now)) - {node.identity.partner_id}
 
 
 def _allowed(state: SpaceState, audience: Iterable[PartnerId], usable: set[PartnerId]) -> set[PartnerId]:
@@ -270,7 +269,6 @@ class IndicatorRounds:
         """Withdraw what was redacted, and send what a partner lacks; returns whether anything was sealed. One incident a call."""
         node = self._node
         spaces, store = spaces_of(node), SpaceStore(node.store.database)
-        usable = _usable(node, now) - {node.identity.partner_id}
         for row in store.all():
             state = spaces.newest(row.space) if row.kind == INCIDENT else None
             if state is None or not isinstance(state.kind, IncidentFold):
@@ -278,7 +276,7 @@ class IndicatorRounds:
             stated = store.stated(row)
             if not stated:
                 continue
-            recipients = _allowed(state, (), usable)
+            recipients = _partners_among(node, state, (), Tlp(row.tlp), now)
             seen = (len(state.timeline), len(stated), frozenset(recipients))
             if self._looked.get(row.space) == seen:
                 continue

@@ -1,4 +1,4 @@
-"""`partner add`, `remove`, `rename`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
+"""`partner add`, `remove`, `confirm`, `link`, `rename`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from p2pshare.queries.explaining import Preview, preview
 from p2pshare.queries.status import PartnerStatus, partner_rows
 from p2pshare.sharing import distrusting
 from p2pshare.sharing.distrusting import DistrustedPartner
+from p2pshare.sharing.introducing import ConfirmedPartner, confirm, put_link, renew_own_lists, review
 from p2pshare.sharing.partners import (
     AddedPartner,
     HeldCard,
@@ -32,7 +33,7 @@ class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):
     has_link: bool = True
 
     def run(self, node: Node, now: int, progress: Progress) -> AddedPartner:
-        return add_partner(
+        added = add_partner(
             node,
             self.card,
             confirmed_fingerprint=self.fingerprint,
@@ -40,6 +41,8 @@ class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):
             has_link=self.has_link,
             now=now,
         )
+        review(node, now)
+        return added
 
 
 class RemovePartner(Request[PartnerSummary], frozen=True, tag="partner-remove"):
@@ -48,7 +51,35 @@ class RemovePartner(Request[PartnerSummary], frozen=True, tag="partner-remove"):
     name: str
 
     def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
-        return describe(remove_partner(node, self.name))
+        removed = describe(remove_partner(node, self.name))
+        renew_own_lists(node, now)
+        review(node, now)
+        return removed
+
+
+class ConfirmPartner(Request[ConfirmedPartner], frozen=True, tag="partner-confirm"):
+    """Note that a person compared the fingerprint or the safety number of a partner that was introduced, called by alias or id."""
+
+    name: str
+    fingerprint: str = ""
+    safety_number: str = ""
+
+    def run(self, node: Node, now: int, progress: Progress) -> ConfirmedPartner:
+        confirmed = confirm(
+            node, self.name, told_fingerprint=self.fingerprint, told_safety_number=self.safety_number
+        )
+        review(node, now)
+        return confirmed
+
+
+class LinkPartner(Request[PartnerSummary], frozen=True, tag="partner-link"):
+    """Link a partner that has no link, or end its link; it is called by alias or id."""
+
+    name: str
+    has_link: bool = True
+
+    def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
+        return describe(put_link(node, self.name, has_link=self.has_link))
 
 
 class DistrustPartner(LongRequest[DistrustedPartner], frozen=True, tag="partner-distrust"):

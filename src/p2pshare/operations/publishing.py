@@ -19,6 +19,7 @@ from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Counted, LeftOut, Query, Request, Several, counted, left_out
 from p2pshare.sharing import staging
 from p2pshare.sharing.drafting import DraftPart
+from p2pshare.sharing.introducing import MissingCards
 from p2pshare.sharing.outlet import outlet_of
 from p2pshare.sharing.publishing import Preparation, PreparedPart, new_publication, seal
 from p2pshare.sharing.publishing import PreparedPublication as PreparedParts
@@ -83,6 +84,8 @@ class Prepared(Struct, frozen=True, forbid_unknown_fields=True):
     refusal: PolicyRefusal | None
     token: str
     basis: str
+    missing_cards: MissingCards | None = None
+    """Set where it is for everybody: who is in the circle and cannot read it, because its card is not here."""
 
 
 class Discarded(Struct, frozen=True, forbid_unknown_fields=True):
@@ -364,4 +367,5 @@ def _answer(made: PreparedParts, token: str) -> Prepared:
         refusal=None if refuse is None else PolicyRefusal(refuse.reason, refuse.message, refuse.hint),
         token=token,
         basis=sha256(msgpack.encode(made.terms.basis)).hexdigest(),
+        missing_cards=report.missing_cards,
     )

@@ -28,6 +28,15 @@ class PartnerRow:
     circles: tuple[str, ...]
     is_frozen: bool
     added_at: int
+    is_compared: bool = True
+    """Whether a person compared its fingerprint; else others introduced it."""
+    introduced_until: int = 0
+    """When the last list expires that introduces it."""
+    suspended: str = ""
+    """The reason why nobody introduces it any more; empty while somebody does."""
+    suspended_at: int = 0
+    introduced_by: tuple[str, ...] = ()
+    """Our names of those whose introduction of it a person accepted."""
 
 
 class Account(Struct, frozen=True):

@@ -49,9 +49,11 @@ class PartnersReading:
     def all(self) -> list[PartnerRow]:
         """Returns the partners of now, in alias order."""
         rows = self._fetch(
-            """SELECT o.partner_id, p.alias, p.card, p.card_version, p.has_link, p.circles, p.is_frozen, p.added_at
+            """SELECT o.partner_id, p.alias, p.card, p.card_version, p.has_link, p.circles, p.is_frozen, p.added_at,
+                p.is_compared, p.introduced_until, p.suspended, p.suspended_at, p.organisation
             FROM partner p JOIN organisation o ON o.id = p.organisation ORDER BY p.alias"""
         )
+        introducers = self._introducers() if any(not row[8] for row in rows) else {}
         return [
             PartnerRow(
                 PartnerId(partner_id),
@@ -62,9 +64,38 @@ class PartnersReading:
                 tuple(circles.split("\n")) if circles else (),
                 bool(is_frozen),
                 added_at,
+                bool(is_compared),
+                introduced_until,
+                suspended,
+                suspended_at,
+                () if is_compared else introducers.get(organisation, ()),
             )
-            for partner_id, alias, card, version, has_link, circles, is_frozen, added_at in rows
+            for (
+                partner_id,
+                alias,
+                card,
+                version,
+                has_link,
+                circles,
+                is_frozen,
+                added_at,
+                is_compared,
+                introduced_until,
+                suspended,
+                suspended_at,
+                organisation,
+            ) in rows
         ]
+
+    def _introducers(self) -> dict[int, tuple[str, ...]]:
+        """Returns our names of those who introduced each partner, present or past."""
+        found: dict[int, tuple[str, ...]] = {}
+        for organisation, name in self._fetch(
+            """SELECT DISTINCT i.organisation, o.name FROM introduction i JOIN organisation o ON o.id = i.introducer
+            WHERE o.name IS NOT NULL ORDER BY o.name"""
+        ):
+            found[organisation] = (*found.get(organisation, ()), name)
+        return found
 
     def newest_card(self, partner_id: PartnerId) -> bytes | None:
         """Returns the newest card file of a partner, present or past, that was ever accepted; it holds every version before."""
@@ -189,7 +220,11 @@ class Partners(PartnersReading):
         with self._database.transaction() as writer:
             organisation = self._database.organisation(row.partner_id)
             writer.execute(
-                "INSERT OR REPLACE INTO partner VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                """INSERT OR REPLACE INTO partner (
+                    organisation, alias, card, card_version, has_link, circles, is_frozen, added_at, is_compared,
+                    introduced_until, suspended, suspended_at, voice
+                ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+                    CASE WHEN ?9 THEN NULL ELSE (SELECT voice FROM partner WHERE organisation = ?1) END)""",
                 (
                     organisation,
                     row.alias,
@@ -199,6 +234,10 @@ class Partners(PartnersReading):
                     "\n".join(row.circles),
                     row.is_frozen,
                     row.added_at,
+                    row.is_compared,
+                    row.introduced_until,
+                    row.suspended,
+                    row.suspended_at,
                 ),
             )
             _name(writer, organisation, row.alias)
@@ -210,6 +249,13 @@ class Partners(PartnersReading):
             writer.execute(
                 "DELETE FROM partner WHERE organisation = (SELECT id FROM organisation WHERE partner_id = ?)",
                 (bytes(partner_id),),
+            )
+
+    def put_link(self, partner_id: PartnerId, *, has_link: bool, circles: Iterable[str]) -> None:
+        with self._database.transaction() as writer:
+            writer.execute(
+                "UPDATE partner SET has_link = ?, circles = ? WHERE organisation = ?",
+                (has_link, "\n".join(circles), self._database.organisation(partner_id)),
             )
 
     def update_card(self, partner_id: PartnerId, raw: bytes, version: int) -> None:

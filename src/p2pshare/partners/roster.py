@@ -25,10 +25,21 @@ class RosterEntry:
     circles: frozenset[CircleId] = frozenset()
     is_frozen: bool = False
     """True once two cards of one version were seen: nothing new of this partner is believed until a person decides."""
+    is_compared: bool = True
+    """Whether a person compared its fingerprint; else those named in `introduced_by` introduced it."""
+    introduced_by: tuple[str, ...] = ()
+    introduced_until: int = 0
+    """When the last list expires that introduces it, unix seconds."""
+    suspended: str = ""
+    """The reason why nobody introduces it any more; empty while somebody does, and where it was compared."""
+
+    def is_suspended(self, now: int) -> bool:
+        """Returns whether it was introduced and nobody introduces it any more at `now` (unix seconds)."""
+        return not self.is_compared and (bool(self.suspended) or now >= self.introduced_until)
 
     def is_usable(self, now: int) -> bool:
         """Returns whether envelopes may be sealed for it at `now` (unix seconds)."""
-        return not self.is_frozen and self.card.is_current(now)
+        return not self.is_frozen and not self.is_suspended(now) and self.card.is_current(now)
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ from yarl import URL
 from p2pshare.config import url_address
 from p2pshare.errors import ConfigError, PeerError
 from p2pshare.gossip.messages import DialAnswer, GetBodies, PutAnswer
-from p2pshare.gossip.protocol import CARD, CHAIN, DIAL, GET, PUT, Question
+from p2pshare.gossip.protocol import CARD, CHAIN, DIAL, GET, MEMBERS, PUT, Question
 from p2pshare.http_server.bodies import BodyCutOff, pieces_of, read_piece
 from p2pshare.http_server.rates import Pace
 from p2pshare.http_server.tls import peer_pin, pin_of
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
     CLIENT_IDLE_SECONDS,
     CONNECTIONS_PER_PARTNER_MAX,
@@ -135,6 +135,10 @@ class PeerClient:
     async def chain(self, partner: PartnerId) -> bytes:
         """Returns every version of the card of another partner: not yet verified."""
         return await self._call(CHAIN.method, CHAIN.path_of(partner), b"", CHAIN.answer_bytes_max)
+
+    async def members(self, circle: CircleId) -> bytes:
+        """Returns the partner's newest member list of a circle: not yet verified."""
+        return await self._call(MEMBERS.method, MEMBERS.path_of(circle), b"", MEMBERS.answer_bytes_max)
 
     async def get(self, ids: Sequence[EnvelopeId]) -> AsyncIterator[tuple[EnvelopeId, bytes] | Gone]:
         """Yields each asked envelope as soon as it is whole: (id, wire, not yet verified) or Gone.

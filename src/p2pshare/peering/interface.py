@@ -12,7 +12,7 @@ from p2pshare.envelope.knock import PlaceAsked
 from p2pshare.gossip.messages import DialAnswer, PutAnswer
 from p2pshare.gossip.protocol import Question
 from p2pshare.http_server.interface import ServerLimits
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.peering.proxies import Proxy
 
 Q = TypeVar("Q")
@@ -47,6 +47,9 @@ class PeerExchange(Protocol):
     async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
         """Returns the chain of all versions of a partner's card. Raises NotFoundError when it is not held, or not for this
         peer."""
+
+    async def members(self, peer: PartnerId, circle: CircleId) -> bytes:
+        """Returns our newest member list of a circle. Raises NotFoundError when there is none, or none for this peer."""
 
     async def dial_back(self, peer: PartnerId) -> DialAnswer:
         """Dial each address on this peer's card, and say what came of it. Raises PeerBusy when somebody was dialled just now."""

@@ -7,10 +7,22 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from p2pshare.gossip.protocol import CARD, CHAIN, DIAL, GET, ID_IN_PATH, PUT, VERBS, AnyVerb, Question
+from p2pshare.gossip.protocol import (
+    CARD,
+    CHAIN,
+    CIRCLE_IN_PATH,
+    DIAL,
+    GET,
+    ID_IN_PATH,
+    MEMBERS,
+    PUT,
+    VERBS,
+    AnyVerb,
+    Question,
+)
 from p2pshare.http_server.interface import Body, Call, Route
 from p2pshare.http_server.refusals import NO_SUCH_ROUTE, RequestRefused
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.peering.bodies import encode_envelopes
 from p2pshare.peering.interface import PeerExchange
 
@@ -42,6 +54,10 @@ async def _chain(partner: PartnerId, exchange: PeerExchange, call: Call[PartnerI
     return await exchange.chain(call.caller, partner)
 
 
+async def _members(circle: CircleId, exchange: PeerExchange, call: Call[PartnerId]) -> Body:
+    return await exchange.members(call.caller, circle)
+
+
 ROUTES: dict[tuple[str, str], tuple[AnyVerb, Answer]] = {
     (GET.method, GET.path): (GET, _get),
     (CARD.method, CARD.path): (CARD, _card),
@@ -52,6 +68,7 @@ ID_DIGITS = "([0-9a-f]{64})"
 PUT_PATH, CHAIN_PATH = (
     re.compile(re.escape(verb.path).replace(re.escape(ID_IN_PATH), ID_DIGITS)) for verb in (PUT, CHAIN)
 )
+MEMBERS_PATH = re.compile(re.escape(MEMBERS.path).replace(re.escape(CIRCLE_IN_PATH), "([0-9a-f]{32})"))
 
 
 def route_of(exchange: PeerExchange, method: str, path: str) -> Route[PartnerId]:
@@ -70,6 +87,8 @@ def _row_of(method: str, path: str) -> tuple[AnyVerb, Answer]:
         return PUT, partial(_put, EnvelopeId.parse(match[1]))
     if method == CHAIN.method and (match := CHAIN_PATH.fullmatch(path)) is not None:
         return CHAIN, partial(_chain, PartnerId.parse(match[1]))
+    if method == MEMBERS.method and (match := MEMBERS_PATH.fullmatch(path)) is not None:
+        return MEMBERS, partial(_members, CircleId.parse(match[1]))
     if (method, path) not in ROUTES:
         raise RequestRefused(NO_SUCH_ROUTE)
     return ROUTES[method, path]

@@ -28,10 +28,16 @@ class RefuseEntry:
 
 
 def admit(
-    *, mode: Mode, circle: CircleId, author: PartnerId, received_from: PartnerId | None, roster: Roster
+    *,
+    mode: Mode,
+    circle: CircleId,
+    author: PartnerId,
+    received_from: PartnerId | None,
+    roster: Roster,
+    now: int,
 ) -> Admit | RefuseEntry:
-    """Returns Admit when an envelope of `author`, handed over by the partner `received_from`, may come in,
-    else RefuseEntry: author-unknown, author-frozen, direct-from-another, circle-not-on-link.
+    """Returns Admit when an envelope of `author`, handed over by the partner `received_from`, may come in at `now` (unix seconds),
+    else RefuseEntry: author-unknown, author-frozen, author-suspended, direct-from-another, circle-not-on-link.
 
     Believes nothing but the TLS identity of `received_from`; signatures are checked after this, at more cost.
     """
@@ -41,6 +47,8 @@ def admit(
         return RefuseEntry("author-unknown")
     if entry is not None and entry.is_frozen:
         return RefuseEntry("author-frozen")
+    if entry is not None and entry.is_suspended(now):
+        return RefuseEntry("author-suspended")
     link = roster.get(received_from) if received_from is not None else None
     if mode is Mode.DIRECT:
         is_home = is_own and link is not None and link.has_link

@@ -2,7 +2,8 @@
 
 Answers are values. The rules, in order: unknown names are refused; no names means everyone, which only CLEAR
 and GREEN allow; RED takes no groups; a marking that no relay may carry needs a link to each of its
-recipients; an expired or frozen partner is refused when it was named and skipped, visibly, when it was not.
+recipients; an expired, frozen or suspended partner, and for AMBER and above one that was introduced, is refused when it was
+named and skipped, visibly, when it was not.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.limits import RECIPIENTS_MAX
 from p2pshare.partners.roster import Roster, RosterEntry, UnknownName
 from p2pshare.policy.gate import Exit, GateSettings, may_pass
+from p2pshare.policy.introductions import NOT_COMPARED, SUSPENDED, PartnerStanding, why_not_sealed
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,12 @@ def resolve(
     if isinstance(expanded, UnknownName):
         hint = f"did you mean '{expanded.nearest}'?" if expanded.nearest else "see `p2pshare partner list`"
         return Refuse("unknown-recipient", f"no partner or group is called '{expanded.name}'", hint)
-    usable = tuple(entry for entry in expanded if entry.is_usable(now))
-    unusable = [(entry.alias, why_unusable(entry)) for entry in expanded if not entry.is_usable(now)]
+    reasons = {entry.partner_id: why_not_for(tlp, entry, now) for entry in expanded}
+    usable = tuple(entry for entry in expanded if not reasons[entry.partner_id])
+    unusable = [(entry.alias, reason) for entry in expanded if (reason := reasons[entry.partner_id])]
     if names and unusable:
         alias, reason = unusable[0]
-        return Refuse(
-            reason, f"nothing can be sealed for {alias}: {reason}", "ask the partner for its newest card"
-        )
+        return Refuse(reason, f"nothing can be sealed for {alias}: {reason}", _hint_on(reason, alias))
     if not usable:
         return Refuse(
             "no-recipients", "there is nobody to publish to", "add a partner first: `p2pshare partner add`"
@@ -93,6 +94,24 @@ def _refuse_exit(tlp: Tlp, exit_: Exit) -> Refuse:
     )
 
 
-def why_unusable(entry: RosterEntry) -> str:
-    """Returns the reason why nothing can be sealed for a partner that is not usable."""
-    return "partner-frozen" if entry.is_frozen else "card-expired"
+def why_not_for(tlp: Tlp, entry: RosterEntry, now: int) -> str:
+    """Returns the reason why content of this marking cannot be sealed for a partner at `now` (unix seconds): `partner-frozen`,
+    `partner-suspended`, `card-expired`, `not-compared`; empty when it can."""
+    if entry.is_frozen:
+        return "partner-frozen"
+    return why_not_sealed(tlp, standing_of(entry, now)) or ("" if entry.is_usable(now) else "card-expired")
+
+
+def standing_of(entry: RosterEntry, now: int) -> PartnerStanding:
+    """Returns the standing of a partner at `now` (unix seconds)."""
+    if entry.is_compared:
+        return PartnerStanding.COMPARED
+    return PartnerStanding.SUSPENDED if entry.is_suspended(now) else PartnerStanding.INTRODUCED
+
+
+def _hint_on(reason: str, alias: str) -> str:
+    if reason == NOT_COMPARED:
+        return f"it was introduced: compare its fingerprint, and `p2pshare partner confirm {alias}`"
+    if reason == SUSPENDED:
+        return f"nobody introduces it any more: `p2pshare partner confirm {alias}`, or remove it"
+    return "ask the partner for its newest card"

@@ -1,5 +1,16 @@
 """Alarms: faults that somebody should act upon now. Each has a word that stays, names a partner and says what to do.
 
+======================  =========================================================================not-let-in              the server of a partner does not let us in, though we have knocked
+reading-waits           envelopes wait to be read until there is more room on the disk
+expired-unread          envelopes of an author expired before they were read
+clock-jumped            this node's clock was set within the hour
+keys-not-renewed        the keys on our card end, and nothing has renewed them in time
+own-card-newer          partners have a newer version of our card than this home
+introduction-suspended  a partner that was introduced is introduced by nobody any more
+member-list-fork        a partner signed two member lists of one number
+member-list-refused     the newest member list that an introducer gave out was refused
+======================  ================================================================================
+=======
 ====================  ==============================================================================
 not-let-in            the server of a partner does not let us in, though we have knocked
 reading-waits         envelopes wait to be read until there is more room on the disk
@@ -358,6 +369,46 @@ def _card_forks(seen: Situation) -> Iterator[Alarm]:
         )
 
 
+def _suspended(seen: Situation) -> Iterator[Alarm]:
+    for row in seen.store.partners.all():
+        if row.suspended:
+            yield alarm_about(
+                "introduction-suspended",
+                row.partner_id,
+                seen.names,
+                row.suspended_at,
+                f"nobody introduces {{name}} any more ({row.suspended}): nothing is sealed for it or taken in from it, its claims stay",
+                "compare its fingerprint (`p2pshare partner confirm {name}`), or remove it (`p2pshare partner remove {name}`)",
+            )
+
+
+def _list_forks(seen: Situation) -> Iterator[Alarm]:
+    for fork in seen.store.introductions.forks():
+        yield alarm_about(
+            "member-list-fork",
+            fork.introducer,
+            seen.names,
+            fork.noted_at,
+            f"{{name}} signed two member lists of number {fork.number}: the first one counts, both are kept",
+            "call {name}: its sign key may be stolen, or its home copied",
+            circle=fork.circle.text,
+        )
+
+
+def _refused_lists(seen: Situation) -> Iterator[Alarm]:
+    for held in seen.store.introductions.lists():
+        if held.trouble:
+            yield alarm_about(
+                "member-list-refused",
+                held.introducer,
+                seen.names,
+                held.trouble_at,
+                f"the newest member list that {{name}} gave out was refused: {held.trouble}; the one before holds until it expires",
+                "ask {name}: an older list than before may be a home that was set back, or somebody between you",
+                circle=held.circle.text,
+            )
+
+
 def _certificates(seen: Situation) -> Iterator[Alarm]:
     for one, other in contested_certificates(seen.store):
         yield alarm_about(
@@ -508,6 +559,9 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _used_twice,
     _object_forks,
     _card_forks,
+    _suspended,
+    _list_forks,
+    _refused_lists,
     _certificates,
     _missing_pages,
     _quotas,

@@ -27,7 +27,7 @@ from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.policy.admission import why_kept
 from p2pshare.policy.audience import Refuse, resolve
-from p2pshare.queries.lookup import StatedOrigin
+from p2pshare.queries.lookup import StatedOrigin, introducers_of
 from p2pshare.queries.searching import show_object
 from p2pshare.sharing.partners import find_partner, load_roster
 
@@ -58,6 +58,8 @@ class ExplainedEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
     because: str
     got: str
     can_read: str
+    author_introduced_by: list[str] = []
+    """Who introduced its author; empty where a person compared it, and for ourselves."""
     tlp: str | None = None
     distrusted: bool = False
     """Whether its author is not believed here (`partner distrust`): what it says counts for nothing."""
@@ -86,6 +88,8 @@ class Explanation(Struct, frozen=True, forbid_unknown_fields=True):
     partner_id: str
     envelopes: list[ExplainedEnvelope]
     addressing: Addressing | None
+    introduced_by: list[str] = []
+    """Who introduced the partner; empty where a person compared it."""
 
 
 class Preview(Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,9 +131,11 @@ def explain(node: NodeReading, asked: str, partner: str, now: int) -> Explanatio
             "nothing of that is held here", hint="`p2pshare search --text WORDS` finds objects"
         )
     names = node.store.partners.names()
+    introducers = introducers_of(node.store)
     explained = [
         structs.replace(
             _explain_envelope(node.store, stored, entry, names, _circle_names(node)),
+            author_introduced_by=introducers.get(stored.author, []),
             tlp=content.tlp.label if content.objects else None,
             objects=content.objects,
             **_descent(node.store, content.objects, stored.author),
@@ -139,7 +145,9 @@ def explain(node: NodeReading, asked: str, partner: str, now: int) -> Explanatio
     ]
     levels = [content.tlp for content in found.values() if content.objects]
     addressing = None if not levels else _addressing(node, max(levels), entry, now)
-    return Explanation(asked, entry.alias, entry.partner_id.text, explained, addressing)
+    return Explanation(
+        asked, entry.alias, entry.partner_id.text, explained, addressing, list(entry.introduced_by)
+    )
 
 
 def _descent(store: StoreReading, objects: Sequence[str], author: PartnerId) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class SeenBy(Struct, frozen=True, forbid_unknown_fields=True):
     not_seen_at: str | None
     false_positive: bool
     trusted: bool
+    introduced_by: list[str] = []
+    """Who introduced it; empty where a person compared its fingerprint, and for ourselves."""
 
 
 class Match(Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +115,8 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     public_source: str | None
     possible_echo: list[str]
     """Others that say the same value in an object of the same id, where this one does not say that it stems from theirs."""
+    introduced_by: list[str] = []
+    """Who introduced the author; empty where a person compared its fingerprint, and for ourselves."""
 
 
 class LookedUp(Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,11 +146,19 @@ class _Known:
     seen: Mapping[Observable, Sequence[SightingRow]]
     withdrawn: Mapping[tuple[PartnerId, str], Withdrawal]
     names: Mapping[PartnerId, str]
+    voices: Mapping[int, int]
+    """By author that is no voice of its own, whose it is; each the number that its id is."""
+    introduced: Mapping[PartnerId, list[str]]
+    """Who introduced each author that nobody here has compared."""
 
 
 def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[LookedUp]:
     """Returns one answer a value, in order. `now` in unix seconds."""
     names = store.partners.names()
+    voices = {
+        int.from_bytes(one): int.from_bytes(voice) for one, voice in store.introductions.voices().items()
+    }
+    introduced = introducers_of(store)
     lengths = store.knowledge.network_lengths()
     answers: list[LookedUp] = []
     for start in range(0, len(values), LOOKUP_BATCH_VALUES):
@@ -158,13 +170,19 @@ def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[Looked
             [one for one, of_one in claims.items() if of_one[0].is_quarantined]
         )
         seen = store.knowledge.sightings(claims.keys())
-        known = _Known(claims, quarantined, seen, _withdrawn(store, claims.values()), names)
+        withdrawn = _withdrawn(store, claims.values())
+        known = _Known(claims, quarantined, seen, withdrawn, names, voices, introduced)
         for text, one, wanted in zip(batch, recognised, covers, strict=True):
             if isinstance(one, str):
                 answers.append(_answer(text, None, [], [], one))
             else:
                 answers.append(_answer_of(one, wanted, known, now))
     return answers
+
+
+def introducers_of(store: StoreReading) -> dict[PartnerId, list[str]]:
+    """Returns, of each partner whose fingerprint nobody here has compared, our names of those who introduced it."""
+    return {row.partner_id: list(row.introduced_by) for row in store.partners.all() if not row.is_compared}
 
 
 def _withdrawn(
@@ -213,7 +231,7 @@ def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, n
         claims = known.claims.get(cover.observable)
         if claims:
             states = [_state_of(claim, known, number) for number, claim in enumerate(claims)]
-            sources = _Sources(claims, states) if is_entangled(states) else None
+            sources = _Sources(claims, states, known.voices) if is_entangled(states, known.voices) else None
             match = _match(cover, claims, states, sources, known, now)
             matches.append(match)
             if (
@@ -235,7 +253,9 @@ def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, n
 class _Sources:
     """Tells, as `evaluate` asks it, as whose statement each claim about one value counts; the answer is kept."""
 
-    def __init__(self, claims: Sequence[ClaimRow], states: Sequence[ClaimState]) -> None:
+    def __init__(
+        self, claims: Sequence[ClaimRow], states: Sequence[ClaimState], voices: Mapping[int, int]
+    ) -> None:
         stems = {
             number: Stem(
                 tuple((int.from_bytes(it.author), it.object_id) for it in claim.derivation.origins),
@@ -244,7 +264,7 @@ class _Sources:
             for number, claim in enumerate(claims)
             if claim.derivation is not None
         }
-        self._lineage = Lineage(stems, {state.author: state.author for state in states})
+        self._lineage = Lineage(stems, {state.author: state.author for state in states}, voices)
         self.found: Sequence[int] = ()
 
     def __call__(self, claims: Sequence[ClaimState], decisive: Sequence[ClaimState]) -> Sequence[int]:
@@ -305,6 +325,7 @@ def _seen_by(seen: SightingRow, known: _Known) -> SeenBy:
         not_seen_at=_second(seen.not_seen_at),
         false_positive=seen.is_false_positive,
         trusted=seen.is_trusted,
+        introduced_by=known.introduced.get(seen.reporter, []),
     )
 
 
@@ -370,6 +391,7 @@ def _claim(
         derived_from=[] if claim.derivation is None else origins_named(claim.derivation, names),
         public_source=None if claim.derivation is None else claim.derivation.public_source,
         possible_echo=[names.get(one) or one.text for one in same_ids],
+        introduced_by=known.introduced.get(author, []),
     )
 
 

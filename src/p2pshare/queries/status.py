@@ -31,7 +31,7 @@ OPEN_DOOR = ClosedDoor("", 0)
 UNREACHED = (State.WAITING.value, State.GREETING.value)
 
 
-class PartnerStatus(PartnerSummary, frozen=True):
+class PartnerStatus(PartnerSummary, frozen=True, kw_only=True):
     """A partner with the state of its link: `stopped` while no daemon runs, `not-accepted-yet`, `removed-by-partner` or
     `other-certificate` where its server does not let us in. `carried_bytes` of its envelopes are on the disk, in
     all circles, and what was read of them counts for `cost_bytes` (`policy.content_cost`). `knocked`: when we last knocked at its
@@ -202,6 +202,8 @@ def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], door: 
     """Returns the state of a link in a word. A closed door says more than that the next try of a link waits."""
     if entry.is_frozen:
         return "frozen"
+    if entry.is_suspended(now):
+        return "suspended"
     if not entry.is_usable(now):
         return "card-expired"
     if not entry.has_link:

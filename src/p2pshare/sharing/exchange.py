@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.knock import PlaceAsked
+from p2pshare.envelope.member_list import read_list
 from p2pshare.envelope.notice import is_notice
 from p2pshare.errors import DiskFull, PeerError, StoreError
 from p2pshare.gossip.events import (
@@ -48,6 +49,7 @@ from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import carries, may_leave
 from p2pshare.sharing import distrusting, revocation_walk
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
+from p2pshare.sharing.introducing import file_of, is_void, own_list, renew_own_lists, review, take_fetched
 from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
 from p2pshare.sharing.partners import apply_card_update, load_roster, sift_card
 from p2pshare.sharing.pending import admit_accepted, awaited_at, hear_place, note_place
@@ -411,6 +413,17 @@ class Exchange:
         whom a person has accepted. In any thread."""
         return sift_card(self._node, raw, expected=expected, now=now, moment=moment)
 
+    def take_members(
+        self, introducer: PartnerId, circle: CircleId, raw: bytes, now: int, moment: Moment
+    ) -> bool:
+        """Take the list that a linked introducer gave out; returns whether it is a new one. In the writer thread."""
+        return take_fetched(self._node, introducer, circle, raw, now, moment)
+
+    def review(self, now: int) -> bool:
+        """Renew our own lists, and review what introductions come to; returns whether anything changed. In the writer thread."""
+        is_new = renew_own_lists(self._node, now)
+        return review(self._node, now) or is_new
+
     def hear_place(self, place: PlaceAsked, nonce: bytes) -> bool:
         """Returns whether a person is to see who asks for a place (`sharing.pending.hear_place`). In any thread."""
         return hear_place(self._node, place, nonce)
@@ -506,13 +519,48 @@ class Exchange:
         """Returns every version of a partner's card, which goes round in a circle of this link; else None."""
         roster = self._roster or self.roster()
         link, entry = roster.get(peer), roster.get(partner)
-        if link is None or not any(
-            carries(link, one.circle) for one in self._node.store.notices.cards([partner])
+        if link is None or not (
+            any(carries(link, one.circle) for one in self._node.store.notices.cards([partner]))
+            or self._is_introduced_to(link, partner)
         ):
             return None
         if partner == roster.own_id:
             return self._node.card.raw
         return None if entry is None else entry.card.raw
+
+    def _is_introduced_to(self, link: RosterEntry, partner: PartnerId) -> bool:
+        """Returns whether a partner is on a member list of ours that this link may have."""
+        own = self._node.card.partner_id
+        lists = (self._node.store.introductions.list_of(own, circle) for circle in link.circles)
+        return link.has_link and any(
+            held is not None and read_list(held.raw).member(partner) is not None for held in lists
+        )
+
+    def members(self, peer: PartnerId, circle: CircleId, now: int) -> bytes | None:
+        """Returns our newest member list of a circle that this link carries, unless it has expired; else None."""
+        link = (self._roster or self.roster()).get(peer)
+        listed = own_list(self._node, circle, now)
+        return listed.raw if listed is not None and link is not None and carries(link, circle) else None
+
+    def introducers(self, now: int) -> list[tuple[PartnerId, CircleId, bool]]:
+        """Returns whose lists of which circles are held here, ours left out; and whether a list counts no more at `now` (unix
+        seconds), since it has expired or its key is revoked: its introducer signs another one."""
+        roster = self._roster or self.roster()
+        return [
+            (one.introducer, one.circle, is_void(roster.get(one.introducer), one, now))
+            for one in self._node.store.introductions.lists()
+            if one.introducer != roster.own_id
+        ]
+
+    def cards_missing(self, list_raw: bytes) -> list[PartnerId]:
+        """Returns who is on a list, whatever it is worth, and no partner here. Raises PeerError."""
+        roster = self._roster or self.roster()
+        listed = [one.partner_id for one in read_list(list_raw).members]
+        return [one for one in listed if one != roster.own_id and roster.get(one) is None]
+
+    def introduction_file(self, list_raw: bytes, cards: Sequence[bytes]) -> bytes:
+        """Returns the file of a list and as many of the card files as it has room for."""
+        return file_of(list_raw, cards)
 
 
 def links_of(roster: Roster) -> tuple[LinkConfig, ...]:

@@ -33,6 +33,7 @@ from p2pshare.limits import (
 )
 from p2pshare.node.node import NodeReading
 from p2pshare.partners.roster import Roster, RosterEntry
+from p2pshare.policy.audience import why_not_for
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.partners import load_roster
 
@@ -182,6 +183,7 @@ class OwnHistory:
             reason = FALLEN
         elif not reason and version.was_sent_again:
             reason = ALREADY_SENT
+        reason = reason or why_not_for(version.tlp, self._partner, self._now)
         if reason:
             self.refused[reason] += 1
         return bool(reason)

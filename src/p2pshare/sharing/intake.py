@@ -47,6 +47,7 @@ from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.policy.admission import RefuseEntry, admit
 from p2pshare.policy.quota import Quota, counted_under
+from p2pshare.sharing.introducing import note_stranger
 from p2pshare.sharing.notices import TakenNotice, take_in_notice
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.revocation_walk import is_vouched
@@ -188,6 +189,8 @@ def _take_in_notices(
         except Exception as error:  # noqa: BLE001 - see _decode
             logger.error("refused notice %s: internal-error (%s)", one.notice_id.short, type(error).__name__)
             taken = TakenNotice("internal-error")
+        if taken.reason == "author-unknown":
+            note_stranger(node, roster, one.author, one.circle, arrival.received_from, now, card=one.content)
         if taken.has_changed_roster:
             roster = load_roster(node)
         status = IntakeStatus.HELD if taken.is_new else IntakeStatus.ALREADY_HELD
@@ -235,8 +238,11 @@ def _check_believing_nothing(
         author=core.author,
         received_from=arrival.received_from,
         roster=batch.roster,
+        now=batch.now,
     )
     if isinstance(admission, RefuseEntry):
+        if admission.reason == "author-unknown":
+            note_stranger(node, batch.roster, core.author, core.circle, arrival.received_from, now)
         return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, admission.reason)
     if is_seen:
         return IntakeVerdict(IntakeStatus.ALREADY_HELD, envelope_id)

@@ -33,10 +33,12 @@ from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.store import Store, StoreReading
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.partners.roster import Roster, RosterEntry
+from p2pshare.policy.audience import why_not_for
 
 
 class HeldCard(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +48,8 @@ class HeldCard(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PartnerSummary(Struct, frozen=True, forbid_unknown_fields=True):
-    """One partner, without the state of its link."""
+    """One partner, without the state of its link. `standing`: `compared` where a person compared its fingerprint; `introduced` by
+    those in `introduced_by`; `suspended` where they do so no more, for the reason in `suspended`."""
 
     alias: str
     partner_id: str
@@ -56,9 +59,12 @@ class PartnerSummary(Struct, frozen=True, forbid_unknown_fields=True):
     card_version: int
     card_expires: str | None
     has_link: bool
+    standing: str = "compared"
+    introduced_by: list[str] = []
+    suspended: str = ""
 
 
-class AddedPartner(PartnerSummary, frozen=True):
+class AddedPartner(PartnerSummary, frozen=True, kw_only=True):
     """A partner that was just added, for the person who added it."""
 
     safety_number: str
@@ -87,9 +93,13 @@ def _entry_of(row: PartnerRow) -> RosterEntry:
         partner_id=row.partner_id,
         alias=row.alias,
         card=_stored_card(row.partner_id, row.card),
-        has_link=row.has_link,
+        has_link=row.has_link and not row.suspended,  # its link rests
         circles=_circles_of(row.circles),
         is_frozen=row.is_frozen,
+        is_compared=row.is_compared,
+        introduced_by=row.introduced_by,
+        introduced_until=row.introduced_until,
+        suspended=row.suspended,
     )
 
 
@@ -144,7 +154,11 @@ def add_partner(
         is_frozen=known.is_frozen if known else False,
         added_at=now,
     )
-    put_partner(node.store, row)
+    with node.store.transaction():
+        put_partner(node.store, row)
+        if known is not None and not known.is_compared:  # whoever introduced it: a person has compared it now
+            node.store.introductions.forget(card.partner_id)
+            node.store.knowledge.recount_voices()
     return AddedPartner(
         **structs.asdict(describe(_entry_of(row))),
         safety_number=safety_number(node.identity.partner_id, card.partner_id),
@@ -164,6 +178,7 @@ def drop_partner(store: Store, partner_id: PartnerId) -> None:
     """Remove the partner and its outbox; its assessments count no more, its envelopes stay."""
     with store.transaction(frees_space=True):
         store.partners.remove(partner_id)
+        store.introductions.forget(partner_id)
         store.log.drop_outbox(partner_id)
         store.knowledge.drop_forwarding(partner_id)
         store.knowledge.recount_reports()
@@ -181,6 +196,14 @@ def newest_card(node: NodeReading, partner_id: PartnerId) -> Card | None:
     """Returns the newest card ever accepted of this partner, present or past; None when there was none."""
     raw = node.store.partners.newest_card(partner_id)
     return None if raw is None else _stored_card(partner_id, raw)
+
+
+def alias_for(roster: Roster, card: Card) -> str:
+    """Returns an alias that is made from the card's name, and is free."""
+    try:
+        return _choose_alias(roster, card, "")
+    except AuthorError:
+        return f"partner-{card.partner_id.short}"
 
 
 def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:
@@ -375,4 +398,12 @@ def describe(entry: RosterEntry) -> PartnerSummary:
         card_version=entry.card.version,
         card_expires=format_instant(entry.card.expires * SECOND_US),
         has_link=entry.has_link,
+        standing="suspended" if entry.suspended else "compared" if entry.is_compared else "introduced",
+        introduced_by=list(entry.introduced_by),
+        suspended=entry.suspended,
     )
+
+
+def sealable(node: NodeReading, tlp: Tlp, now: int) -> set[PartnerId]:
+    """Returns the partners for whom content of this marking can be sealed at `now` (unix seconds)."""
+    return {entry.partner_id for entry in load_roster(node) if not why_not_for(tlp, entry, now)}

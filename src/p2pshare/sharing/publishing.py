@@ -43,6 +43,7 @@ from p2pshare.node.node import Node, Progress, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.sharing.content import Content, only
 from p2pshare.sharing.drafting import DraftPart
+from p2pshare.sharing.introducing import MissingCards, missing_cards
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import NAMED, STIX, PayloadKind
 from p2pshare.sharing.quarantining import Mark, put_marks
@@ -115,6 +116,8 @@ class PublishReport:
     withdrawn before."""
     refuse: Refuse | None = None
     """The first refusal of policy, for the person who asked."""
+    missing_cards: MissingCards | None = None
+    """Who is in the circle and gets nothing, where it is for everybody."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,8 @@ class Preparation:
             self.report.markings.add(tlp.label)
             self.report.recipients.update(entry.alias for entry in audience.recipients)
             self.report.skipped.update(audience.skipped)
+        if not self._names and self._node.outlet is None:
+            self.report.missing_cards = missing_cards(self._node, _home_circle(self._node), self._now)
         basis = _basis(self._node, self._audiences, self._list_changes)
         terms = Terms(self._names, self.ttl_class, self._envelopes, basis, self._last_lsn, self._objects)
         return PreparedPublication(self.report, terms)

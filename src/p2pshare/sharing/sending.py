@@ -17,7 +17,7 @@ from p2pshare.limits import RECIPIENTS_MAX
 from p2pshare.log.interface import ContentState
 from p2pshare.node.node import Node, gate_settings
 from p2pshare.partners.roster import Roster, RosterEntry
-from p2pshare.policy.audience import Audience, why_unusable
+from p2pshare.policy.audience import Audience, why_not_for
 from p2pshare.policy.gate import Exit, may_pass
 from p2pshare.sharing.publishing import SealedContent, addressed_cards, new_publication, seal_part
 from p2pshare.sharing.storing import ReadEnvelope, store_envelopes
@@ -66,8 +66,8 @@ def _usable(
         entry = roster.get(partner)
         if entry is None:
             sent.no_way[partner] = NO_PARTNER
-        elif not entry.is_usable(now):
-            sent.no_way[partner] = why_unusable(entry)
+        elif reason := why_not_for(content.tlp, entry, now):
+            sent.no_way[partner] = reason
         elif entry.has_link:
             linked.append(entry)
         elif may_be_carried:

@@ -33,7 +33,7 @@ from p2pshare.limits import FRAME_OBJECTS_MAX, RECIPIENTS_MAX
 from p2pshare.node.node import Node, Progress, gate_settings
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster, RosterEntry, UnknownName
-from p2pshare.policy.audience import Audience, why_unusable
+from p2pshare.policy.audience import Audience, why_not_for
 from p2pshare.policy.gate import Exit, GateSettings, may_pass
 from p2pshare.sharing.content import Content
 from p2pshare.sharing.partners import load_roster
@@ -201,7 +201,7 @@ def _ways(
         is_direct = not may_pass(tlp, Exit.RELAY, settings) or any(
             one.mode is Mode.DIRECT and partner in (one.recipients or ()) for one in received
         )
-        reason = _why_not(roster.get(partner), now, is_direct=is_direct)
+        reason = _why_not(roster.get(partner), tlp, now, is_direct=is_direct)
         if reason:
             report.skipped[known.get(partner, partner.text)] = reason
         else:
@@ -209,12 +209,12 @@ def _ways(
     return ways
 
 
-def _why_not(entry: RosterEntry | None, now: int, *, is_direct: bool) -> str:
+def _why_not(entry: RosterEntry | None, tlp: Tlp, now: int, *, is_direct: bool) -> str:
     """Returns the reason why a partner cannot be told, or empty."""
     if entry is None:
         return "partner-removed"
-    if not entry.is_usable(now):
-        return why_unusable(entry)
+    if reason := why_not_for(tlp, entry, now):
+        return reason
     return "no-direct-link" if is_direct and not entry.has_link else ""
 
 

@@ -1,5 +1,7 @@
 -- Partners, the cards of theirs that were accepted, and what each handed over.
 
+-- is_compared 0: introduced; until when (unix seconds) the lists hold that say so, and why none does any more ('' while one does), since when.
+-- voice: the organisation with which it is one voice where organisations are counted, NULL where it counts by itself.
 CREATE TABLE partner (
     organisation INTEGER PRIMARY KEY REFERENCES organisation (id),
     alias TEXT NOT NULL UNIQUE,
@@ -8,7 +10,12 @@ CREATE TABLE partner (
     has_link INTEGER NOT NULL,
     circles TEXT NOT NULL,
     is_frozen INTEGER NOT NULL,
-    added_at INTEGER NOT NULL
+    added_at INTEGER NOT NULL,
+    is_compared INTEGER NOT NULL DEFAULT 1,
+    introduced_until INTEGER NOT NULL DEFAULT 0,
+    suspended TEXT NOT NULL DEFAULT '',
+    suspended_at INTEGER NOT NULL DEFAULT 0,
+    voice INTEGER REFERENCES organisation (id)
 );
 
 CREATE TABLE last_exchange (
