@@ -226,7 +226,7 @@ def _gone_up_to(subject: str) -> int:
 def _begin_file(folder: Path, before: AuditPlace, at: int) -> AuditPlace:
     """Begin the next file, and remove the oldest where there are too many; returns where the last record stands then."""
     path = folder / _file_name(before.number + 1)
-    _open_for_append(path, folder)
+    os.close(_open_for_append(path, folder))
     files = list(_files(folder))
     gone = [files.pop(0) for _ in range(max(0, len(files) - AUDIT_FILES_MAX))]
     if not gone:

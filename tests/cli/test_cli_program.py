@@ -316,6 +316,7 @@ def test_every_group_is_seen_here() -> None:
         "playbook",
         "training",
         "asset",
+        "audit",
         "risk",
     }
 
