@@ -138,6 +138,7 @@ def test_commands_that_show_what_is_held(alpha: Home) -> None:
         ["status"],
         ["partner", "list"],
         ["config", "check"],
+        ["audit", "list"],
     ]
     shown += [
         ["partner", "preview", "bravo"],
@@ -201,6 +202,7 @@ def test_commands_that_are_handed_a_text(alpha: Home, name: str) -> None:
         ["share", "history", text, "--yes"],
         ["share", "history", "bravo", "--since", text, "--dry-run"],
         ["search", "--since", text],
+        ["audit", "list", "--action", text],
         ["search", "--tlp", text],
         ["search", "--type", text],
         ["search", "--author", text],

@@ -34,7 +34,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (30, "2f8bdbc8f22569501a0ea336f7250a2878d53674ebc519c14f131a39a4113736"),
+    STORE: (30, "95a2174041a513f9435be68002cac537cdfafd6aaea9630be6c7cd22828a3036"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
     RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }

@@ -40,11 +40,15 @@ AUDITED: dict[str, Audited] = {
     "allow-remove": Audited("allow-remove", names=("type",)),
     "card-install": Audited("card-install", answered=("version",)),
     "card-renew": Audited("keys-renew", answered=("version",)),
+    "card-renew-over": Audited("keys-renew", answered=("version",)),
     "card-revoke": Audited("keys-revoke", answered=("version", "key_id"), words=("reason",)),
     "card-rotate": Audited("keys-rotate", answered=("version",)),
     "card-set": Audited("card-set", answered=("version",)),
     "card-threshold": Audited("keys-threshold", answered=("version",), words=("threshold",)),
     "config-reload": Audited("config-reload", names=("changed",)),
+    "consumer-add": Audited("consumer-add", names=("name",)),
+    "consumer-remove": Audited("consumer-remove", names=("name",)),
+    "consumer-reset": Audited("consumer-reset", names=("name",)),
     "exercise-ack": _space("exercise-ack", words=("number",)),
     "exercise-answer": _space("exercise-answer", words=("number",)),
     "exercise-end": Audited("exercise-end", answered=("exercise", "entry")),
@@ -61,6 +65,7 @@ AUDITED: dict[str, Audited] = {
     "framework-adopt": _space("framework-adopt", "id"),
     "framework-react": Audited("framework-react", asked=("id",), answered=("incident", "framework", "hash")),
     "framework-write": _space("framework-write", "id"),
+    "history-forward": Audited("history-forward", answered=("partner_id", "envelopes")),
     "incident-add-indicators": Audited(
         "incident-add-indicators", asked=("id",), answered=("incident", "envelopes")
     ),
@@ -71,6 +76,8 @@ AUDITED: dict[str, Audited] = {
     "incident-open": Audited("incident-open", answered=("incident", "entry")),
     "incident-say": _space("incident-say", "id", words=("kind",)),
     "incident-watch-tell": _space("incident-watch-tell", "id"),
+    "introduce-accept": Audited("introduce-accept", names=("accepted",)),
+    "introduce-export": Audited("introduce-export", names=("circle", "number")),
     "invite": Audited("invite", names=("partner",)),
     "join": Audited("join", answered=("partner_id",)),
     "lab-open": Audited("lab-open", answered=("lab", "entry")),
@@ -81,11 +88,14 @@ AUDITED: dict[str, Audited] = {
         "partner-accept", asked=("partner",), answered=("partner_id",), names=("alias",)
     ),
     "partner-add": Audited("partner-add", answered=("partner_id",), names=("alias",)),
+    "partner-confirm": Audited("partner-confirm", answered=("partner_id",), names=("alias",)),
     "partner-distrust": Audited("partner-distrust", answered=("partner_id",), names=("alias",)),
+    "partner-link": Audited("partner-link", answered=("partner_id",), words=("has_link",), names=("alias",)),
     "partner-refuse": Audited("partner-refuse", asked=("partner",), answered=("partner_id",)),
     "partner-rename": Audited("partner-rename", answered=("partner_id",), names=("alias",)),
     "partner-trust": Audited("partner-trust", answered=("partner_id",), names=("alias",)),
     "partner-remove": Audited("partner-remove", answered=("partner_id",), names=("alias",)),
+    "partner-unfreeze": Audited("partner-unfreeze", answered=("partner_id",), names=("alias",)),
     "playbook-approve": Audited(
         "playbook-approve", answered=("space", "entry", "hash"), words=("is_revoked",)
     ),
@@ -121,8 +131,12 @@ AUDITED: dict[str, Audited] = {
 }
 
 NOT_AUDITED: dict[str, str] = {
+    "consumer-advance": "a step of `tail`: what was read, each second",
     "discard": "what was prepared and shown leaves nothing behind",
     "exercise-list": "it lists, and opens the files of exercises to do so",
+    "history-count": "it counts, and what is shown and confirmed is sealed",
+    "history-forward-on": "a step of what was begun",
+    "introduce-offer": "it looks at a list; what is accepted is written down",
     "note-findings": "a part of publishing, which is audited as it is sealed",
     "seal-on": "a step of what was sealed",
     "space-shown": "looking at a space says by itself how far",

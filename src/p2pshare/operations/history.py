@@ -239,6 +239,7 @@ class Forwarded(Struct, frozen=True, forbid_unknown_fields=True):
     """How far others' envelopes are handed on: looked at up to `done` of `of` in the log; how many were since it was asked for, and
     the ids of our envelopes that hold them, in order."""
 
+    partner_id: str
     done: int
     of: int
     forwarded: int
@@ -274,6 +275,7 @@ def _forwarded(node: NodeReading, partner: PartnerId) -> Forwarded:
     at = forwarding.forwarding_to(node.store, partner)
     sent = node.store.knowledge.forwarded_to(partner, at.began_lsn)
     return Forwarded(
+        partner_id=partner.text,
         done=at.place,
         of=at.up_to,
         forwarded=sum(count for _, count in sent),
