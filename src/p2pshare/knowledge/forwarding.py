@@ -108,6 +108,13 @@ def forwarder(connection: apsw.Connection, lsn: int) -> PartnerId | None:
     return PartnerId(rows[0][0]) if rows else None
 
 
+def is_in_part(connection: apsw.Connection, lsn: int) -> bool:
+    """See `KnowledgeReading.is_handed_on_in_part`."""
+    statement = """SELECT 1 FROM forwarded_in i WHERE i.envelope = ?
+        AND NOT EXISTS (SELECT 1 FROM publication_part p WHERE p.envelope = i.envelope)"""
+    return bool(fetch(connection, statement, (lsn,)))
+
+
 def begin(connection: apsw.Connection, partner: int, since: int, last_lsn: int) -> None:
     """Hand on to a partner (its row) what was created since (unix seconds), from the first envelope on."""
     connection.execute(

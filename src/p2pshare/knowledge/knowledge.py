@@ -261,6 +261,10 @@ class KnowledgeReading:
         """Returns our envelopes behind an lsn in which others' were handed on to `partner`, and how many are in each, in order."""
         return self._read(forwarding.sent, partner, after_lsn)
 
+    def is_handed_on_in_part(self, lsn: int) -> bool:
+        """Returns whether a partner handed the envelope on, and reading it has not come to its end."""
+        return self._read(forwarding.is_in_part, lsn)
+
     def forwarder(self, lsn: int) -> PartnerId | None:
         """Returns the partner who handed an envelope on that was read for that; None of any other."""
         return self._read(forwarding.forwarder, lsn)

@@ -97,6 +97,8 @@ def _judge(node: Node, roster: Roster, wire: bytes, now: int) -> HandedOn | str:
     entry = roster.get(core.author)
     if entry is None or entry.is_frozen:
         return "author-frozen" if entry is not None else "author-unknown"
+    if entry.is_suspended(now):
+        return "author-suspended"
     if is_distrusted(node, core.author):
         return "author-distrusted"
     may_read = is_read(node, core, decoded.envelope_id, entry.card, now, now)

@@ -301,7 +301,8 @@ class ContentReader:
     def _was_handed_on(self, one: UnreadEnvelope, opened: OpenedPayload | None) -> bool:
         """Returns whether the content of what came by gossip was read before, because a partner had handed it on: then it is not
         read again, and its number for us has come."""
-        if self._node.store.knowledge.forwarder(one.source.lsn) is None:
+        knowledge, lsn = self._node.store.knowledge, one.source.lsn
+        if knowledge.forwarder(lsn) is None or knowledge.is_handed_on_in_part(lsn):
             return False
         if opened is not None:
             self._node.store.log.note_recipient_number(one.source, opened.number)
