@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import random
 import signal
 import subprocess
@@ -567,6 +568,23 @@ def test_who_begins_to_wait_while_much_is_gathered_waits_for_a_chunk_of_it(
         written.clear()
     assert max(turns[1:]) <= 200 + stix_reader.PIECE_ROWS, "each turn writes one chunk"
     assert len(everything(bravo)["claims"]) == 3_600
+
+
+def test_authors_whose_content_does_not_fit_beside_each_other_get_on_all_the_same(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is put aside half gathered begins its batch again: where each turn put the other one aside, neither came to its end."""
+    alpha, bravo, charlie = three
+    monkeypatch.setattr(reading, "WALKS_BYTES_MAX", 1)
+    for author in (alpha, charlie):
+        take_in(bravo, author, *([f"{k}-{n}.example" for n in range(900)] for k in range(2)))
+    ticks = itertools.count()
+    reader, turns = ContentReader(bravo, READERS, lambda: next(ticks) * 0.05), 0
+    while reader.read_on(NOW, lambda: False):
+        turns += 1
+        assert turns < 60
+    assert len({row[0] for row in everything(bravo)["claims"]}) == 1_800
+    assert bravo.store.partners.refusals() == {}
 
 
 def test_a_list_that_is_said_again_inflates_each_stored_frame_a_few_times(

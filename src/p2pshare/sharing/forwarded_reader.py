@@ -165,9 +165,9 @@ class ForwardedReader:
         core, identity = decoded.core, self._node.identity
         card = self._author_card(load_roster(self._node), core, outer)
         record = self._node.store.log.record(decoded.envelope_id)
-        if record is not None and record.content not in NOT_READ and not is_begun:
-            if not self._is_in_part(decoded.envelope_id):
-                return None
+        was_read = record is not None and record.content not in NOT_READ and not is_begun
+        if was_read and not self._is_in_part(decoded.envelope_id):
+            return None
         exercises = self._node.exercises
         if exercises is not None and core.circle in exercises.circles():
             raise PeerError("an envelope of an exercise was handed on", reason="wrong-circle")
