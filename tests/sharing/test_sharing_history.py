@@ -77,6 +77,12 @@ class Late:
         wires = [wire_of(author, EnvelopeId.parse(one) if isinstance(one, str) else one) for one in ids]
         take_in(reader, [Arrival(wire, author.card.partner_id) for wire in wires], now)
 
+    def takes_back(self, value: str, now: int = NOW + 50) -> None:
+        """alpha withdraws it, and bravo reads that."""
+        request = WithdrawalRequest(value, Reason.MISTAKE)
+        report = withdraw(self.alpha, request, is_dry_run=False, now=now, progress=quiet)
+        self.hand(self.alpha, self.bravo, report.envelopes, now)
+
     def comes(self) -> None:
         befriend(self.bravo, self.charlie)
 
@@ -438,6 +444,54 @@ def test_what_is_said_later_of_it_follows_and_nothing_else(late: Late) -> None:
     assert late.rounds(NOW + 700) == ["marking"]
 
 
+def test_what_was_withdrawn_from_named_readers_is_theirs_alone(late: Late) -> None:
+    """A withdrawal names its object: who was not told of that is not told that it was taken back."""
+    late.theirs("named.example", to=["bravo"])
+    late.takes_back("named.example")
+    late.theirs("both.example", to=["bravo"])
+    late.theirs("both.example", now=NOW + 1)
+    late.takes_back("both.example")
+    late.comes()
+    counted, _ = late.share()
+    assert (counted.forwarded, left(counted)) == (2, {"audience-limited": 3})
+    assert rows(late.charlie.store.database.path, "SELECT count(*) FROM withdrawal_said") == [(1,)]
+
+
+def test_what_was_taken_back_is_not_handed_on_without_the_word_that_takes_it_back(late: Late) -> None:
+    """Its withdrawal is marked as strictly as its strictest version was, and stays here."""
+    late.theirs("stale.example")
+    late.theirs("stale.example", tlp=Tlp.AMBER, to=["bravo"], now=NOW + 1)
+    late.takes_back("stale.example")
+    late.theirs("told.example")
+    late.takes_back("told.example")
+    late.comes()
+    counted, _ = late.share()
+    assert (counted.forwarded, left(counted)) == (2, {"marking": 2, "withdrawn": 1})
+    assert values(late.charlie) == set()
+
+
+def test_what_was_shared_in_a_circle_that_a_link_does_not_carry_stays_in_it(late: Late) -> None:
+    late.theirs("main.example")
+    draft_ = draft(late.alpha, ["apart.example"])
+    wire = seal_unchecked(late.alpha, draft_, late.bravo, circle="apart", ahead=5)
+    with late.bravo.store.transaction() as writer:
+        writer.execute("UPDATE partner SET circles = circles || char(10) || 'apart'")
+    take_in(late.bravo, [Arrival(wire, late.alpha.card.partner_id)], NOW)
+    late.comes()
+    counted, _ = late.share()
+    assert (counted.forwarded, left(counted)) == (1, {"circle-not-on-link": 1})
+    assert values(late.charlie) == {"main.example"}
+
+
+def test_an_author_whom_nobody_introduces_any_more_is_not_handed_on(late: Late) -> None:
+    late.theirs("suspended.example")
+    late.comes()
+    with late.bravo.store.transaction() as writer:
+        writer.execute("UPDATE partner SET is_compared = 0, suspended = 'ended' WHERE alias = 'alpha'")
+    counted, _ = late.share()
+    assert (counted.forwarded, left(counted)) == (0, {"author-suspended": 1})
+
+
 def test_a_removed_partner_is_handed_nothing_more(late: Late) -> None:
     late.theirs("told.example")
     late.comes()
@@ -556,6 +610,8 @@ class Told:
 
     versions: list[tuple[bool, Tlp]]
     """Of every version so far, by its author: whether it was for all, and how it was marked."""
+    ends: list[Tlp | None] = field(default_factory=list)
+    """Of each, how the word is marked that took it back first; None while none did."""
     is_withdrawn: bool = False
     reached: list[str] = field(default_factory=list)
     was_sent: bool = False
@@ -593,11 +649,11 @@ def test_a_late_partner_knows_what_a_naive_model_says(late: Late, seed: int) -> 
                 if name == "bravo" and not one.is_withdrawn and is_for_all:
                     one.reached.append("said")
                 elif name == "alpha":
-                    heard = ["said" for is_open, _ in one.versions if is_open]
-                    one.reached += heard
-                    strictest = max(tlp for _, tlp in one.versions)
-                    if one.is_withdrawn and heard and strictest <= Tlp.GREEN:
-                        one.reached.append("withdrawn")
+                    one.reached += [
+                        "said" if end is None else "withdrawn"
+                        for (is_open, _), end in zip(one.versions, one.ends, strict=True)
+                        if is_open and (end is None or end <= Tlp.GREEN)
+                    ]
                 one.was_sent = bool(one.reached)
             continue
         name, value = draw.choice(("alpha", "bravo")), f"v{draw.randrange(4)}.example"
@@ -611,6 +667,8 @@ def test_a_late_partner_knows_what_a_naive_model_says(late: Late, seed: int) -> 
                 node, WithdrawalRequest(value, Reason.MISTAKE), is_dry_run=False, now=now, progress=quiet
             )
             one.is_withdrawn = True
+            strictest = max(tlp for _, tlp in one.versions)
+            one.ends = [strictest if end is None else end for end in one.ends]
             if name == "alpha":
                 late.hand(node, late.bravo, report.envelopes, now)
                 if has_come and one.was_sent and max(tlp for _, tlp in one.versions) <= Tlp.GREEN:
@@ -631,6 +689,7 @@ def test_a_late_partner_knows_what_a_naive_model_says(late: Late, seed: int) -> 
             other = "bravo" if name == "alpha" else "alpha"
             ids = send(node, [value], to=[] if is_for_all else [other], tlp=tlp, now=now).envelopes
             one.versions.append((is_for_all, tlp))
+            one.ends.append(None)
             one.is_withdrawn = False
             if name == "alpha":
                 late.hand(node, late.bravo, ids, now)

@@ -3,7 +3,8 @@
 Rules (docs/envelope.md, "Forwarded", has those of who reads):
 
 1. What was sealed for us, relayed, for all its author's partners and not above GREEN in any object is handed on, as it was received. What
-   was handed on to us is not: we have no row in it.
+   was handed on to us is not: we have no row in it. Nor is what was shared in a circle that our link to the partner does not carry, and
+   what its author has taken back since, unless the word that takes it back goes, too.
 2. A person asks once (`begin`). What is held by then is walked over in steps, from a place that the store keeps.
 3. What is read later is handed on to the same partner where it is about an object that was: a newer version, a withdrawal, a word about
    it that is not above GREEN. That does not end when its author reaches the partner: an author tells those whom it sent an object to, and
@@ -15,7 +16,7 @@ Rules (docs/envelope.md, "Forwarded", has those of who reads):
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -29,13 +30,20 @@ from p2pshare.errors import NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
+from p2pshare.intel.withdrawing import withdrawal_id
 from p2pshare.knowledge.forwarding import object_hash
-from p2pshare.knowledge.interface import Forwardable, Forwarding
+from p2pshare.knowledge.interface import Forwardable, Forwarding, SharedObject
 from p2pshare.limits import FORWARDED_ENVELOPES_MAX, MIB, TTL_SECONDS_BY_CLASS
 from p2pshare.node.node import Node
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster
-from p2pshare.sharing.forwarded_reader import FORWARDED_MARKING, is_distrusted, is_forwardable, looked_at
+from p2pshare.sharing.forwarded_reader import (
+    FORWARDED_MARKING,
+    FORWARDED_TLP_MAX,
+    is_distrusted,
+    is_forwardable,
+    looked_at,
+)
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import FORWARDED, NAMED, STIX, receive
 from p2pshare.sharing.publishing import SealedContent
@@ -50,6 +58,7 @@ OBJECTS_MAX = 1_000_000  # that are kept of one partner: 15 MB
 NOT_HISTORY = ""
 """The reason of what was never to be handed on, and is not counted: entries of spaces and the like."""
 DIRECT, EXPIRED, LIMITED, MARKING = "direct", "expired", "audience-limited", "marking"
+OTHER_CIRCLE, WITHDRAWN = "circle-not-on-link", "withdrawn"
 TOO_LARGE, TOO_MANY = "too-large", "too-many-objects"
 
 
@@ -75,8 +84,8 @@ class ForwardingStep:
     is_finished: bool
 
 
-def judge(node: Node, roster: Roster, one: Forwardable, now: int) -> HandedOn | str:
-    """Returns an envelope as it may be handed on, or the reason why it may not (rule 1). Raises StoreError."""
+def judge(node: Node, roster: Roster, partner: PartnerId, one: Forwardable, now: int) -> HandedOn | str:
+    """Returns an envelope as it may be handed on to a partner, or the reason why it may not (rule 1). Raises StoreError."""
     if one.mode == Mode.DIRECT:
         return DIRECT
     if one.size > WIRE_BYTES_MAX:
@@ -85,15 +94,18 @@ def judge(node: Node, roster: Roster, one: Forwardable, now: int) -> HandedOn | 
     if wire is None:
         return EXPIRED
     try:
-        return _judge(node, roster, wire, now)
+        return _judge(node, roster, partner, wire, now)
     except PeerError as error:
         return error.reason
 
 
-def _judge(node: Node, roster: Roster, wire: bytes, now: int) -> HandedOn | str:
+def _judge(node: Node, roster: Roster, partner: PartnerId, wire: bytes, now: int) -> HandedOn | str:
     decoded = decode_envelope(wire)
     core = decoded.core
     check_time(core, now)
+    recipient = roster.get(partner)
+    if recipient is None or core.circle not in recipient.circles:
+        return OTHER_CIRCLE
     entry = roster.get(core.author)
     if entry is None or entry.is_frozen:
         return "author-frozen" if entry is not None else "author-unknown"
@@ -121,10 +133,31 @@ def _judge(node: Node, roster: Roster, wire: bytes, now: int) -> HandedOn | str:
         for frame in looked_at(payload):
             objects.update(_about(core.author, frame))
             tlp = max([tlp, *(fact.tlp for fact in frame)])
+            if _is_taken_back(node.store, core.author, frame):
+                return WITHDRAWN
     except PeerError as error:
         return MARKING if error.reason == FORWARDED_MARKING else "not-whole"
     handed = encode_forwarded(wire, content_key)
     return HandedOn(handed, tlp, core.created, core.expires, frozenset(objects))
+
+
+def _is_taken_back(store: StoreReading, author: PartnerId, facts: Sequence[ObjectFacts]) -> bool:
+    """Returns whether an object of a frame was taken back by a word that is not handed on: who reads it would never hear of that."""
+    reached = store.knowledge.withdrawn_up_to(author, {fact.object_id for fact in facts})
+    gone = [
+        fact.object_id
+        for fact in facts
+        if fact.object_id in reached and (fact.modified_us or 0) <= reached[fact.object_id]
+    ]
+    words = {
+        one: {withdrawal_id(author, one, tlp) for tlp in Tlp if tlp <= FORWARDED_TLP_MAX} for one in gone
+    }
+    held = store.knowledge.shared_objects({word for each in words.values() for word in each})
+    return any(not any(_says(held, author, word) for word in each) for each in words.values())
+
+
+def _says(held: Mapping[str, Sequence[SharedObject]], author: PartnerId, object_id: str) -> bool:
+    return any(one.author == author for one in held.get(object_id, ()))
 
 
 def _about(author: PartnerId, facts: Iterable[ObjectFacts]) -> Iterable[int]:
@@ -228,7 +261,7 @@ def _hand_on(
     handed: list[HandedOn] = []
     objects: set[int] = set()
     for one in some:
-        judged = judge(node, roster, one, now)
+        judged = judge(node, roster, at.partner, one, now)
         if isinstance(judged, str):
             refused.update([judged] if judged else [])
             continue
