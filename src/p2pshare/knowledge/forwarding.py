@@ -129,6 +129,14 @@ def put_place(connection: apsw.Connection, partner: int, place: int) -> None:
     connection.execute("UPDATE forwarding SET place = ? WHERE partner = ?", (place, partner))
 
 
+def end_all(connection: apsw.Connection) -> int:
+    """Look at nothing more of what was held or waits by now; what is read later still follows. Returns for how many partners there was some."""
+    ended = [one for one in forwardings(connection) if one.is_under_way or one.has_due]
+    connection.execute("UPDATE forwarding SET place = up_to")
+    connection.execute("DELETE FROM forwarding_due")
+    return len(ended)
+
+
 def drop_due(connection: apsw.Connection, partner: int, lsns: Iterable[int]) -> None:
     """These have been looked at."""
     connection.executemany(

@@ -443,6 +443,12 @@ class Knowledge(KnowledgeReading):
         with self._database.transaction() as writer:
             forwarding.put_place(writer, self._database.organisation(partner), place)
 
+    def end_forwardings(self) -> int:
+        """Hand on nothing more of what is held: this home was put back, and does not know what left since. Returns for how many partners
+        that ends something."""
+        with self._database.transaction() as writer:
+            return forwarding.end_all(writer)
+
     def drop_forwarding_due(self, partner: PartnerId, lsns: Collection[int]) -> None:
         """These, which were read since, have been looked at."""
         with self._database.transaction(frees_space=True) as writer:
