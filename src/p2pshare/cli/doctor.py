@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from p2pshare.cli import console
+from p2pshare.cli.as_owner import as_owner
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
@@ -103,30 +102,6 @@ def _is_listening(home: Path) -> bool:
         return is_running(home)
     except ShareError:
         return True
-
-
-@contextmanager
-def as_owner(home: Path) -> Iterator[None]:
-    """Let root be the user whose `home` is, for as long as it looks: what that user may do is what the daemon may do, and no file
-    that root made stands in its way."""
-    owner = home.stat()
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        yield
-        return
-    groups = os.getgroups()
-    try:
-        name = pwd.getpwuid(owner.st_uid).pw_name
-        os.setgroups(os.getgrouplist(name, owner.st_gid))
-    except KeyError:
-        os.setgroups([owner.st_gid])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
 
 
 @doctor.command("topology")
