@@ -20,6 +20,7 @@ from p2pshare.node.node import Node
 from p2pshare.partners.introductions import STRANGERS_PER_PARTNER_MAX
 from p2pshare.queries.alarms import alarms
 from p2pshare.queries.lookup import look_up
+from p2pshare.sharing import distrusting
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.introducing import (
@@ -286,6 +287,7 @@ def test_our_list_is_the_same_until_something_changes_and_is_renewed_at_half_its
         ("expired", "list-expired"),
         ("removed", "introducer-removed"),
         ("frozen", "introducer-frozen"),
+        ("distrusted", "introducer-distrusted"),
         ("revoked", "list-revoked"),
     ],
 )
@@ -304,6 +306,11 @@ def test_what_suspends(circle: dict[str, Node], end: str, reason: str) -> None:
         remove_partner(alpha, "hub")
     elif end == "frozen":
         freeze_partner(alpha.store, hub.card.partner_id, evidence=(b"one", b"two"), now=now)
+    elif end == "distrusted":
+        distrusting.distrust(alpha, "hub", now)
+        with pytest.raises(PeerError) as refused:
+            take(alpha, by_hub(hub, listed(bravo.card), [bravo.card.raw], number=2))
+        assert refused.value.reason == "introducer-distrusted"
     else:
         key_id = hub.identity.operational.sign.key_id
         fresh = create_identity("hub", [], NOW + 1).operational

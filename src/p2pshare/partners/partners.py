@@ -193,9 +193,13 @@ class PartnersReading:
         stored = msgspec.json.decode(self._database.setting(DISTRUSTED) or b"{}", type=dict[str, Distrust])
         return {PartnerId.parse(partner): one for partner, one in stored.items()}
 
+    def distrusted(self) -> frozenset[PartnerId]:
+        """Returns those whom a person does not believe, present or past partners."""
+        return frozenset(one for one, how in self.distrusts().items() if how.is_out)
+
     def is_distrusted(self, organisation: int) -> bool:
         """Returns whether the partner with this row is one that is not believed."""
-        distrusted = [one for one, how in self.distrusts().items() if how.is_out]
+        distrusted = self.distrusted()
         if not distrusted:
             return False
         rows = self._fetch("SELECT partner_id FROM organisation WHERE id = ?", (organisation,))

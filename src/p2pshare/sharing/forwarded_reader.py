@@ -220,8 +220,7 @@ class ForwardedReader:
 
 def is_distrusted(node: Node, author: PartnerId) -> bool:
     """Returns whether a person does not believe an author here (`sharing.distrusting`)."""
-    how = node.store.partners.distrusts().get(author)
-    return how is not None and how.is_out
+    return author in node.store.partners.distrusted()
 
 
 def is_forwardable(payload: ReceivedPayload) -> bool:

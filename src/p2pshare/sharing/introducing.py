@@ -315,6 +315,12 @@ def _verified(
             hint=f"compare it, and `p2pshare partner confirm {introducer.alias}`",
             reason="introducer-not-compared",
         )
+    if introducer.partner_id in node.store.partners.distrusted():
+        raise PeerError(
+            f"{introducer.alias} is not believed here",
+            hint=f"`p2pshare partner trust {introducer.alias}`, if it should be",
+            reason="introducer-distrusted",
+        )
     if members.circle not in node.config.circle_ids:
         raise PeerError("a member list of a circle that is none of ours", reason="wrong-circle")
     time = moment or Moment.certain(now)
@@ -515,12 +521,13 @@ def review(node: Node, now: int) -> bool:
     rows = {row.partner_id: row for row in store.partners.all() if not row.is_compared}
     if not rows:
         return False
-    roster = load_roster(node)
+    roster, distrusted = load_roster(node), store.partners.distrusted()
     held = {(one.introducer, one.circle): _Spoken.of(one) for one in store.introductions.lists()}
     by_partner: dict[PartnerId, list[Introduction]] = {partner: [] for partner in rows}
     for one in store.introductions.accepted():
         if one.partner_id in rows:
-            introduction = _introduction(roster, one, held.get((one.introducer, one.circle)))
+            spoken = held.get((one.introducer, one.circle))
+            introduction = _introduction(roster, one, spoken, is_distrusted=one.introducer in distrusted)
             by_partner[one.partner_id].append(introduction)
     voices = store.introductions.voices()
     changed = False
@@ -560,13 +567,17 @@ class _Spoken:
         return cls(frozenset(one.partner_id for one in listed.members), listed.key_id, held.expires)
 
 
-def _introduction(roster: Roster, one: AcceptedIntroduction, held: _Spoken | None) -> Introduction:
+def _introduction(
+    roster: Roster, one: AcceptedIntroduction, held: _Spoken | None, *, is_distrusted: bool
+) -> Introduction:
     introducer = roster.get(one.introducer)
     introducer_is = ""
     if introducer is None:
         introducer_is = "removed"
     elif introducer.is_frozen:
         introducer_is = "frozen"
+    elif is_distrusted:
+        introducer_is = "distrusted"
     elif not introducer.is_compared:
         introducer_is = "not-compared"
     if held is None:
