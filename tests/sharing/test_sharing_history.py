@@ -45,7 +45,7 @@ from p2pshare.queries.explaining import preview
 from p2pshare.sharing import forwarding, intake, staging
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival
-from p2pshare.sharing.partners import apply_card_update, remove_partner
+from p2pshare.sharing.partners import apply_card_update, freeze_partner, remove_partner
 from p2pshare.sharing.reading import read_all
 from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
@@ -492,6 +492,23 @@ def test_an_author_whom_nobody_introduces_any_more_is_not_handed_on(late: Late) 
     assert (counted.forwarded, left(counted)) == (0, {"author-suspended": 1})
 
 
+def test_who_cannot_be_sealed_for_costs_nothing_while_that_lasts(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon asks each minute: everything that waits for it was opened and read anew each time."""
+    late.theirs("told.example")
+    late.comes()
+    late.share()
+    late.theirs("told.example", now=NOW + 300)
+    partner = late.charlie.card.partner_id
+    freeze_partner(late.bravo.store, partner, evidence=(b"a", b"b"), now=NOW)
+    monkeypatch.setattr(forwarding, "judge", None)
+    with pytest.raises(RefusedError) as caught:
+        forwarding.step(late.bravo, partner, NOW + 400)
+    assert caught.value.reason == "partner-frozen"
+    assert forwarding.next_forwarding(late.bravo.store) == partner, "it waits"
+
+
 def test_a_removed_partner_is_handed_nothing_more(late: Late) -> None:
     late.theirs("told.example")
     late.comes()
@@ -542,6 +559,12 @@ def test_what_is_kept_of_one_partner_is_bounded(late: Late, monkeypatch: pytest.
     assert values(late.charlie) == {"one.example", "two.example"}
     [at] = late.bravo.store.knowledge.forwardings()
     assert at.objects == 2
+    monkeypatch.setattr(
+        forwarding, "OBJECTS_MAX", 2
+    )  # full: what takes back what was handed on follows all the same
+    late.takes_back("one.example", NOW + 200)
+    assert late.rounds(NOW + 300) == []
+    assert values(late.charlie) == {"two.example"}
 
 
 def test_the_preview_says_what_could_be_read(late: Late) -> None:

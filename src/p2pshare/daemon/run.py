@@ -56,7 +56,7 @@ from p2pshare.daemon.service_manager import (
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.daemon.start_patience import asked_for_patience
 from p2pshare.database.connection import StoreFailed
-from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
+from p2pshare.errors import ConfigError, NotFoundError, OperatorError, RefusedError, ShareError, StoreError
 from p2pshare.http_server.listener import EVERY_ADDRESS, is_name_of_loopback
 from p2pshare.identifiers import CircleId, PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
@@ -782,6 +782,9 @@ class Running:
                     self._driver.wake()
                 except NotFoundError:
                     continue  # the partner was removed meanwhile
+                except RefusedError as error:
+                    log.info("handing on to %s waits: %s", partner.short, error.reason)
+                    put_off.add(partner)
                 except StoreError as error:
                     log.error("handing on waits: %s", error.message)
                     break

@@ -78,13 +78,14 @@ def _forwardable_of(lsn: int, envelope_id: bytes, mode: int, stage: int, size: i
     return Forwardable(lsn, EnvelopeId(envelope_id), mode, stage == 0, size)
 
 
-def knows_any(connection: apsw.Connection, partner: PartnerId, objects: Collection[int]) -> bool:
-    """See `KnowledgeReading.was_any_forwarded`."""
+def known(connection: apsw.Connection, partner: PartnerId, objects: Collection[int]) -> int:
+    """See `KnowledgeReading.count_forwarded`."""
     if not objects:
-        return False
-    statement = f"""SELECT 1 FROM {MANY} k CROSS JOIN forwarded_object f
-        ON f.partner = {_ROW} AND f.object = k.value LIMIT 1"""  # noqa: S608 - this program's own text only
-    return bool(fetch(connection, statement, (row_ids(objects), bytes(partner))))
+        return 0
+    statement = f"""SELECT count(*) FROM {MANY} k CROSS JOIN forwarded_object f
+        ON f.partner = {_ROW} AND f.object = k.value"""  # noqa: S608 - this program's own text only
+    [(count,)] = fetch(connection, statement, (row_ids(objects), bytes(partner)))
+    return int(count)
 
 
 def sent(connection: apsw.Connection, partner: PartnerId, after_lsn: int) -> list[tuple[EnvelopeId, int]]:

@@ -253,9 +253,9 @@ class KnowledgeReading:
         """Returns the next `limit` envelopes that were read since `partner` was handed what was held, and are to be looked at."""
         return self._read(forwarding.due, partner, limit)
 
-    def was_any_forwarded(self, partner: PartnerId, objects: Collection[int]) -> bool:
-        """Returns whether any of these (`forwarding.object_hash`) was handed on to `partner`."""
-        return self._read(forwarding.knows_any, partner, objects)
+    def count_forwarded(self, partner: PartnerId, objects: Collection[int]) -> int:
+        """Returns how many of these (`forwarding.object_hash`) were handed on to `partner`."""
+        return self._read(forwarding.known, partner, objects)
 
     def forwarded_to(self, partner: PartnerId, after_lsn: int = 0) -> list[tuple[EnvelopeId, int]]:
         """Returns our envelopes behind an lsn in which others' were handed on to `partner`, and how many are in each, in order."""

@@ -16,7 +16,7 @@ Rules (docs/envelope.md, "Forwarded", has those of who reads):
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -37,6 +37,7 @@ from p2pshare.limits import FORWARDED_ENVELOPES_MAX, MIB, TTL_SECONDS_BY_CLASS
 from p2pshare.node.node import Node
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster
+from p2pshare.policy.audience import why_not_for
 from p2pshare.sharing.forwarded_reader import (
     FORWARDED_MARKING,
     FORWARDED_TLP_MAX,
@@ -161,13 +162,15 @@ def _says(held: Mapping[str, Sequence[SharedObject]], author: PartnerId, object_
 
 
 def _about(author: PartnerId, facts: Iterable[ObjectFacts]) -> Iterable[int]:
-    """Yields what stands for the objects of a frame, and for those that are withdrawn or assessed in it."""
+    """Yields what stands for the objects of a frame; of a withdrawal or an assessment, for what that is about: it is never another
+    version of itself alone."""
     for fact in facts:
-        yield object_hash(author, fact.object_id)
         if fact.withdrawal is not None:
             yield object_hash(author, fact.withdrawal.target)
-        if fact.assessment is not None and fact.assessment.author is not None:
+        elif fact.assessment is not None and fact.assessment.author is not None:
             yield object_hash(fact.assessment.author, fact.assessment.target)
+        else:
+            yield object_hash(author, fact.object_id)
 
 
 def begin(node: Node, partner: PartnerId, since: int) -> None:
@@ -214,7 +217,10 @@ def step(node: Node, partner: PartnerId, now: int) -> ForwardingStep:
     case with nothing kept.
     """
     roster, store = load_roster(node), node.store
-    at = forwarding_to(store, partner)
+    at, recipient = forwarding_to(store, partner), roster.get(partner)
+    reason = "unknown-recipient" if recipient is None else why_not_for(Tlp.CLEAR, recipient, now)
+    if reason:
+        raise _nothing_sealed(reason)  # before anything is opened for it
     refused: Counter[str] = Counter()
     node.store.log.author_state(now)  # a new incarnation is durable before anything is sealed in it
     with store.transaction():
@@ -267,7 +273,7 @@ def _hand_on(
             continue
         if is_later and not _follows(node.store, at, one, judged):
             continue
-        if at.objects + len(objects | judged.objects) > OBJECTS_MAX:
+        if not _has_room(node.store, at, objects | judged.objects):
             refused[TOO_MANY] += 1
             continue
         handed.append(judged)
@@ -283,13 +289,14 @@ def _hand_on(
     )
     sent = send(node, roster, content, [at.partner], now)
     if sent.no_way:
-        reason = sent.no_way[at.partner]
-        raise RefusedError(
-            f"nothing can be sealed for the partner: {reason}",
-            hint="ask it for its newest card",
-            reason=reason,
-        )
+        raise _nothing_sealed(sent.no_way[at.partner])
     node.store.knowledge.note_forwarded(at.partner, sent.envelopes[0], len(handed), objects)
+
+
+def _nothing_sealed(reason: str) -> RefusedError:
+    return RefusedError(
+        f"nothing can be sealed for the partner: {reason}", hint="ask it for its newest card", reason=reason
+    )
 
 
 def _follows(store: StoreReading, at: Forwarding, one: Forwardable, judged: HandedOn) -> bool:
@@ -297,7 +304,14 @@ def _follows(store: StoreReading, at: Forwarding, one: Forwardable, judged: Hand
     to be read."""
     if one.lsn <= at.up_to and judged.created >= at.since:
         return True
-    return store.knowledge.was_any_forwarded(at.partner, judged.objects)
+    return store.knowledge.count_forwarded(at.partner, judged.objects) > 0
+
+
+def _has_room(store: StoreReading, at: Forwarding, objects: Collection[int]) -> bool:
+    """Returns whether these may be kept, too: those that are kept already take no room, so what takes them back always follows."""
+    if at.objects + len(objects) <= OBJECTS_MAX:
+        return True
+    return at.objects + len(objects) - store.knowledge.count_forwarded(at.partner, objects) <= OBJECTS_MAX
 
 
 def _ttl_class(seconds: int) -> int:
