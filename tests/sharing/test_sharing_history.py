@@ -30,7 +30,7 @@ from p2pshare.envelope.card_format import Revocation
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
 from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import EnvelopeId
-from p2pshare.intel.authoring import indicator_object
+from p2pshare.intel.authoring import identity_object, indicator_object
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import detect
@@ -490,6 +490,33 @@ def test_an_author_whom_nobody_introduces_any_more_is_not_handed_on(late: Late) 
         writer.execute("UPDATE partner SET is_compared = 0, suspended = 'ended' WHERE alias = 'alpha'")
     counted, _ = late.share()
     assert (counted.forwarded, left(counted)) == (0, {"author-suspended": 1})
+
+
+def test_an_author_who_says_who_it_is_in_each_envelope_is_not_followed_in_all_of_them(late: Late) -> None:
+    """`publish` adds our identity to each part: handed on once, everything that its author said later was about it."""
+    author = late.alpha.card.partner_id
+    for number, value in enumerate(("told.example", "new.example")):
+        if number:
+            late.comes()
+            late.share()
+        now = NOW + 200 * number
+        who = json.loads(identity_object(author, "alpha", created=NOW, tlp=Tlp.GREEN))
+        said = json.loads(indicator_object(detect(value), author=author, created=now, tlp=Tlp.GREEN))
+        definition = {
+            "type": "marking-definition",
+            "spec_version": "2.1",
+            "id": "marking-definition--0f5cd5c5-9a4c-4e0c-8c8d-3a3c1e0f8a11",
+            "created": "2026-01-01T00:00:00.000Z",
+            "definition_type": "statement",
+            "definition": {"statement": "ours"},
+        }
+        wire = seal_unchecked(
+            late.alpha, raw_draft([who, definition, said]), late.bravo, now, ahead=5 + number, recipient_sequence=1 + number
+        )
+        take_in(late.bravo, [Arrival(wire, author)], now)
+    late.rounds(NOW + 300)
+    assert values(late.bravo) == {"told.example", "new.example"}
+    assert values(late.charlie) == {"told.example"}
 
 
 def test_who_cannot_be_sealed_for_costs_nothing_while_that_lasts(

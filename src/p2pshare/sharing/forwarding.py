@@ -29,6 +29,7 @@ from p2pshare.envelope.verification import check_time, verified_before
 from p2pshare.errors import NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.extraction import ObjectFacts
+from p2pshare.intel.grouping import DEFINITION, IDENTITY
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import withdrawal_id
 from p2pshare.knowledge.forwarding import object_hash
@@ -55,6 +56,8 @@ from p2pshare.sharing.stix_reader import StixReader
 LOOKED_BYTES_AT_ONCE = 2 * MIB  # of envelopes that one step opens and reads: some 0.2 s
 WIRE_BYTES_MAX = 12 * MIB  # of an envelope that fits into another: padding adds an eighth
 OBJECTS_MAX = 1_000_000  # that are kept of one partner: 15 MB
+
+BESIDE_EVERYTHING = frozenset({DEFINITION, IDENTITY})
 
 NOT_HISTORY = ""
 """The reason of what was never to be handed on, and is not counted: entries of spaces and the like."""
@@ -163,13 +166,13 @@ def _says(held: Mapping[str, Sequence[SharedObject]], author: PartnerId, object_
 
 def _about(author: PartnerId, facts: Iterable[ObjectFacts]) -> Iterable[int]:
     """Yields what stands for the objects of a frame; of a withdrawal or an assessment, for what that is about: it is never another
-    version of itself alone."""
+    version of itself alone. What is said beside everything, its author's identity and markings, is nothing to follow."""
     for fact in facts:
         if fact.withdrawal is not None:
             yield object_hash(author, fact.withdrawal.target)
         elif fact.assessment is not None and fact.assessment.author is not None:
             yield object_hash(fact.assessment.author, fact.assessment.target)
-        else:
+        elif fact.type not in BESIDE_EVERYTHING:
             yield object_hash(author, fact.object_id)
 
 
