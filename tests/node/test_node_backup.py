@@ -351,6 +351,18 @@ HOSTILE: dict[str, tuple[Callable[[Members], Members], str]] = {
         lambda members: relisted(members, lambda told: told["files"][1].update(size=-1)),
         "bad-backup",
     ),
+    "a file that runs as its owner": (
+        lambda members: relisted(members, lambda told: told["files"][1].update(mode=0o4755)),
+        "bad-backup",
+    ),
+    "a file that anybody writes": (
+        lambda members: relisted(members, lambda told: told["files"][1].update(mode=0o666)),
+        "bad-backup",
+    ),
+    "a mode that is none": (
+        lambda members: relisted(members, lambda told: told["folders"][0].update(mode=-1)),
+        "bad-backup",
+    ),
     "a time that is none": (
         lambda members: relisted(members, lambda told: told.update(created="soon")),
         "bad-backup",
