@@ -17,6 +17,8 @@ from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.node.node import Node
+from p2pshare.operations.interface import AsideWork
+from p2pshare.operations.introducing import OfferIntroductions
 from p2pshare.partners.introductions import STRANGERS_PER_PARTNER_MAX
 from p2pshare.queries.alarms import alarms
 from p2pshare.queries.lookup import look_up
@@ -466,3 +468,45 @@ def test_what_one_partner_names_fills_no_table(circle: dict[str, Node]) -> None:
     answer = missing_cards(alpha, MAIN, NOW)
     assert (answer.count, len(answer.named)) == (STRANGERS_PER_PARTNER_MAX + 1, 20)
     assert missing_cards(alpha, MAIN, NOW + 91 * DAY).count == 0
+
+
+def test_cards_are_verified_off_the_writer_and_what_changes_meanwhile_is_seen(
+    circle: dict[str, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of a thousand would hold the writer for seconds. Between two steps a person removes one that was a partner."""
+    alpha, hub = circle["alpha"], circle["hub"]
+    take(alpha, file_of(hub, only=["bravo"]))
+    steps = OfferIntroductions(file_of(hub)).steps(alpha, NOW)
+    reading = next(steps)
+    assert isinstance(reading, AsideWork)
+    with monkeypatch.context() as apart:
+        apart.setattr("p2pshare.envelope.member_list.accept_first", lambda *_: pytest.fail("in the writer"))
+        with pytest.raises(pytest.fail.Exception):
+            reading.do()
+    reading.do()
+    assert next(steps) is None, "those who are partners, some at a time"
+    remove_partner(alpha, "bravo")
+    with monkeypatch.context() as apart:
+        apart.setattr("p2pshare.envelope.member_list.accept_first", lambda *_: pytest.fail("in the writer"))
+        offered = next(steps)
+    assert isinstance(offered, OfferedList)
+    assert verdicts(offered)["bravo"] == ("refused", "removed-partner")
+    assert verdicts(offered)["charlie"] == ("new", "")
+
+
+def test_whose_introducer_is_removed_while_its_list_is_looked_at_is_nobody(circle: dict[str, Node]) -> None:
+    alpha, hub = circle["alpha"], circle["hub"]
+    raw = file_of(hub)
+    steps = OfferIntroductions(raw).steps(alpha, NOW)
+    reading = next(steps)
+    assert isinstance(reading, AsideWork)
+    reading.do()
+    remove_partner(alpha, "hub")
+    offered = next(one for one in steps if one is not None)
+    assert isinstance(offered, OfferedList)
+    file = read_file(raw)
+    wanted = [PartnerId.parse(one.partner_id) for one in offered.members]
+    with pytest.raises(PeerError) as caught:
+        accept(alpha, file.list_raw, file.cards, wanted, NOW)
+    assert caught.value.reason == "introducer-unknown"
+    assert len(load_roster(alpha)) == 0
