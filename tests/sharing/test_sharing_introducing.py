@@ -510,3 +510,34 @@ def test_whose_introducer_is_removed_while_its_list_is_looked_at_is_nobody(circl
         accept(alpha, file.list_raw, file.cards, wanted, NOW)
     assert caught.value.reason == "introducer-unknown"
     assert len(load_roster(alpha)) == 0
+
+
+def test_a_number_that_a_thief_gave_out_does_not_mute_the_owner(circle: dict[str, Node]) -> None:
+    """It signs the highest number there is; the owner, who never heard of it, revokes the key and goes on from its own number."""
+    alpha, hub, bravo = circle["alpha"], circle["hub"], circle["bravo"]
+    take(alpha, by_hub(hub, listed(bravo.card), [bravo.card.raw], number=1))
+    stolen = by_hub(hub, [], number=2**53 - 1)
+    assert take_fetched(alpha, hub.card.partner_id, MAIN, read_file(stolen).list_raw, NOW)
+    fresh = create_identity("hub", [], NOW + 1).operational
+    new = reissue_card(
+        hub.identity,
+        NOW + 1,
+        operational=_with_tls_of(hub.identity, fresh),
+        revoked=[Revocation(hub.identity.operational.sign.key_id, NOW + 1, 1)],
+    )
+    assert apply_card_update(alpha, hub.card.partner_id, new.card.raw, NOW + 1)
+    review(alpha, NOW + 1)
+    assert standing(alpha, "bravo")[0] == "suspended"
+    raw = sign_list(
+        fresh.sign,
+        hub.card.partner_id,
+        MAIN,
+        2,
+        created=NOW + 1,
+        expires=NOW + DAY,
+        members=listed(bravo.card),
+    )
+    assert take_fetched(alpha, hub.card.partner_id, MAIN, raw, NOW + 1)
+    assert standing(alpha, "bravo")[0] == "introduced"
+    assert not take_fetched(alpha, hub.card.partner_id, MAIN, read_file(stolen).list_raw, NOW + 1)
+    assert standing(alpha, "bravo")[0] == "introduced", "the stolen key's list is refused from now on"

@@ -393,6 +393,8 @@ def _verified(
     verify_list(members, introducer.card, int(time.earliest), int(time.latest))
     store = node.store.introductions
     held = store.list_of(members.introducer, members.circle)
+    if held is not None and introducer.card.revocation(read_list(held.raw).key_id) is not None:
+        held = None  # a thief chose its number, and the highest one would mute the owner
     if held is not None and members.number < held.number:
         raise PeerError(
             f"an older member list of {introducer.alias}: number {members.number}, and {held.number} is held",
