@@ -223,6 +223,32 @@ def test_names_that_imitate_are_refused(circle: dict[str, Node], name: str) -> N
     assert verdicts(offered) == {name: ("refused", "name-imitates")}
 
 
+def test_a_name_of_one_that_was_removed_is_refused(circle: dict[str, Node]) -> None:
+    """What the first one said is still shown under that name."""
+    alpha, hub, bravo = circle["alpha"], circle["hub"], circle["bravo"]
+    befriend(alpha, bravo)
+    remove_partner(alpha, "bravo")
+    imitator = create_identity("Bravo", ["https://i.example:8443"], NOW).card
+    offered = offer(alpha, by_hub(hub, listed(imitator), [imitator.raw]), NOW)
+    assert verdicts(offered) == {"Bravo": ("refused", "name-imitates")}
+
+
+def test_an_alias_imitates_nobody_and_leads_into_no_group(circle: dict[str, Node]) -> None:
+    """The name does not, but what the alias keeps of it: Latin words alone. `clinic` stands in a group and is nobody yet."""
+    alpha, hub, bravo = circle["alpha"], circle["hub"], circle["bravo"]
+    befriend(alpha, bravo)
+    alpha.config.groups["hospitals"] = ("clinic",)
+    cards = [
+        create_identity(name, ["https://i.example:8443"], NOW).card
+        for name in ("\u5317\u4eac Brav0", "\u5317\u4eac Hospital", "Clinic")
+    ]
+    accepted = take(alpha, by_hub(hub, listed(*cards), [one.raw for one in cards]))
+    del alpha.config.groups["hospitals"]
+    assert sorted(accepted) == sorted(
+        [f"partner-{cards[0].partner_id.short}", "hospital", f"partner-{cards[2].partner_id.short}"]
+    )
+
+
 def test_two_members_of_one_name_are_both_refused(circle: dict[str, Node]) -> None:
     alpha, hub = circle["alpha"], circle["hub"]
     twins = [create_identity(name, ["https://t.example:8443"], NOW).card for name in ("Clinic 1", "clinic-l")]

@@ -242,6 +242,9 @@ def test_one_that_calls_itself_as_we_do_or_was_removed_is_shown_as_such(
     notes = {one.name: one.notes for one in pending(alpha)}
     assert notes["ALPHA"] == ["its name reads like that of this node itself, whose fingerprint is another"]
     assert notes["bravo"] == ["was your partner 'bravo', and was removed"]
+    knock(alpha, guest, "Bravo")
+    [shown] = [one for one in pending(alpha) if one.name == "Bravo"]
+    assert "reads like that of 'bravo', who was your partner and was removed" in shown.notes[0]
 
 
 def test_our_own_id_and_replayed_words_are_refused(alpha: Node, guest: Identity) -> None:

@@ -279,6 +279,8 @@ def accept(
     accepted: list[str] = []
     refused: list[ReasonedName] = []
     roster = load_roster(node)
+    grouped = {name for names in roster.groups.values() for name in names}  # else it would be in that group
+    taken = {skeleton(name) for name in _names_here(node, roster) | grouped}
     with node.store.transaction():
         for one in members.members:
             if one.partner_id not in judged:
@@ -290,9 +292,10 @@ def accept(
             alias = judgement.name
             if judgement.verdict == NEW:
                 assert judgement.card is not None
-                alias = alias_for(roster, judgement.card)
+                alias = alias_for(roster, judgement.card, taken)
                 node.store.partners.put(_row_of(node, judgement.card, alias, now))
                 entry = RosterEntry(one.partner_id, alias, judgement.card, has_link=False)
+                taken.add(skeleton(alias))
                 roster = Roster.of(roster.own_id, [*roster.entries.values(), entry], roster.groups)
             introduction = AcceptedIntroduction(one.partner_id, introducer.partner_id, members.circle)
             node.store.introductions.accept(introduction, now)
@@ -472,9 +475,11 @@ def _judge_all(
 
 
 def _names_here(node: Node, roster: Roster) -> set[str]:
-    """Returns every name that a person here takes for somebody."""
+    """Returns every name that a person here takes for somebody: partners of now and of before, whose values are still shown under it,
+    ourselves, groups."""
     partners = {name for entry in roster for name in (entry.alias, entry.card.name)}
-    return partners | {node.config.name, node.card.name} | set(roster.groups)
+    former = set(node.store.partners.names().values())
+    return partners | former | {node.config.name, node.card.name} | set(roster.groups)
 
 
 def _judge(

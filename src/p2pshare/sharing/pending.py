@@ -236,14 +236,20 @@ def notes_on_waiting(node: NodeReading, one: Waiting) -> list[str]:
     known = roster.get(one.partner_id)
     if known is not None:  # by an invitation, for whoever knocks is asked that first
         return [f"is your partner '{known.alias}' already"]
-    others = {entry.alias: f"your partner '{entry.alias}'" for entry in roster}
+    names = node.store.partners.names()
+    others = {
+        name: f"'{name}', who was your partner and was removed"
+        for who, name in names.items()
+        if who not in (one.partner_id, node.card.partner_id) and roster.get(who) is None
+    }
+    others |= {entry.alias: f"your partner '{entry.alias}'" for entry in roster}
     others |= {entry.card.name: f"your partner '{entry.alias}'" for entry in roster}
     others |= {node.config.name: "this node itself", node.card.name: "this node itself"}
     notes = [
         f"its name reads like that of {who}, whose fingerprint is another"
         for who in imitates(one.name, others)
     ]
-    former = node.store.partners.names().get(one.partner_id)
+    former = names.get(one.partner_id)
     if former is not None:
         notes.append(f"was your partner '{former}', and was removed")
     return notes
