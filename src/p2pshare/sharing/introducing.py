@@ -66,6 +66,8 @@ from p2pshare.sharing.partners import (
     apply_card_update,
     find_partner,
     load_roster,
+    names_here,
+    skeletons_taken,
 )
 
 FILE_FRAME_BYTES = 16  # of a file of introductions, and of each thing in it
@@ -279,8 +281,7 @@ def accept(
     accepted: list[str] = []
     refused: list[ReasonedName] = []
     roster = load_roster(node)
-    grouped = {name for names in roster.groups.values() for name in names}  # else it would be in that group
-    taken = {skeleton(name) for name in _names_here(node, roster) | grouped}
+    taken = skeletons_taken(node, roster)
     with node.store.transaction():
         for one in members.members:
             if one.partner_id not in judged:
@@ -465,21 +466,13 @@ def _judge_all(
         if only is None or one.partner_id in only
     }
     taken = Counter(skeleton(one.card.name) for one in found.values() if one.card is not None)
-    taken.update({skeleton(name) for name in _names_here(node, roster)})
+    taken.update({skeleton(name) for name in names_here(node, roster)})
     return {
         partner: MemberJudgement(one.name, REFUSED, "name-imitates", card_name=one.card_name)
         if one.card is not None and (taken[skeleton(one.card.name)] > 1 or notes_on(one.card.name))
         else one
         for partner, one in found.items()
     }
-
-
-def _names_here(node: Node, roster: Roster) -> set[str]:
-    """Returns every name that a person here takes for somebody: partners of now and of before, whose values are still shown under it,
-    ourselves, groups."""
-    partners = {name for entry in roster for name in (entry.alias, entry.card.name)}
-    former = set(node.store.partners.names().values())
-    return partners | former | {node.config.name, node.card.name} | set(roster.groups)
 
 
 def _judge(

@@ -200,6 +200,21 @@ def newest_card(node: NodeReading, partner_id: PartnerId) -> Card | None:
     return None if raw is None else _stored_card(partner_id, raw)
 
 
+def names_here(node: NodeReading, roster: Roster, *, but: PartnerId | None = None) -> set[str]:
+    """Returns every name that a person here takes for somebody (else than `but`): partners of now and of before, whose values are still
+    shown under it, ourselves, groups."""
+    partners = {name for entry in roster for name in (entry.alias, entry.card.name)}
+    former = {name for who, name in node.store.partners.names().items() if who != but}
+    return partners | former | {node.config.name, node.card.name} | set(roster.groups)
+
+
+def skeletons_taken(node: NodeReading, roster: Roster, *, but: PartnerId | None = None) -> set[str]:
+    """Returns the skeletons that an alias which no person chose may not have: those of names here, and of who is named in a group, for
+    it would be in that group."""
+    grouped = {name for names in roster.groups.values() for name in names}
+    return {skeleton(name) for name in names_here(node, roster, but=but) | grouped}
+
+
 def alias_for(roster: Roster, card: Card, taken: Collection[str]) -> str:
     """Returns an alias that is made from the card's name, is free, and whose skeleton is none of `taken`: of a name in another script
     its Latin words alone are left, and those may be another's."""
