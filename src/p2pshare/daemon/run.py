@@ -542,6 +542,7 @@ class Running:
             await asyncio.to_thread(talk.do)
         finally:
             cutting.cancel()
+            talk.cut()  # nobody waits for it any more
 
     async def _unless_stopped(self, asked: Coroutine[Any, Any, T]) -> T:
         """Returns what the driver's question to other nodes comes to. Raises ShareError, also when the daemon is told to stop."""
