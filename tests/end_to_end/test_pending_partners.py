@@ -187,7 +187,8 @@ def test_partners_dial_back_where_the_card_says(
     eventually(lambda: row_of(alpha, "bravo")["card_version"] == 2, "alpha has the new card")
     [found] = said(reachable(bravo), "not-reached")
     assert (
-        found.message == f"alpha dialled https://127.0.0.1:{closed} and did not reach this node: unreachable"
+        found.message
+        == f"alpha dialled https://127.0.0.1:{closed} and did not reach this node: of an address that not everybody can dial it tells no more"
     )
     assert "reaching-a-node.md" in found.mend
 

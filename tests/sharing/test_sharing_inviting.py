@@ -38,7 +38,7 @@ from p2pshare.partners.invited import (
 )
 from p2pshare.queries.alarms import alarms
 from p2pshare.sharing import inviting
-from p2pshare.sharing.partners import load_roster
+from p2pshare.sharing.partners import load_roster, remove_partner
 
 VECTORS = json.loads(
     (Path(__file__).parent.parent / "vectors" / "invitation.json").read_text(encoding="ascii")
@@ -273,7 +273,7 @@ def test_a_yes_adds_the_partner_under_the_name_of_the_invitation(
     assert entry.circles
     assert pending(alpha) == []
     certificate = decode_line(line).key().certificate
-    assert inviting.told_state(alpha.store, certificate) == JoinState.CONFIRMED
+    assert inviting.told_state(alpha, certificate) == JoinState.CONFIRMED
 
 
 def test_the_fingerprint_confirms_as_well_as_the_words(alpha: Node, identities: dict[str, Identity]) -> None:
@@ -308,7 +308,7 @@ def test_a_no_uses_the_line_up_and_adds_nobody(alpha: Node, identities: dict[str
     come(alpha, line, identities["bravo"])
     refuse(alpha, identities["bravo"].partner_id.text)
     assert pending(alpha) == [] and len(load_roster(alpha)) == 0
-    assert inviting.told_state(alpha.store, decode_line(line).key().certificate) == JoinState.REFUSED
+    assert inviting.told_state(alpha, decode_line(line).key().certificate) == JoinState.REFUSED
     with pytest.raises(PeerError) as caught:
         come(alpha, line, identities["bravo"])
     assert caught.value.reason == "invitation-used"
@@ -502,6 +502,36 @@ def test_a_host_is_asked_no_longer_than_its_invitation_lives(world: World, alpha
     assert inviting.followed(bravo.store, NOW + DAY) == []
     refuse(bravo, alpha.card.partner_id.text)
     assert inviting.followed(bravo.store, NOW) == []
+
+
+def test_a_host_that_was_removed_here_waits_again_when_its_line_is_read_again(
+    world: World, alpha: Node
+) -> None:
+    """The yes of before went with the partner: `join` must not say that it is one."""
+    bravo = world.found("bravo")
+    line = decode_line(invite(alpha, "guest"))
+    told = (alpha.card, "one two three", "", JoinState.CONFIRMED, NOW)
+    inviting.note_joined(bravo, line, *told)
+    accept(bravo, alpha.card.partner_id.text, words="one two three")
+    assert inviting.note_joined(bravo, line, *told).here == InvitationState.CONFIRMED
+    remove_partner(bravo, alpha.card.partner_id.text)
+    assert inviting.note_joined(bravo, line, *told).here == InvitationState.WAITING
+    assert [one.partner_id for one in pending(bravo)] == [alpha.card.partner_id.text]
+
+
+def test_a_guest_that_was_removed_is_not_told_that_it_is_a_partner(
+    alpha: Node, identities: dict[str, Identity]
+) -> None:
+    bravo = identities["bravo"]
+    line = invite(alpha)
+    come(alpha, line, bravo)
+    accept(alpha, bravo.partner_id.text, words=words_of(alpha))
+    certificate = decode_line(line).key().certificate
+    assert come(alpha, line, bravo) == inviting.told_state(alpha, certificate) == JoinState.CONFIRMED
+    remove_partner(alpha, "bravo")
+    assert inviting.told_state(alpha, certificate) == JoinState.REFUSED
+    assert come(alpha, line, bravo) == JoinState.REFUSED
+    assert len(load_roster(alpha)) == 0 and pending(alpha) == []
 
 
 def test_an_answer_to_an_older_line_changes_nothing(world: World, alpha: Node) -> None:

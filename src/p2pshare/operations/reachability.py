@@ -12,6 +12,8 @@ from p2pshare.queries.doctor_words import OK, Finding, fault
 
 REACHED = "reached"
 OTHER_CERTIFICATE = "other-certificate"
+WORDS = {"not-reached": "of an address that not everybody can dial it tells no more"}
+"""Outcomes that are no words for people."""
 PAUSES = ("busy", "too-many-requests", "too-much-at-once")
 START = "start the daemon: `p2pshare run`"
 
@@ -74,4 +76,4 @@ def _said(one: DialledBack, answer: Reachability) -> Iterator[Finding]:
         if outcome == OTHER_CERTIFICATE:
             yield fault("reached-other", partner=one.partner, url=url)
         elif outcome != REACHED:
-            yield fault("not-reached", partner=one.partner, url=url, outcome=outcome)
+            yield fault("not-reached", partner=one.partner, url=url, outcome=WORDS.get(outcome, outcome))

@@ -179,18 +179,23 @@ def admit_guest(node: Node, meeting: Meeting, card: Card, address: str, now: int
     node.store.invitations.put(after)
     if not after.is_of(card.partner_id):
         raise PeerError("somebody else has joined by this invitation", reason=INVITATION_USED)
-    return STATES[after.state]
+    return _told(node, after)
 
 
-def told_state(store: StoreReading, certificate: bytes) -> JoinState:
+def told_state(node: NodeReading, certificate: bytes) -> JoinState:
     """Returns what a guest is told that asks how it stands. In any thread. Raises PeerError `invitation-used` for one that was dropped."""
-    invitation = store.invitations.by_certificate(certificate)
-    if invitation is None:
-        raise PeerError("an invitation was given up", reason=INVITATION_USED)
-    return STATES[invitation.state]
+    return _told(node, _pinned(node, certificate))
 
 
-def _pinned(node: Node, certificate: bytes) -> Invitation:
+def _told(node: NodeReading, invitation: Invitation) -> JoinState:
+    """Returns what its guest is told of an invitation: whom a person removed after the yes is no partner any more."""
+    guest, state = invitation.guest, STATES[invitation.state]
+    if state == JoinState.CONFIRMED and guest is not None and load_roster(node).get(guest.partner_id) is None:
+        return JoinState.REFUSED
+    return state
+
+
+def _pinned(node: NodeReading, certificate: bytes) -> Invitation:
     invitation = node.store.invitations.by_certificate(certificate)
     if invitation is None:
         raise PeerError("an invitation was given up", reason=INVITATION_USED)
@@ -219,11 +224,12 @@ def read_line(node: NodeReading, text: str, now: int) -> InvitationLine:
 def note_joined(
     node: Node, line: InvitationLine, card: Card, words: str, alias: str, state: JoinState, now: int
 ) -> Joining:
-    """Note a host by whose invitation we joined. A yes that a person here has said after an earlier meeting by this line stays; after a
-    no it is asked again."""
+    """Note a host by whose invitation we joined. A yes that a person here has said after an earlier meeting by this line stays while the
+    host is a partner; after a no it is asked again."""
     before = node.store.invitations.joining(line.host)
     if before is not None and before.secret != line.secret.reveal():
         before = None
+    is_partner = load_roster(node).get(line.host) is not None
     joining = Joining(
         host=line.host,
         alias=alias or ("" if before is None else before.alias),
@@ -234,7 +240,7 @@ def note_joined(
         expires=line.expires,
         joined_at=now,
         here=InvitationState.CONFIRMED
-        if before is not None and before.here == InvitationState.CONFIRMED
+        if before is not None and before.here == InvitationState.CONFIRMED and is_partner
         else InvitationState.WAITING,
         there=standing_of(state),
     )
