@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from free_port import free_port
@@ -150,18 +151,13 @@ class Years:
 
     def _nobody_is_needed(self, allowed: frozenset[str] | set[str]) -> None:
         for one in self.partners.values():
-            last: set[str] = set()
-
-            def is_well(one: Partner = one) -> bool:
-                last.clear()
-                last.update(alarm["word"] for alarm in one.status()["alarms"])
-                return last <= allowed
-
-            try:
-                wait_until(is_well, "", PATIENCE_SECONDS)
-            except AssertionError:
-                raise AssertionError(f"{one.name} needs a person: {sorted(last - allowed)}") from None
-            self.alarms_seen.update(last)
+            with suppress(AssertionError):
+                wait_until(
+                    lambda one=one: self._alarms(one) <= allowed, "no person is needed", PATIENCE_SECONDS
+                )
+            alarms = self._alarms(one)
+            assert alarms <= allowed, f"{one.name} needs a person: {sorted(alarms - allowed)}"
+            self.alarms_seen.update(alarms)
 
     # --- what a person does, as the pages say ---
 
@@ -196,6 +192,9 @@ class Years:
         alpha.start()
 
     # --- what is there ---
+
+    def _alarms(self, one: Partner) -> set[str]:
+        return {alarm["word"] for alarm in one.status()["alarms"]}
 
     def _active(self, one: Partner) -> set[str]:
         return {row[0] for row in one.query("SELECT value FROM v1_indicators WHERE status = 'active'")}
