@@ -1,0 +1,28 @@
+"""The first weeks of `scripts/live-two-years`: with three daemons, a move, and a disk that dies (docs/operations/years.md)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import faked
+
+pytestmark = pytest.mark.end_to_end
+
+
+def test_weeks_pass_with_a_move_and_a_restore_and_nothing_is_lost(repository: Path) -> None:
+    faked("+0")  # skips where it is missing
+    paths = ["src", "tests/end_to_end", "tests/support"]
+    done = subprocess.run(
+        [sys.executable, str(repository / "scripts" / "live_two_years.py"), "--weeks", "4"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(str(repository / path) for path in paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 weeks in" in done.stdout and "7 published, 4 withdrawn" in done.stdout
