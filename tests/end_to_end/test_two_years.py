@@ -9,13 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import faked
-
 pytestmark = pytest.mark.end_to_end
 
 
 def test_weeks_pass_with_a_move_and_a_restore_and_nothing_is_lost(repository: Path) -> None:
-    faked("+0")  # skips where it is missing
     paths = ["src", "tests/end_to_end", "tests/support"]
     done = subprocess.run(
         [sys.executable, str(repository / "scripts" / "live_two_years.py"), "--weeks", "4"],
@@ -24,5 +21,7 @@ def test_weeks_pass_with_a_move_and_a_restore_and_nothing_is_lost(repository: Pa
         text=True,
         check=False,
     )
+    if done.returncode == 69:
+        pytest.skip("skipped: faketime not installed")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 weeks in" in done.stdout and "7 published, 4 withdrawn" in done.stdout
