@@ -53,7 +53,10 @@ def faked(offset: str) -> dict[str, str]:
     if not found:
         pytest.skip("skipped: faketime not installed")
     told = (
-        {"FAKETIME_TIMESTAMP_FILE": offset, "FAKETIME_NO_CACHE": "1"}
+        {
+            "FAKETIME_TIMESTAMP_FILE": offset,
+            "FAKETIME_CACHE_DURATION": "1",
+        }  # not a read for each look at the clock
         if Path(offset).is_absolute()
         else {"FAKETIME": offset}
     )

@@ -93,6 +93,9 @@ def test_a_clock_that_is_wrong_is_said_on_each_side_and_of_the_right_node(
         (message,) = eventually(lambda one=one: told(one, "clock-disputed"), "two clocks, and no third")
         assert f" s {way} that of {other.name}, and one of the two is wrong" in message
     alpha.stop()
+    assert "the clock jumped by" in alpha.log() and "the clock is believed again" not in alpha.log(), (
+        "partners who tell another time end no doubt of a wrong clock"
+    )
     alpha.start()
     eventually(lambda: connected((alpha, bravo)), "alpha is connected")
     for one in (alpha, bravo):

@@ -844,6 +844,7 @@ class Running:
         """Renew the keys on our card when they have served their time. Where that fails, for the roots are kept offline, say,
         it is tried again each day, and becomes an alarm (`queries.alarms`)."""
         while True:
+            self._driver.clock_believed.clear()
             moment = self._driver.moment
             now, is_sure = int(moment.now), False
             # not in doubt of the clock: a card from the future would be believed by nobody until then
@@ -858,7 +859,9 @@ class Running:
             except ShareError as error:
                 log.error("the keys on our card were not renewed: %s", error.message)
             is_soon = moment.is_doubtful or not is_sure
-            await asyncio.sleep(CLOCK_DOUBT_SECONDS if is_soon else RENEWAL_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOCK_DOUBT_SECONDS if is_soon else RENEWAL_SECONDS):
+                    await self._driver.clock_believed.wait()
 
     async def _account(self) -> None:
         """Move refusals at the door to the long accounts, partner by partner."""

@@ -509,7 +509,7 @@ def _clock_jumped(seen: Situation) -> Iterator[Alarm]:
         seen.own_id,
         seen.names,
         at,
-        f"the clock of this node jumped {where} by {abs(seconds)} s, to {format_instant(at * SECOND_US)}: for an hour nothing expires",
+        f"the clock of this node jumped {where} by {abs(seconds)} s, to {format_instant(at * SECOND_US)}: nothing expires for an hour, or until partners confirm it",
         "compare it with a clock that is right, and keep it by NTP; where it was set right just now, or the machine slept, all is well",
     )
 

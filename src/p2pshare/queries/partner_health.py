@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from p2pshare.limits import FUTURE_DEFER_SECONDS
+from p2pshare.limits import CLOCK_NEAR_SECONDS, FUTURE_DEFER_SECONDS
 from p2pshare.queries.doctor_words import OK, Finding, fault
 from p2pshare.queries.status import PartnerStatus
 
-CLOCK_NEAR_SECONDS = 60  # closer is agreement: nothing here is as exact as that, and a hello takes a while
 CONNECTED = frozenset({"connected", "resting"})
 STATES_WITHOUT_LINK = frozenset({"frozen", "card-expired", "no-link"})
 
