@@ -325,14 +325,14 @@ class InvitationSource:
             name = _newest(host.card).name
             node.store.invitations.put_joining(replace(host, here=InvitationState.REFUSED))
         for invitation in _came_later(node, partner_id):
-            name = name or partner_id.short
+            name = name or ""
             node.store.invitations.put(invitation.without_later())
         return name
 
     def awaited(self, node: NodeReading) -> dict[PartnerId, str]:
         """Those who came by a line after another had joined: a person may refuse them, which ends the alarm, and not accept them."""
         later = (one.later for one in node.store.invitations.given_out())
-        return {one: one.short for one in later if one is not None}
+        return {one: "" for one in later if one is not None}
 
 
 def _waiting_guests(node: NodeReading) -> list[tuple[Invitation, JoinedGuest]]:
