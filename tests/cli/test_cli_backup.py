@@ -157,7 +157,7 @@ def test_the_wrong_key_leaves_no_home(home: Home) -> None:
         (("pass", "--identity", "identity"), "not-age"),
     ):
         said = home("restore", *words, "--json")
-        assert (reason_of(said), home.path.exists()) == (reason, False)
+        assert (said.code, reason_of(said), home.path.exists()) == (1, reason, False)
 
 
 def test_a_disk_that_fills_up_leaves_neither_copy_nor_file(home: Home) -> None:

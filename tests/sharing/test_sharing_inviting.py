@@ -337,6 +337,47 @@ def test_a_stranger_that_joins_first_is_seen_by_words_fingerprint_and_alarm(
     assert told_alarms(alpha) == [], "inviting anew ends the alarm"
 
 
+def test_a_stranger_that_comes_second_is_refused_which_ends_the_alarm(
+    alpha: Node, identities: dict[str, Identity]
+) -> None:
+    """bravo has joined and is confirmed; mallory has read the line as well."""
+    line, bravo, mallory = invite(alpha), identities["bravo"], identities["mallory"]
+    come(alpha, line, bravo)
+    accept(alpha, bravo.partner_id.text, words=words_of(alpha))
+    with pytest.raises(PeerError):
+        come(alpha, line, mallory)
+    assert told_alarms(alpha) == [("bravo", mallory.partner_id.text)]
+    [hint] = [
+        one.hint
+        for one in alarms(alpha.store, own_card=alpha.card, is_running=True, now=NOW)
+        if one.word == "invitation-used"
+    ]
+    assert f"p2pshare partner refuse {mallory.partner_id.short}" in hint
+    with pytest.raises(NotFoundError):
+        accept(alpha, mallory.partner_id.text, fingerprint=fingerprint(mallory.partner_id))
+    refuse(alpha, mallory.partner_id.short)
+    assert told_alarms(alpha) == [] and len(load_roster(alpha)) == 1
+    with pytest.raises(PeerError):
+        come(alpha, line, mallory)
+    assert told_alarms(alpha) == [("bravo", mallory.partner_id.text)], "once more is a new alarm"
+
+
+def test_a_stranger_that_was_confirmed_is_removed_and_the_next_invitation_ends_the_alarm(
+    alpha: Node, identities: dict[str, Identity]
+) -> None:
+    line, bravo, mallory = invite(alpha), identities["bravo"], identities["mallory"]
+    come(alpha, line, mallory)
+    accept(alpha, mallory.partner_id.text, words=words_of(alpha))
+    with pytest.raises(PeerError):
+        come(alpha, line, bravo)
+    with pytest.raises(AuthorError) as caught:
+        invite(alpha)
+    assert "--alias" not in caught.value.hint, "invite has no such option"
+    remove_partner(alpha, "bravo")
+    invite(alpha)
+    assert told_alarms(alpha) == []
+
+
 def test_a_line_that_somebody_tries_out_is_used_up_and_alarmed(
     alpha: Node, identities: dict[str, Identity]
 ) -> None:

@@ -79,7 +79,7 @@ def invite(node: Node, name: str, now: int) -> InvitationMade:
 
     Raises AuthorError (`alias-taken`, an unusable name), RefusedError (`no-address`, `too-many-invitations`, `already-joined`).
     """
-    check_alias(node, node.identity.partner_id, _usable(name))
+    check_alias(node, node.identity.partner_id, _usable(name), TAKEN_HERE)
     line = InvitationLine(
         node.identity.partner_id,
         Secret(secrets.token_bytes(INVITATION_SECRET_BYTES)),
@@ -97,11 +97,16 @@ def invite(node: Node, name: str, now: int) -> InvitationMade:
                 hint="`p2pshare partner pending` shows who; `partner accept` or `partner refuse` first",
                 reason="already-joined",
             )
-        given_up = [one for one in before if one.state != InvitationState.CONFIRMED]
+        given_up = [one for one in before if one.state != InvitationState.CONFIRMED or one.later is not None]
         for one in (*given_up, *_to_make_room([one for one in pinned if one not in given_up])):
             store.invitations.drop(one)
         store.invitations.put(Invitation(name, line.key().certificate, now, line.expires))
     return InvitationMade(encode_line(line), name, format_instant(line.expires * SECOND_US))
+
+
+TAKEN_HERE = (
+    "invite under another name; `p2pshare partner list` says whose it is, and `partner rename` makes it free"
+)
 
 
 def _usable(name: str) -> str:
@@ -325,10 +330,15 @@ class InvitationSource:
         if host is not None:
             name = _newest(host.card).name
             node.store.invitations.put_joining(replace(host, here=InvitationState.REFUSED))
+        for invitation in _came_later(node, partner_id):
+            name = name or ""
+            node.store.invitations.put(invitation.without_later())
         return name
 
     def awaited(self, node: NodeReading) -> dict[PartnerId, str]:
-        return {}
+        """Those who came by a line after another had joined: a person may refuse them, which ends the alarm, and not accept them."""
+        later = (one.later for one in node.store.invitations.given_out())
+        return {one: "" for one in later if one is not None}
 
 
 def _waiting_guests(node: NodeReading) -> list[tuple[Invitation, JoinedGuest]]:
@@ -344,6 +354,10 @@ def _waiting_guests(node: NodeReading) -> list[tuple[Invitation, JoinedGuest]]:
 def _guests(node: NodeReading, partner_id: PartnerId) -> list[tuple[Invitation, JoinedGuest]]:
     """Returns those of them that are this partner: it may have come by two lines."""
     return [(one, guest) for one, guest in _waiting_guests(node) if guest.partner_id == partner_id]
+
+
+def _came_later(node: NodeReading, partner_id: PartnerId) -> list[Invitation]:
+    return [one for one in node.store.invitations.given_out() if one.later == partner_id]
 
 
 def _host(node: NodeReading, partner_id: PartnerId) -> Joining | None:

@@ -174,8 +174,11 @@ def check_fingerprint(partner_id: PartnerId, compared: Comparison) -> None:
         )
 
 
-def check_alias(node: NodeReading, partner_id: PartnerId, alias: str) -> None:
-    """Require that a name of a person's choice can be a partner's; empty is none. Raises AuthorError."""
+def check_alias(
+    node: NodeReading, partner_id: PartnerId, alias: str, hint: str = "give another one with --alias"
+) -> None:
+    """Require that a name of a person's choice can be a partner's; empty is none. `hint` says how to give another one where it is
+    taken. Raises AuthorError."""
     if not alias:
         return
     if not ALIAS_PATTERN.fullmatch(alias):
@@ -186,9 +189,7 @@ def check_alias(node: NodeReading, partner_id: PartnerId, alias: str) -> None:
     holder = roster.by_name(alias)
     taken = {one.alias for one in node.store.pending.accepted() if one.partner_id != partner_id}
     if (holder is not None and holder.partner_id != partner_id) or alias in roster.groups or alias in taken:
-        raise AuthorError(
-            f"the name '{alias}' is taken", hint="give another one with --alias", reason="alias-taken"
-        )
+        raise AuthorError(f"the name '{alias}' is taken", hint=hint, reason="alias-taken")
 
 
 def admit_accepted(node: Node, raw: bytes, partner_id: PartnerId, now: int) -> AddedPartner | None:
