@@ -91,7 +91,9 @@ def test_every_operation_that_is_done_says_to_what_and_never_what_people_wrote(w
         assert not [one for one in WRITTEN if one in told], (name, told)
         assert "?" not in told.replace("what=?", ""), (name, told)  # a value that was seen, or judged
         without_subject |= set() if told else {name}
-    assert without_subject <= {"config-reload", "introduce-accept"}, "nothing was changed, and nobody accepted"
+    assert without_subject <= {"config-reload", "introduce-accept"}, (
+        "nothing was changed, and nobody accepted"
+    )
 
 
 def test_a_value_that_is_withdrawn_in_vain_is_not_in_the_record(world: World) -> None:
