@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -89,7 +90,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 
 def gaps(times: list[float]) -> set[float]:
-    return {after - before for before, after in zip(times, times[1:], strict=False)}
+    return {after - before for before, after in itertools.pairwise(times)}
 
 
 def test_a_list_is_fetched_at_the_start_and_by_the_hour(hub: Hub) -> None:
