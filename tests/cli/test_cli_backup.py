@@ -41,7 +41,9 @@ def home(
     copy_of("cli-backup", make, tmp_path / "home")
     write("pass", "five random words are here\n")
     write("identity", f"# created: today\n{IDENTITY}\n")
+    mask = os.umask(0o022)
     yield Home(tmp_path / "home", capsys, monkeypatch)
+    os.umask(mask)  # as it was before a test that changes it
 
 
 def write(name: str, text: str) -> None:
