@@ -36,6 +36,7 @@ BY_HAND = Path("/etc/systemd/system")  # a unit here hides ours
 PLACE = re.compile(r"(?:/[A-Za-z0-9._+-]+)+")  # what needs no quoting in a unit, in a shell or after #!
 HIDDEN = tuple(map(Path, ("/root", "/home", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108  nothing is written there
 """What ProtectHome= and PrivateTmp= of the units hide from the service."""
+LISTENED = re.compile(r"Listen=\S*?([0-9]+) \(Stream\)")  # `Listen=[::]:443 (Stream)`, as systemctl shows it
 SYSTEM_FILES_MODE, PROGRAM_MODE = 0o644, 0o755
 PROGRAM_UMASK = 0o022  # of pip: the service's user reads what it installs, however tight root's umask is
 SYSTEMD_BOOTED = Path("/run/systemd/system")  # sd_booted(3)
@@ -341,12 +342,22 @@ def reload_units() -> None:
 
 def properties(unit: str, *names: str) -> dict[str, str]:
     """Returns what systemd says of a unit; empty texts where no systemd runs."""
-    asked = ["systemctl", "show", unit, f"--property={','.join(names)}"]
-    told = ""
-    if is_booted():
-        told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    lines = dict(line.partition("=")[::2] for line in told.splitlines())
+    lines = dict(line.partition("=")[::2] for line in _shown(unit, names))
     return {name: lines.get(name, "") for name in names}
+
+
+def _shown(unit: str, names: Sequence[str]) -> list[str]:
+    if not is_booted():
+        return []
+    asked = ["systemctl", "show", unit, f"--property={','.join(names)}"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+
+
+def held_ports(home: Path) -> frozenset[int]:
+    """Returns the ports at which systemd listens for the daemon of `home`, whether or not that runs; none where it is not the service's."""
+    if home != SERVICE_HOME or not is_active(SOCKET):
+        return frozenset()
+    return frozenset(int(port) for line in _shown(SOCKET, ["Listen"]) for port in LISTENED.findall(line))
 
 
 def is_active(unit: str) -> bool:

@@ -889,6 +889,11 @@ def shown_lists(node: NodeReading, now: int) -> list[ShownList]:
     return shown
 
 
+def waiting_members(node: NodeReading, now: int) -> int:
+    """Returns how many stand on lists of others and wait for a person here, each counted once."""
+    return len({one for shown in shown_lists(node, now) for one in shown.waiting})
+
+
 def _circle_name(node: NodeReading, circle: CircleId) -> str:
     return next((name for name in node.config.gossip.circles if CircleId.of(name) == circle), circle.text)
 
