@@ -192,7 +192,9 @@ def require_roots_below(folder: Path) -> None:
         for name in (*folders, *files):
             path = Path(above) / name
             found = path.lstat()
-            if not stat.S_ISLNK(found.st_mode):  # a link's mode says nothing, and only who owns the folder can replace it
+            if not stat.S_ISLNK(
+                found.st_mode
+            ):  # a link's mode says nothing, and only who owns the folder can replace it
                 _require_roots(path, found)
 
 
