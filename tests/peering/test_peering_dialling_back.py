@@ -42,6 +42,10 @@ async def test_each_address_of_a_card_has_its_outcome(house, alpha, bravo, make_
     addresses = [address_of(bravo, one) for one in ports]
     addresses.append(replace(addresses[0], url="https://nowhere.invalid:1"))
     addresses.append(replace(addresses[0], url="http://x"))
+    addresses.append(
+        replace(addresses[0], url=f"https://a..b:{port}")
+    )  # Python's resolver raises what is no OSError
+    addresses.append(replace(addresses[0], url=f"https://{'x' * 64}.example:{port}"))
     outcomes = await DiallingBack(alpha.gate, lambda: 0.0).dial(bravo.partner_id, addresses)
     assert outcomes == (
         REACHED,
@@ -50,7 +54,7 @@ async def test_each_address_of_a_card_has_its_outcome(house, alpha, bravo, make_
         "tls",
         "unreachable",
         "not-reached",
-        "bad-url",
+        *["bad-url"] * 3,
     )
     assert server.requests_seen == 0, "a handshake, and no word"
     silent.close()

@@ -511,7 +511,12 @@ def test_an_author_who_says_who_it_is_in_each_envelope_is_not_followed_in_all_of
             "definition": {"statement": "ours"},
         }
         wire = seal_unchecked(
-            late.alpha, raw_draft([who, definition, said]), late.bravo, now, ahead=5 + number, recipient_sequence=1 + number
+            late.alpha,
+            raw_draft([who, definition, said]),
+            late.bravo,
+            now,
+            ahead=5 + number,
+            recipient_sequence=1 + number,
         )
         take_in(late.bravo, [Arrival(wire, author)], now)
     late.rounds(NOW + 300)

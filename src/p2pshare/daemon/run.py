@@ -210,7 +210,18 @@ async def _bring_forward(home: Path, writer: WriterThread) -> None:
         log.warning(
             "%s has schema %d now; as it was before, it stands in %s", done.file, done.to_schema, done.copy
         )
-        await asyncio.to_thread(append_record, home, int(time.time()), os.geteuid(), "upgrade", done.told)
+        await _write_down(home, os.geteuid(), "upgrade", done.told)
+
+
+async def _write_down(home: Path, uid: int, action: str, subject: str, result: str = DONE) -> None:
+    """Write a record into the audit log, and a line with its place into the journal. What was done stays done where that fails."""
+    try:
+        place = await asyncio.to_thread(append_record, home, int(time.time()), uid, action, subject, result)
+        log.info("audit %s: uid %d %s %s %s", place.short, uid, action, result, subject)
+    except OSError as error:
+        log.critical(
+            "the audit log lacks: uid %d %s %s %s (%s)", uid, action, result, subject, type(error).__name__
+        )
 
 
 def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
@@ -447,21 +458,7 @@ class Running:
         return fields_of(answer)
 
     async def _audit(self, uid: int, action: str, subject: str, result: str = DONE) -> None:
-        """Write a record into the audit log, and a line with its place into the journal. What was done stays done where that fails."""
-        try:
-            place = await asyncio.to_thread(
-                append_record, self._node.home, int(time.time()), uid, action, subject, result
-            )
-            log.info("audit %s: uid %d %s %s %s", place.short, uid, action, result, subject)
-        except OSError as error:
-            log.critical(
-                "the audit log lacks: uid %d %s %s %s (%s)",
-                uid,
-                action,
-                result,
-                subject,
-                type(error).__name__,
-            )
+        await _write_down(self._node.home, uid, action, subject, result)
 
     async def _do(self, request: Request[Any], exercise: str, report: Progress) -> Struct:
         """Perform one operation, in the writer thread unless it only reads, and wake the parts that must look again."""
