@@ -258,6 +258,9 @@ class VirtualDriver:
                 self._perform(action)
         for action in self.engine.handle(event, max(self.now, at or 0.0)):
             self._perform(action)
+        if self.clock.is_doubted and self.engine.is_clock_confirmed:
+            self.clock.end_doubt()
+            self._give(events.Tick())
         self._set_timer()
         if self.engine.has_work and not self._is_step_planned:
             self._is_step_planned = True

@@ -65,6 +65,9 @@ INCARNATION_DRAW_SHARE = 8
 CLOCK_DOUBT_SECONDS = (
     3_600  # after the clock jumped nothing expires by it: by then NTP, or who saw the alarm, has set it right
 )
+CLOCK_NEAR_SECONDS = (
+    60  # clocks that are closer agree: nothing here is as exact as that, and a hello takes a while
+)
 EXPIRED_KEY_KEEP_SECONDS = 3_600  # an id outlives its expiry so that both sides compare the same set
 
 # --- cards -----------------------------------------------------------------------------------------

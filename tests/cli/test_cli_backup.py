@@ -45,7 +45,9 @@ def home(
     copy_of("cli-backup", make, tmp_path / "home")
     write("pass", "five random words are here\n")
     write("identity", f"# created: today\n{IDENTITY}\n")
+    mask = os.umask(0o022)
     yield Home(tmp_path / "home", capsys, monkeypatch)
+    os.umask(mask)  # as it was before a test that changes it
 
 
 def write(name: str, text: str) -> None:
@@ -105,6 +107,23 @@ def test_a_backup_goes_through_a_pipe_both_ways(home: Home) -> None:
     assert json.loads(back.stdout)["feed_id"]
 
 
+def test_both_are_in_the_audit_log_which_goes_on_where_the_backup_ends(home: Home) -> None:
+    assert home("backup", "first.age", "--recipient", RECIPIENT).code == 0
+    assert home("backup", "second.age", "--recipient", RECIPIENT).code == 0
+    assert home("restore", "second.age", "--identity", "identity").code != 0, "a home is there"
+    home.path = home.path.with_name("new")
+    assert home("restore", "second.age", "--identity", "identity").code == 0
+    found = json.loads(home("audit", "list", "--json").out)
+    acts = [(one["action"], one["result"]) for one in found]
+    assert acts == [("init", "done"), ("backup", "done"), ("restore", "done")], (
+        "the second backup ended after its own copy"
+    )
+    assert json.loads(home("audit", "check", "--json").out)["faults"] == []
+    home.path = home.path.with_name("home")
+    refused = json.loads(home("audit", "list", "--json").out)[-1]
+    assert (refused["action"], refused["result"]) == ("restore", "home-exists")
+
+
 def test_what_is_there_is_not_replaced_unless_that_is_said(home: Home) -> None:
     write("node.age", "a letter")
     Path("node.age").chmod(0o644)
@@ -157,7 +176,7 @@ def test_the_wrong_key_leaves_no_home(home: Home) -> None:
         (("pass", "--identity", "identity"), "not-age"),
     ):
         said = home("restore", *words, "--json")
-        assert (reason_of(said), home.path.exists()) == (reason, False)
+        assert (said.code, reason_of(said), home.path.exists()) == (1, reason, False)
 
 
 def test_a_disk_that_fills_up_leaves_neither_copy_nor_file(home: Home) -> None:

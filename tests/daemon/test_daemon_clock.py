@@ -121,3 +121,18 @@ def test_a_change_is_told_once() -> None:
     end = times.clock.look()
     assert end is not None and not end.is_doubtful
     assert times.clock.look() is None
+
+
+def test_a_doubt_that_partners_end_is_over_at_once_and_the_next_jump_begins_another() -> None:
+    times = Times()
+    times.clock.end_doubt()
+    assert not times.clock.is_doubted and times.clock.look() is None, "there was none"
+    times.jump(100 * DAY)
+    assert times.clock.is_doubted and times.clock.look() is not None
+    times.pass_(5)
+    times.clock.end_doubt()
+    end = times.clock.look()
+    assert end == Moment.certain(START + 100 * DAY + 5)
+    assert times.clock.look() is None, "it is told once"
+    assert times.jump(-100 * DAY).is_doubtful, "partners confirmed the clock as it was, and no other"
+    assert times.clock.moment().earliest == START + 5

@@ -97,11 +97,12 @@ def test_a_daemon_renews_its_keys_at_day_30_without_a_person(
 def test_partners_go_on_from_day_0_to_day_95_without_a_person(
     company: Company, eventually: Eventually
 ) -> None:
-    """By faketime, the clock of TLS too: the first certificates end on the way, so who speaks at day 95 shows newer ones."""
+    """By faketime, the clock of TLS too: the first certificates end on the way, so who speaks at day 95 shows newer ones. Both were off
+    meanwhile, and doubt their clocks until they hear one another's (docs/gossip.md, "Clocks")."""
     alpha, bravo = company.linked("alpha", "bravo")
     for day, version in ((0, 1), (31, 2), (95, 3)):
         for partner in (alpha, bravo):
-            partner.start(faketime=f"+{day}d" if day else "")
+            partner.start(faketime=f"+{day * 86_400}" if day else "")  # seconds, so nobody notes that it ran
         for one, other in ((alpha, bravo), (bravo, alpha)):
             what = f"day {day}: {one.name} has version {version}, and {other.name} has it"
             eventually(partial(has_version, one, other, version), what)

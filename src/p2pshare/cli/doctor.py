@@ -65,6 +65,7 @@ def doctor(context: click.Context, as_json: bool) -> int:
 def examine(home: Path) -> list[Finding]:
     """Returns all findings about the node in `home`, beside a running daemon or without one."""
     from p2pshare.cli.card import now_seconds
+    from p2pshare.cli.installation import held_ports
     from p2pshare.cli.session import ask, is_running
     from p2pshare.node.home import require_home
     from p2pshare.operations.incident_alarms import EVERY_ALARM
@@ -85,6 +86,7 @@ def examine(home: Path) -> list[Finding]:
             now=now_seconds(),
             live=live,
             alarm_functions=EVERY_ALARM,
+            held_ports=held_ports(home),
             looks_above={
                 "spaces": examine_spaces,
                 "reachable": lambda _: examine_reachability(

@@ -1,8 +1,8 @@
 """The daemon's two clocks: a steady one for intervals, which is never set, and the wall clock for everything that is dated.
 
 A timer that is set on the steady clock is due after as many seconds whatever becomes of the wall clock. The wall clock is
-followed wherever it jumps, ahead or back; for an hour after a jump nothing expires by it (`gossip.moment`). Jumps below a minute
-are not followed until they come to a minute together: nothing here is as exact as that.
+followed wherever it jumps, ahead or back; for an hour after a jump, or until partners confirm it, nothing expires by it
+(`gossip.moment`). Jumps below a minute are not followed until they come to a minute together: nothing here is as exact as that.
 """
 
 from __future__ import annotations
@@ -61,6 +61,15 @@ class Clock:
         """Believe that it is later than `instant` (unix seconds): a clock in doubt showed it, and an hour of running has passed."""
         self._earliest = max(self._earliest, instant)
 
+    @property
+    def is_doubted(self) -> bool:
+        """Returns whether the clock was in doubt when it was looked at last, and nothing has ended that since."""
+        return self._monotonic() < self._doubted_until
+
+    def end_doubt(self) -> None:
+        """Believe the clock from now on: partners agree with it (`gossip.moment.is_confirmed`)."""
+        self._doubted_until = min(self._doubted_until, self._monotonic())
+
     def moment(self) -> Moment:
         """Returns the time now."""
         monotonic = self._monotonic()
@@ -75,7 +84,7 @@ class Clock:
         return Moment(now, min(now, self._earliest), max(now, monotonic + self._latest_ahead))
 
     def look(self) -> Moment | None:
-        """Returns the time where the clock jumped, or an hour of doubt ended, since this was asked before; else None."""
+        """Returns the time where the clock jumped, or a doubt of it ended, since this was asked before; else None."""
         moment, state = self.moment(), self._state()
         if state == self._told:
             return None
@@ -83,7 +92,7 @@ class Clock:
         return moment
 
     def _state(self) -> tuple[float, bool, float]:
-        return self._ahead, self._monotonic() < self._doubted_until, self._doubted_until
+        return self._ahead, self.is_doubted, self._doubted_until
 
     def _doubt(self, monotonic: float, before: float, ahead: float) -> None:
         """Doubt the clock from now on: it was ahead of the monotonic one by `before`, and is by `ahead`."""

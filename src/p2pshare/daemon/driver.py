@@ -159,6 +159,8 @@ class Driver:
         self._is_roster_stale = asyncio.Event()
         self._is_stopping = False
         self._intake_task: asyncio.Task[None] | None = None
+        self.clock_believed = asyncio.Event()
+        """Set when a doubt of the clock ends; cleared by who waits for it."""
         self.content_was_read: Callable[[], None] = _nothing
         """Called after content was read, when nothing is left that may be read by now."""
 
@@ -318,6 +320,9 @@ class Driver:
             self._follow_clock(moment)
         for action in self._engine.handle(event, self._now()):
             self._perform(action)
+        if self._now.is_doubted and self._engine.is_clock_confirmed:
+            self._now.end_doubt()
+            self._give(events.Tick())
         self._set_timer()
         if self._engine.has_work and not self._is_step_planned:
             self._is_step_planned = True
@@ -326,15 +331,23 @@ class Driver:
             asyncio.get_running_loop().call_later(pause, self._step)
 
     def _follow_clock(self, moment: Moment) -> None:
-        """Tell the engine of a clock that was set, or whose hour of doubt is over, and the log of the former."""
+        """Tell the engine of a clock that was set, or that is no longer in doubt, and the log."""
         assert self._engine is not None
         jump = self._now.jumped_at, round(self._now.jumped_seconds)
         if moment.is_doubtful and jump != self._jump and jump[0] is not None:
-            log.warning("the clock jumped by %d s: for an hour nothing expires by it", jump[1])
+            log.warning(
+                "the clock jumped by %d s: nothing expires by it for an hour, or until partners confirm it",
+                jump[1],
+            )
             self._jump = jump
             self._spawn(self._write(self._exchange.note_jump, int(jump[0]), jump[1]))
         elif moment.is_doubtful:
-            log.info("this node was off for long, or its clock was set: for an hour nothing expires by it")
+            log.info(
+                "this node was off for long, or its clock was set: nothing expires by it for an hour, or until partners confirm it"
+            )
+        else:
+            log.info("the clock is believed again")
+            self.clock_believed.set()
         for action in self._engine.handle(events.ClockSet(moment), self._now()):
             self._perform(action)
 

@@ -43,6 +43,7 @@ from p2pshare.gossip.index import HOUR_SECONDS
 from p2pshare.gossip.link import NEVER, Link, Pending, Unavailable
 from p2pshare.gossip.long_poll import LongPoll
 from p2pshare.gossip.messages import AnnounceAnswer, Hello, PollAnswer, PutAnswer, SyncAnswer
+from p2pshare.gossip.moment import is_confirmed
 from p2pshare.gossip.push import Push
 from p2pshare.gossip.reconciliation import Reconciliation
 from p2pshare.gossip.responder import Responder
@@ -140,6 +141,11 @@ class Engine:
         many circles it carries that we do not, where it lacks one of ours."""
         link = self._state.links.get(peer)
         return (None, 0) if link is None else (link.clock_offset, link.foreign_circles)
+
+    @property
+    def is_clock_confirmed(self) -> bool:
+        """Returns whether the clocks that linked partners told since ours was put in doubt end that."""
+        return is_confirmed([link.clock_offset for link in self._state.links.values()])
 
     # --- events ---
 
@@ -431,9 +437,11 @@ class Engine:
 
     def _clock_set(self, event: events.ClockSet) -> None:
         """Follow the wall clock. What was refused or given up was so by another time; whoever can be asked is greeted, for a
-        machine that slept has been away."""
+        machine that slept has been away. What they told of their clocks before a jump says nothing about ours as it is now."""
         self._state.set_clock(event.moment)
         for link in self._state.links.values():
+            if event.moment.is_doubtful:
+                link.clock_offset = None
             link.begin_anew(EVERY_REASON)
             link.card_asked = 0
             link.retry_at = min(link.retry_at, max(self._state.now, link.tried_at + BACKOFF_SECONDS_MIN))

@@ -56,7 +56,7 @@ class LinksConfigured:
 
 @dataclass(frozen=True, slots=True)
 class ClockSet:
-    """The wall clock jumped, or an hour of doubt after that is over. Until the first one the time is what `now` says, in which
+    """The wall clock jumped, or the doubt after that is over. Until the first one the time is what `now` says, in which
     it never jumps."""
 
     moment: Moment

@@ -132,7 +132,8 @@ class Link:
     heard_roots: frozenset[ShardRoot] = frozenset()
     """The roots in its last hello."""
     clock_offset: int | None = None
-    """By how many seconds the peer's clock was ahead of ours in its last hello; negative where it was behind."""
+    """By how many seconds the peer's clock was ahead of ours in its last hello; negative where it was behind.
+    None where it has told none since ours was put in doubt."""
     foreign_circles: int = 0
     """How many circles its last hello told that this link does not carry, where it told not all of ours either: names that are
     spelt differently, mostly. The card of who speaks goes round in each of its circles, so none is empty."""

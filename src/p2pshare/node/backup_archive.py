@@ -206,9 +206,12 @@ def _check_paths(manifest: BackupManifest) -> None:
     that a backup gives: who knows a recipient can make a backup for it, with files in it that run as their owner."""
     if len(manifest.files) + len(manifest.folders) > FILES_MAX:
         raise _bad(f"more than {FILES_MAX} files are in it")
-    for one in (*manifest.folders, *manifest.files):
-        if one.mode & ~MODE_MASK:
-            raise _bad(f"{_quoted(one.path)} has a mode that no backup gives")
+    modes = [(one.path, one.mode) for one in manifest.folders] + [
+        (one.path, one.mode) for one in manifest.files
+    ]
+    for path, mode in modes:
+        if mode & ~MODE_MASK:
+            raise _bad(f"{_quoted(path)} has a mode that no backup gives")
     folders = {""}
     for folder in manifest.folders:
         _check_path(folder.path, folders)

@@ -220,8 +220,12 @@ class Partners(PartnersReading):
             _name(writer, self._database.organisation(partner_id), name)
 
     def put(self, row: PartnerRow) -> None:
-        """Add or replace a partner; its card joins the versions that were accepted."""
+        """Add or replace a partner; its card joins the versions that were accepted. Of one that was trusted again while it was none what
+        waits is read now: the walk that brings it back begins anew."""
         with self._database.transaction() as writer:
+            how = self.distrusts().get(row.partner_id)
+            if how is not None and not how.is_out:
+                self.put_distrust(row.partner_id, Distrust(how.since, is_out=False))
             organisation = self._database.organisation(row.partner_id)
             writer.execute(
                 """INSERT OR REPLACE INTO partner (

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from p2pshare.limits import FUTURE_DEFER_SECONDS
+from p2pshare.limits import CLOCK_NEAR_SECONDS, FUTURE_DEFER_SECONDS
 from p2pshare.queries.doctor_words import OK, Finding, fault
 from p2pshare.queries.status import PartnerStatus
 
-CLOCK_NEAR_SECONDS = 60  # closer is agreement: nothing here is as exact as that, and a hello takes a while
+PROXY_REASONS = (
+    "proxy-"  # how the reasons begin that blame the proxy between us and a partner (peering/proxies.py)
+)
 CONNECTED = frozenset({"connected", "resting"})
 STATES_WITHOUT_LINK = frozenset({"frozen", "card-expired", "no-link"})
 
@@ -59,6 +61,8 @@ def _about(one: PartnerStatus, circles: Collection[str], *, is_running: bool) ->
         return
     if one.door:
         yield fault(one.door, name=one.alias)
+    elif is_running and one.state not in CONNECTED and one.last_error.startswith(PROXY_REASONS):
+        yield fault("proxy-unreached", name=one.alias, error=one.last_error)
     elif is_running and one.state not in CONNECTED and one.last_error:
         yield fault(
             "partner-unreached", name=one.alias, error=one.last_error, url=one.url or "the one on its card"
