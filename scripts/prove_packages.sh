@@ -9,7 +9,12 @@ deb_next=$(ls /opt/given/*.deb | grep "_${next}_")
 wheel=$(ls /opt/given/*.whl | grep -v -- "-${next}-")
 wheel_next=$(ls /opt/given/*.whl | grep -- "-${next}-")
 version=$(dpkg-deb -f "$deb" Version)
-ok() { echo "ok: $*"; }
+before=$(date +%s)
+ok() { # WORDS...: a step that holds, and the seconds since the one before
+  now=$(date +%s)
+  echo "ok: $* ($((now - before)) s)"
+  before=$now
+}
 fails() { # CODE WORDS... : the command ends with that code
   wanted=$1
   shift

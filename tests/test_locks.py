@@ -5,7 +5,10 @@ They are compared with pyproject.toml, so that who changes a dependency and forg
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -109,3 +112,23 @@ def test_the_run_time_lock_is_what_the_program_needs_and_no_more(
             waiting += map(Requirement, metadata.requires(name) or [])
     locked = {name for name, pin in pins(repository / RUN_TIME).items() if holds_here(pin)}
     assert locked == needed
+
+
+def test_setup_does_not_empty_the_environment_of_another_checkout(repository: Path, tmp_path: Path) -> None:
+    """It did: P2PSHARE_VENV named one that others worked with, and their tools were gone."""
+    other, environment = tmp_path / "other checkout", tmp_path / "venv"
+    (other / "scripts").mkdir(parents=True)
+    (other / "scripts" / "setup").touch()
+    environment.mkdir()
+    for stamp in (".stamp", ".stamp-run-time"):
+        (environment / stamp).write_text(f"1 2 Python 3.11.2 {other}")
+        done = subprocess.run(
+            ["sh", str(repository / "scripts" / "setup"), "--run-time"],
+            env=os.environ | {"P2PSHARE_VENV": str(environment), "PYTHON": sys.executable},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, [one.name for one in environment.iterdir()]) == (78, [stamp]), done.stderr
+        assert str(other) in done.stderr and "hint: " in done.stderr
+        (environment / stamp).unlink()

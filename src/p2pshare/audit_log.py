@@ -12,18 +12,22 @@
    taken out is seen. What was cut off at the end is not, by the file alone: the journal has the number and the beginning of the digest of each.
 3. The oldest file goes when there are AUDIT_FILES_MAX; a record says which numbers went.
 4. A record has ids and names of partners, never a value, a title or a text of a person's (`subject_of`).
-5. Every process that may write the folder may append: a lock (flock(2)) makes them wait for each other. What root writes belongs to
-   the folder's owner, so that the daemon can go on.
+5. Every process that may write the folder may append: a lock (flock(2)) makes them wait for each other, and who reads wait for them. What
+   root writes belongs to the folder's owner, so that the daemon can go on.
+6. Root writes into a folder of another user, who may put links where they hurt: the folder is opened once, what is in it by that
+   descriptor, and no link, FIFO or device is followed, waited for or given away.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import pwd
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -134,9 +138,9 @@ def require_auditable(home: Path) -> None:
     """Require that a record can be appended, before something is done that must have one. Raises OperatorError `audit-not-writable`."""
     try:
         with _locked(audit_folder(home)) as folder:
-            path = _last_file(folder)
-            if path is not None:
-                os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW))
+            name = _last_file(folder)
+            if name is not None:
+                os.close(_opened_file(folder, name, os.O_WRONLY | os.O_APPEND))
     except OSError as error:
         raise OperatorError(
             f"the audit log {audit_folder(home)} cannot be written ({(error.strerror or 'unknown').lower()}): nothing was done",
@@ -152,12 +156,13 @@ def append_record(
     user = user_name(uid)  # outside of the lock
     with _locked(audit_folder(home)) as folder:
         before = _last_place(folder)
-        path = _last_file(folder)
-        if path is not None and path.stat().st_size >= AUDIT_FILE_BYTES:
+        name = _last_file(folder)
+        if name is not None and os.stat(name, dir_fd=folder).st_size >= AUDIT_FILE_BYTES:
             before = _begin_file(folder, before, at)
-            path = _last_file(folder)
+            name = _last_file(folder)
         return _append(
-            path or folder / _file_name(1),
+            folder,
+            name or _file_name(1),
             AuditRecord(before.number + 1, at, user, uid, action, subject, result),
             before,
         )
@@ -173,13 +178,12 @@ class AuditReading:
         """Yields the records from the oldest on, and a fault where the log is not as it was written."""
         before: AuditPlace | None = None
         told_gone = 0
-        for path in _files(self._folder):
-            first = int(path.stem)
-            if before is None and first > 1:
-                told_gone = first - 1
-            with path.open("rb") as stream:
-                for line in stream:
-                    raw = line.rstrip(b"\n")
+        with _to_read(self._folder) as folder:
+            for name in _files(folder):
+                first = _first_number(name)
+                if before is None and first > 1:
+                    told_gone = first - 1
+                for raw in _lines(folder, name):
                     record, previous = _parsed(raw)
                     number = (before.number if before else first - 1) + 1
                     if record is None:
@@ -204,15 +208,16 @@ class AuditReading:
 
     def last_place(self) -> AuditPlace | None:
         """Returns where the last record stands, None where there is none."""
-        place = _last_place(self._folder)
+        with _to_read(self._folder) as folder:
+            place = _last_place(folder)
         return place if place.number else None
 
     def place_of(self, number: int) -> AuditPlace | None:
         """Returns where the record of that number stands, None where it is not there."""
-        for path in _files(self._folder):
-            with path.open("rb") as stream:
-                for line in stream:
-                    record, _ = _parsed(raw := line.rstrip(b"\n"))
+        with _to_read(self._folder) as folder:
+            for name in _files(folder):
+                for raw in _lines(folder, name):
+                    record, _ = _parsed(raw)
                     if record is not None and record.number == number:
                         return AuditPlace(number, _digest(raw))
         return None
@@ -223,12 +228,12 @@ def _gone_up_to(subject: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _begin_file(folder: Path, before: AuditPlace, at: int) -> AuditPlace:
+def _begin_file(folder: int, before: AuditPlace, at: int) -> AuditPlace:
     """Begin the next file, and remove the oldest where there are too many; returns where the last record stands then."""
-    path = folder / _file_name(before.number + 1)
-    os.close(_open_for_append(path, folder))
-    files = list(_files(folder))
-    gone = [files.pop(0) for _ in range(max(0, len(files) - AUDIT_FILES_MAX))]
+    new = _file_name(before.number + 1)
+    os.close(_open_for_append(folder, new))
+    names = _files(folder)
+    gone = [names.pop(0) for _ in range(max(0, len(names) - AUDIT_FILES_MAX))]
     if not gone:
         return before
     record = AuditRecord(
@@ -237,61 +242,75 @@ def _begin_file(folder: Path, before: AuditPlace, at: int) -> AuditPlace:
         user_name(os.getuid()),
         os.getuid(),
         REMOVED,
-        f"records=1-{int(files[0].stem) - 1}",
+        f"records=1-{_first_number(names[0]) - 1}",
         DONE,
     )
-    place = _append(path, record, before)
+    place = _append(folder, new, record, before)
     for one in gone:
         with suppress(OSError):  # a file that the kernel keeps from being removed (chattr +a) stays
-            one.unlink()
+            os.unlink(one, dir_fd=folder)
     return place
 
 
-def _append(path: Path, record: AuditRecord, before: AuditPlace) -> AuditPlace:
+def _append(folder: int, name: str, record: AuditRecord, before: AuditPlace) -> AuditPlace:
     line = json.dumps(
         asdict(record) | {"previous": before.digest}, separators=(",", ":"), sort_keys=True
     ).encode()
-    descriptor = _open_for_append(path, path.parent)
+    descriptor = _open_for_append(folder, name)
     try:
-        begin = b"" if _ends_whole(descriptor) else b"\n"  # behind a write that was cut off
+        size = os.fstat(descriptor).st_size
+        begin = b"" if _ends_whole(descriptor, size) else b"\n"  # behind a write that was cut off
         written = os.write(descriptor, begin + line + b"\n")
-        os.fsync(descriptor)
         if written != len(begin) + len(line) + 1:
-            raise OSError(28, "No space left on device")
+            with suppress(OSError):  # chattr +a; what is left then is told as cut off
+                os.ftruncate(descriptor, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return AuditPlace(record.number, _digest(line))
 
 
-def _open_for_append(path: Path, folder: Path) -> int:
-    is_new = not path.exists()
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    if is_new:
-        owner = folder.stat()
-        if os.geteuid() == 0:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        _sync_folder(folder)
+def _open_for_append(folder: int, name: str) -> int:
+    flags = os.O_RDWR | os.O_APPEND
+    try:
+        descriptor = _opened_file(folder, name, flags | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        return _opened_file(folder, name, flags)
+    if os.geteuid() == 0:
+        owner = os.fstat(folder)
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    os.fsync(folder)
     return descriptor
 
 
-def _ends_whole(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
+def _opened_file(folder: int | None, name: str, flags: int) -> int:
+    """Returns a descriptor of a regular file of the folder (rule 6). Raises OSError."""
+    safe = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(name, flags | safe, 0o600, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return descriptor
+
+
+def _ends_whole(descriptor: int, size: int) -> bool:
     return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
 
 
-def _last_place(folder: Path) -> AuditPlace:
+def _last_place(folder: int | None) -> AuditPlace:
     """Returns where the last line stands; a cut-off one counts with its digest, under the number of the last whole one."""
-    for path in reversed(list(_files(folder))):
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - 4 * RECORD_BYTES_MAX))
+    names = _files(folder)
+    for name in reversed(names):
+        with os.fdopen(_opened_file(folder, name, os.O_RDONLY), "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4 * RECORD_BYTES_MAX))
             lines = [line for line in stream.read().split(b"\n") if line]
         if not lines:
             continue
         numbers = [record.number for line in lines if (record := _parsed(line)[0]) is not None]
-        number = numbers[-1] if numbers else int(path.stem) - 1
+        number = numbers[-1] if numbers else _first_number(name) - 1
         return AuditPlace(number, _digest(lines[-1]))
-    files = list(_files(folder))
-    return AuditPlace(int(files[-1].stem) - 1 if files else 0, _digest(b""))
+    return AuditPlace(_first_number(names[-1]) - 1 if names else 0, _digest(b""))
 
 
 def _parsed(raw: bytes) -> tuple[AuditRecord | None, str]:
@@ -312,15 +331,24 @@ def _digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yields the files of the log, the oldest first."""
-    if folder.is_dir():
-        yield from sorted(
-            one for one in folder.iterdir() if _NAME.fullmatch(one.name) and not one.is_symlink()
-        )
+def _files(folder: int | None) -> list[str]:
+    """Returns the names of the log's files, the oldest first."""
+    if folder is None:
+        return []
+    return sorted(
+        name
+        for name in os.listdir(folder)
+        if _NAME.fullmatch(name) and stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    )
 
 
-def _last_file(folder: Path) -> Path | None:
+def _lines(folder: int | None, name: str) -> Iterator[bytes]:
+    with os.fdopen(_opened_file(folder, name, os.O_RDONLY), "rb") as stream:
+        for line in stream:
+            yield line.rstrip(b"\n")
+
+
+def _last_file(folder: int) -> str | None:
     return max(_files(folder), default=None)
 
 
@@ -328,21 +356,47 @@ def _file_name(number: int) -> str:
     return f"{number:010}.log"
 
 
+def _first_number(name: str) -> int:
+    return int(name.removesuffix(".log"))
+
+
 @contextmanager
-def _locked(folder: Path) -> Iterator[Path]:
-    """Hold the lock on the folder, which is made where there is none; yields it. Raises OSError."""
-    if not folder.is_dir():
-        folder.mkdir(mode=0o700, exist_ok=True)
+def _locked(folder: Path) -> Iterator[int]:
+    """Hold the lock on the folder, which is made where there is none; yields its descriptor. Raises OSError."""
+    try:
+        descriptor = _opened_folder(folder)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        descriptor = _opened_folder(folder)
         if os.geteuid() == 0:
             owner = folder.parent.stat()
-            os.chown(folder, owner.st_uid, owner.st_gid)
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
         _sync_folder(folder.parent)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield folder
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _to_read(folder: Path) -> Iterator[int | None]:
+    """Yields the descriptor of the folder, in which nobody writes meanwhile; None where there is none. Raises OSError."""
+    try:
+        descriptor = _opened_folder(folder)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _opened_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def _sync_folder(folder: Path) -> None:

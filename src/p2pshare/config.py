@@ -307,21 +307,33 @@ def split_address(text: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     if not separator or not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise ConfigError(f"'{text}' is not HOST:PORT", hint="for example 0.0.0.0:8443 or [::]:8443")
+    if not _can_be_asked_for(host):
+        raise ConfigError(f"'{text}' has no name of a host", hint="for example 0.0.0.0:8443 or [::]:8443")
     return host, int(port)
 
 
+def _can_be_asked_for(host: str) -> bool:
+    """Returns whether a resolver can be asked for a name: Python's own raises UnicodeError for an empty or overlong label, which is
+    no OSError, and whoever sends a card may write one."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 def proxy_address(text: str) -> tuple[str, str, int]:
-    """Returns (kind, host, port) of `http://HOST:PORT` or `socks5://HOST:PORT`. Raises ConfigError."""
+    """Returns (kind, host, port) of `http://HOST:PORT` or `socks5://HOST:PORT`. Raises ConfigError, which never quotes a login."""
+    if "@" in text:
+        raise ConfigError(
+            "a proxy's login does not stand in its address",
+            hint="write NAME:PASSWORD into a file of mode 0600, and name the file in gossip.proxy_login",
+        )
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
         parts, host, port = urlsplit(""), None, None
-    if "@" in parts.netloc:
-        raise ConfigError(
-            "a proxy's login does not stand in its address",
-            hint="write NAME:PASSWORD into a file of mode 0600, and name the file in gossip.proxy_login",
-        )
     if (
         parts.scheme not in PROXY_KINDS
         or not host
@@ -329,6 +341,7 @@ def proxy_address(text: str) -> tuple[str, str, int]:
         or parts.path not in ("", "/")
         or parts.query
         or not PROXY_HOST_PATTERN.fullmatch(host)
+        or not _can_be_asked_for(host)
     ):
         raise ConfigError(f"'{text}' is not a proxy's address", hint="http://HOST:PORT or socks5://HOST:PORT")
     return parts.scheme, host, port
@@ -349,6 +362,7 @@ def url_address(url: str) -> tuple[str, int]:
         or "@" in parts.netloc
         or not url.isascii()
         or not url.isprintable()
+        or not _can_be_asked_for(parts.hostname)
     ):
         raise ConfigError(
             f"'{url}' is not a partner's address",

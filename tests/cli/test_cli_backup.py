@@ -7,11 +7,14 @@ import io
 import json
 import os
 import resource
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Home, Said
@@ -21,6 +24,7 @@ from p2pshare.cli import console
 from p2pshare.cli.program import run_program
 from p2pshare.envelope import age_format
 from p2pshare.envelope.age_format import recipient_of
+from p2pshare.node import restore as restore_module
 
 RECIPIENT = "age13aqvttdk3ujkyjh9kg2w5an6dmy5mq5a84a4uxk3hfhnugfc9p0sy5p2wh"
 IDENTITY = "AGE-SECRET-KEY-1QQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSNZS23V9CCRYDPK8QARC0SWRYDWG"
@@ -41,7 +45,9 @@ def home(
     copy_of("cli-backup", make, tmp_path / "home")
     write("pass", "five random words are here\n")
     write("identity", f"# created: today\n{IDENTITY}\n")
+    mask = os.umask(0o022)
     yield Home(tmp_path / "home", capsys, monkeypatch)
+    os.umask(mask)  # as it was before a test that changes it
 
 
 def write(name: str, text: str) -> None:
@@ -101,6 +107,23 @@ def test_a_backup_goes_through_a_pipe_both_ways(home: Home) -> None:
     assert json.loads(back.stdout)["feed_id"]
 
 
+def test_both_are_in_the_audit_log_which_goes_on_where_the_backup_ends(home: Home) -> None:
+    assert home("backup", "first.age", "--recipient", RECIPIENT).code == 0
+    assert home("backup", "second.age", "--recipient", RECIPIENT).code == 0
+    assert home("restore", "second.age", "--identity", "identity").code != 0, "a home is there"
+    home.path = home.path.with_name("new")
+    assert home("restore", "second.age", "--identity", "identity").code == 0
+    found = json.loads(home("audit", "list", "--json").out)
+    acts = [(one["action"], one["result"]) for one in found]
+    assert acts == [("init", "done"), ("backup", "done"), ("restore", "done")], (
+        "the second backup ended after its own copy"
+    )
+    assert json.loads(home("audit", "check", "--json").out)["faults"] == []
+    home.path = home.path.with_name("home")
+    refused = json.loads(home("audit", "list", "--json").out)[-1]
+    assert (refused["action"], refused["result"]) == ("restore", "home-exists")
+
+
 def test_what_is_there_is_not_replaced_unless_that_is_said(home: Home) -> None:
     write("node.age", "a letter")
     Path("node.age").chmod(0o644)
@@ -153,7 +176,7 @@ def test_the_wrong_key_leaves_no_home(home: Home) -> None:
         (("pass", "--identity", "identity"), "not-age"),
     ):
         said = home("restore", *words, "--json")
-        assert (reason_of(said), home.path.exists()) == (reason, False)
+        assert (said.code, reason_of(said), home.path.exists()) == (1, reason, False)
 
 
 def test_a_disk_that_fills_up_leaves_neither_copy_nor_file(home: Home) -> None:
@@ -216,6 +239,38 @@ def test_hostile_names_in_a_home_are_left_out_and_shown_harmless(home: Home) -> 
     for told in (said, home("restore", "node.age", "--identity", "identity")):
         assert told.code == 0 and not {"\x1b", "\u202e"} & set(told.out + told.err)
         (told.out + told.err).encode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="skipped: only root gives files away")
+def test_root_works_as_the_user_whose_home_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Home
+) -> None:
+    """That user would lead it elsewhere with a link: into the backup what only root reads, out of it files that root writes anywhere."""
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name)
+        top.chmod(0o755)
+        theirs = Home(top / "home", capsys, monkeypatch)
+        shutil.copytree(home.path, theirs.path)
+        (top / "back").mkdir()
+        for path in (theirs.path, *theirs.path.rglob("*"), top / "back"):
+            os.chown(path, 4_242, 4_243)
+        write(str(theirs.path / "of-root"), "secret")
+        said = theirs("backup", "out", "--passphrase-file", "pass")
+        assert said.code != 0 and not Path("out").exists()
+        (theirs.path / "of-root").unlink()
+        assert theirs("backup", "out", "--passphrase-file", "pass").code == 0
+        users = []
+        real = restore_module._begin_life
+
+        def begin(*arguments: Any) -> Any:
+            users.append(os.geteuid())
+            return real(*arguments)
+
+        monkeypatch.setattr(restore_module, "_begin_life", begin)
+        back = Home(top / "back", capsys, monkeypatch)
+        assert back("restore", "out", "--passphrase-file", "pass").code == 0
+        assert (users, os.geteuid(), os.stat("out").st_uid) == ([4_242], 0, 0)
+        assert {path.stat().st_uid for path in back.path.rglob("*")} == {4_242}
 
 
 def test_a_terminal_gets_no_bytes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -320,3 +321,12 @@ def test_what_was_found_in_a_report_is_shown_before_it_leaves(alpha: Home) -> No
     ]
     plain = report.replace(b"\x1b[31m", b"").replace(b"\x1b[0m", b"")
     assert "domain www.vendor.com\n" in alpha(*arguments, "--undefanged", stdin=plain).out
+
+
+def test_every_exit_code_that_the_page_names_stands_in_its_table(repository: Path) -> None:
+    """Once it said 65 of a backup that is none, which no command ends with."""
+    page = (repository / "docs" / "cli.md").read_text(encoding="utf-8")
+    table = {int(code) for code in re.findall(r"^\| (\d+) \| ", page, re.MULTILINE)}
+    named = re.findall(r"`[a-z-]+` \((\d+)\)|\((\d+): `|`[a-z]+-[a-z-]+`, (\d+)\)", page)
+    codes = {int(next(filter(None, one))) for one in named}
+    assert {1, 5, 6, 66} <= codes <= table

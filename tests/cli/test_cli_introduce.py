@@ -116,12 +116,29 @@ def test_a_name_that_is_a_partner_and_a_file_is_not_guessed(
     pair: dict[str, Home], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(file.parent)
-    (file.parent / "bravo").is_dir() or (file.parent / "bravo").mkdir()
+    elsewhere = file.parent / "names"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (elsewhere / "bravo").write_bytes(file.read_bytes())
     said = pair["alpha"]("introduce", "accept", "bravo", "--yes", "--json")
     assert "ambiguous" in said.err
+    (elsewhere / "bravo").unlink()
+    (elsewhere / "bravo").mkdir()
+    asked = pair["alpha"]("introduce", "accept", "bravo", "--yes")
+    assert asked.code == 4, "a folder is no list: the partner is asked, by the daemon"
     missing = pair["alpha"]("introduce", "accept", "nobody", "--yes")
     assert missing.code == 1
     assert "cannot read nobody" in missing.err
+
+
+def test_a_file_that_is_no_list_is_told_by_its_name_with_the_way_to_another(
+    pair: dict[str, Home], file: Path, tmp_path: Path
+) -> None:
+    for name, raw in (("list.txt", b"198.51.100.7\n"), ("cut.p2pintro", file.read_bytes()[:3_000])):
+        (tmp_path / name).write_bytes(raw)
+        said = pair["alpha"]("introduce", "accept", str(tmp_path / name), "--yes")
+        assert said.code == 1
+        assert name in said.err and "introduce export" in said.err
 
 
 def test_the_partner_is_asked_by_the_daemon_alone(

@@ -79,10 +79,18 @@ def test_a_person_is_asked_and_a_no_accepts_nobody(alpha: Home, monkeypatch: pyt
     assert said.code == 0 and said.out.splitlines()[-1] == f"accepted  {WHO.text}  Guest CERT"
     assert "its card comes" in said.err
     assert alpha("partner", "pending").code == 3
-    assert alpha("status", "--json").json["pending_partners"] == {"waiting": 0, "accepted": 1}
+    assert alpha("status", "--json").json["pending_partners"] == {
+        "waiting": 0,
+        "accepted": 1,
+        "introduced": 0,
+    }
     said = alpha("partner", "refuse", WHO.text)
     assert said.code == 0 and said.err == f"refused {WHO.text}, which calls itself Guest CERT\n"
-    assert alpha("status", "--json").json["pending_partners"] == {"waiting": 0, "accepted": 0}
+    assert alpha("status", "--json").json["pending_partners"] == {
+        "waiting": 0,
+        "accepted": 0,
+        "introduced": 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -101,7 +109,11 @@ def test_what_was_compared_must_be_right(alpha: Home, given: tuple[str, ...], co
     assert said.code == code
     if reason:
         assert f'"reason": "{reason}"' in said.err
-    assert alpha("status", "--json").json["pending_partners"] == {"waiting": 1, "accepted": 0}
+    assert alpha("status", "--json").json["pending_partners"] == {
+        "waiting": 1,
+        "accepted": 0,
+        "introduced": 0,
+    }
 
 
 def test_one_that_only_dials_is_shown_so(alpha: Home) -> None:

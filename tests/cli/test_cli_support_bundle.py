@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import re
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -153,6 +155,13 @@ def test_a_home_that_is_broken_still_makes_one(home: Path, tmp_path: Path) -> No
 
 def test_a_line_that_says_nothing_of_ours_is_counted_and_no_more() -> None:
     assert reduced_log(["needle"] * 3 + ["x" * 5_000]) == {"lines": {}, "places": {}, "others": 4}
+
+
+def test_a_line_that_is_nearly_one_of_ours_takes_no_longer_than_others() -> None:
+    line = "2026-12-01T06:00:00Z CRITICAL p2pshare.daemon.run: the audit log lacks: uid " + " " * 1_900
+    script = f"from p2pshare.queries.supporting import reduced_log; print(reduced_log([{line!r}]))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=True)
+    assert b"'count': 1" in done.stdout  # as one that says what failed, and why
 
 
 def test_what_is_in_it_is_said(home: Path, tmp_path: Path) -> None:

@@ -179,6 +179,51 @@ def test_a_cursor_of_a_consumer_never_goes_back_in_its_feed(alpha: Home) -> None
     assert ask(alpha.path, AdvanceConsumer("siem", f"{feed}-1")).cursor == before["cursor"]
 
 
+def test_a_cursor_beyond_the_end_is_nobodys_place_and_does_not_have_a_consumer_told_everything_for_ever(
+    alpha: Home,
+) -> None:
+    from p2pshare.cli.session import ask
+    from p2pshare.operations.consumers import AdvanceConsumer
+
+    alpha("consumer", "add", "siem")
+    lines(alpha("tail", "--consumer", "siem"))
+    [before] = alpha("consumer", "list", "--json").json
+    feed = before["cursor"].partition("-")[0]
+    assert ask(alpha.path, AdvanceConsumer("siem", f"{feed}-{2**63 - 1}")).cursor == before["cursor"]
+    assert lines(alpha("tail", "--consumer", "siem")) == []
+
+
+def test_a_daemon_that_restarts_does_not_end_who_follows_and_a_consumer_that_went_does(
+    alpha: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from p2pshare.cli import tail
+    from p2pshare.errors import DaemonUnreachable, NotFoundError
+
+    told, asked = tail.ask, []
+
+    def ask(home: Path, request: Any) -> Any:
+        asked.append(request)
+        if len(asked) == 1:
+            raise DaemonUnreachable("it restarts")
+        return told(home, request)
+
+    monkeypatch.setattr(tail, "ask", ask)
+    monkeypatch.setattr(tail, "ADVANCE_SECONDS", 0)
+    alpha("consumer", "add", "siem")
+    teller = tail._Teller(alpha.path, tail.load_change_exporter("ndjson"), "siem")
+    with teller._opened() as (knowledge, _, _):
+        teller._tell_page(knowledge, io.BytesIO())
+        teller._keep_place_at_times()
+        assert alpha("consumer", "list", "--json").json[0]["moved_at"] is None
+        teller._keep_place_at_times()
+        assert alpha("consumer", "list", "--json").json[0]["state"] == "current"
+        alpha("consumer", "remove", "siem")
+        publish(alpha, ["more.example"])
+        teller._tell_page(knowledge, io.BytesIO())
+        with pytest.raises(NotFoundError):
+            teller._keep_place_at_times()
+
+
 @pytest.mark.parametrize("name", ["", "-x", "a b", "a" * 65, "ä", "a/b", "a\n"])
 def test_a_name_that_could_be_mistaken_is_no_consumers(alpha: Home, name: str) -> None:
     assert alpha("consumer", "add", "--", name).code in (1, 2)

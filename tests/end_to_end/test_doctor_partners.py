@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from command_line import run_here
 from doctor_faults import BETWEEN_NODES, read_findings, said
+from msgspec.structs import replace
 from whole_nodes import World, befriend
 
 from p2pshare.cli import card as cli_card
@@ -234,6 +235,13 @@ def rows(**offsets: int | None) -> list[PartnerStatus]:
 
 
 FAR, NEAR = FUTURE_DEFER_SECONDS + 1, CLOCK_NEAR_SECONDS
+
+
+def test_a_proxy_that_is_in_the_way_is_blamed_and_not_the_partner() -> None:
+    [waits] = rows(b=None)
+    found = list(look_at_partners([replace(waits, last_error="proxy-auth")], (), is_running=True))
+    assert len(said(found, "proxy-unreached")) == len(found) == 1
+    assert "proxy.md" in found[0].mend
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from page_commands import run_page
 
 from p2pshare.cli import console
 
@@ -95,6 +97,13 @@ def test_a_late_partner_reads_what_was_for_all_and_hears_what_becomes_of_it(
     again = bravo.cli_json("share", "history", "charlie", "--json")
     assert again["own"] == 0
     assert {one["reason"] for one in again["refused"]} >= {"already-sent", "audience-limited", "withdrawn"}
+
+
+def test_the_commands_of_the_onboarding_page_do_what_it_says(late: Late, repository: Path) -> None:
+    _, bravo, _ = late
+    page = repository / "docs" / "onboarding.md"
+    typed = run_page(page, lambda _, words: bravo.cli(*words), {}, {"bravo": "charlie"}, "History")
+    assert [command.words[-1] for command in typed] == ["--json", "bravo"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from introduced_circle import Circle
+from page_commands import run_page
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -117,6 +118,23 @@ def test_amber_needs_a_comparison_and_an_introduced_partner_introduces_nobody(
     assert alpha.publish("amber.example\n", "--tlp", "amber", "--to", "bravo")["recipients"] == ["bravo"]
     bravo.wait_for("amber.example")
     assert partner_row(alpha, "bravo")["standing"] == "compared"
+
+
+def test_the_commands_of_the_onboarding_page_do_what_it_says(
+    four: Four, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    hub, _, bravo, charlie = four
+    monkeypatch.chdir(tmp_path)
+    machines = {"hub": hub, "bravo": bravo, "charlie": charlie}
+    run_page(
+        repository / "docs" / "onboarding.md",
+        lambda machine, words: machines[machine].cli(*words),
+        {},
+        {"CHARLIES": charlie.fingerprint},
+        "Introductions",
+    )
+    assert partner_row(bravo, "charlie")["standing"] == "compared"
+    eventually(lambda: partner_row(bravo, "charlie")["state"] == "connected", "they are linked")
 
 
 def test_who_leaves_is_suspended_without_a_person(four: Four, eventually: Eventually) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -227,6 +228,28 @@ def test_a_stranger_gets_no_byte_while_invitations_are_out(partners: dict[str, A
         wrapped.sendall(b"GET / HTTP/1.1\r\n\r\n")
         heard = wrapped.recv(1)
     assert heard == b""
+
+
+def test_a_daemon_that_stops_does_not_wait_for_a_host_that_says_nothing(partners: dict[str, Any]) -> None:
+    mallory, ended = partners["mallory"], decode_line(invite(partners["alpha"], "silent"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        line = encode_line(
+            type(ended)(ended.host, ended.secret, ended.expires, f"127.0.0.1:{silent.getsockname()[1]}")
+        )
+        command = mallory.command("join", "-", "--json")
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as asking:
+            assert asking.stdin is not None and asking.stderr is not None
+            asking.stdin.write(line.encode())
+            asking.stdin.close()
+            silent.settimeout(20)
+            came, _ = silent.accept()
+            with came:
+                assert mallory.stop() == 0
+                error = json.loads(asking.stderr.read().splitlines()[-1])["error"]
+    assert error["reason"] == "stopping", "it did not wait until the host had been silent for long enough"
+    mallory.start()
 
 
 def test_without_a_daemon_nobody_is_met(partners: dict[str, Any], shared_company: Any) -> None:

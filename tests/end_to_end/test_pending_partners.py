@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from doctor_faults import DIALLED_BACK, read_findings, said
 from free_port import free_port
+from page_commands import commands_of
 
 from p2pshare.node.node import DialledBack
 from p2pshare.operations.reachability import Reachability, examine_reachability
@@ -32,14 +33,32 @@ socket.getaddrinfo = lookup
 
 
 @pytest.fixture(scope="module")
-def pair(shared_company: Any, eventually: Callable[..., Any]) -> tuple[Any, Any]:
+def page(repository: Path) -> list[list[str]]:
+    """What docs/onboarding.md has people type, the words behind `p2pshare`: three times before a yes, and the yes."""
+    commands = commands_of(repository / "docs" / "onboarding.md", "Partners who knock")
+    assert [command.machine for command in commands] == ["alpha", "bravo", "alpha", "bravo"]
+    return [command.words[1:] for command in commands]
+
+
+def typed(partner: Any, words: list[str], *more: str, **values: str) -> str:
+    """What a command of the page shows, with what stands in this test for its words in capitals."""
+    told = [values.get(word, word) for word in words]
+    return str(partner.cli(*told, *more).out)
+
+
+@pytest.fixture(scope="module")
+def pair(shared_company: Any, eventually: Callable[..., Any], page: list[list[str]]) -> tuple[Any, Any]:
     """alpha, which trusts bravo, and bravo, which has never heard of alpha; both run, and alpha has knocked."""
     alpha, bravo = shared_company.found("alpha"), shared_company.found("bravo")
     alpha.configure("url", f'"https://alpha.example:{alpha.port}"')
     alpha.configure("listen", '""')
     alpha.cli("card", "set", "--url", f"https://alpha.example:{alpha.port}")
     alpha.preface = bravo.preface = DEBIAN
-    alpha.trust(bravo)
+    typed(
+        alpha,
+        [str(bravo.home / "card.p2pcard") if one == "bravo.p2pcard" else one for one in page[0]],
+        BRAVOS=bravo.fingerprint,
+    )
     bravo.start()
     none = bravo.cli("partner", "pending", "--json", code=3)
     assert none.out == "[]\n" and "nobody waits" in none.err
@@ -63,7 +82,7 @@ def pending(partner: Any) -> list[Any]:
 
 
 def test_who_knocks_is_shown_and_is_told_that_it_is_not_accepted_yet(
-    pair: tuple[Any, Any], eventually: Callable[..., Any]
+    pair: tuple[Any, Any], page: list[list[str]], eventually: Callable[..., Any]
 ) -> None:
     alpha, bravo = pair
     [row] = bravo.cli_json("partner", "pending", "--json")
@@ -76,13 +95,13 @@ def test_who_knocks_is_shown_and_is_told_that_it_is_not_accepted_yet(
         "source": "knock",
     }
     assert row["knocks"] >= 1 and row["since"].endswith("Z") and row["notes"] == []
-    said = bravo.cli("partner", "pending").out
+    said = typed(bravo, page[1])
     assert alpha.fingerprint in said and "ALPHA, as it calls itself" in said
     assert "1 would be partners" in bravo.cli("status").out
-    assert bravo.status()["pending_partners"] == {"waiting": 1, "accepted": 0}
+    assert bravo.status()["pending_partners"] == {"waiting": 1, "accepted": 0, "introduced": 0}
     assert bravo.cli_json("partner", "list", "--json") == [], "nobody is a partner by knocking"
     eventually(lambda: row_of(alpha, "bravo")["state"] == "not-accepted-yet", "alpha is told so")
-    assert "not accepted yet" in alpha.cli("partner", "list").out
+    assert "not accepted yet" in typed(alpha, page[2])
     assert "not accepted yet" in alpha.cli("status").out
 
 
@@ -103,13 +122,11 @@ def test_what_a_person_did_not_compare_accepts_nobody(pair: tuple[Any, Any]) -> 
 
 
 def test_who_is_accepted_is_linked_at_once_and_can_be_renamed(
-    pair: tuple[Any, Any], eventually: Callable[..., Any]
+    pair: tuple[Any, Any], page: list[list[str]], eventually: Callable[..., Any]
 ) -> None:
     alpha, bravo = pair
-    answer = bravo.cli_json(
-        "partner", "accept", alpha.partner_id[:10], "--fingerprint", alpha.fingerprint.lower(), "--json"
-    )
-    assert answer == {
+    told = typed(bravo, page[3], "--json", ID=alpha.partner_id[:10], ALPHAS=alpha.fingerprint.lower())
+    assert json.loads(told) == {
         "partner_id": alpha.partner_id,
         "name": "ALPHA",
         "alias": "",
@@ -187,7 +204,8 @@ def test_partners_dial_back_where_the_card_says(
     eventually(lambda: row_of(alpha, "bravo")["card_version"] == 2, "alpha has the new card")
     [found] = said(reachable(bravo), "not-reached")
     assert (
-        found.message == f"alpha dialled https://127.0.0.1:{closed} and did not reach this node: unreachable"
+        found.message
+        == f"alpha dialled https://127.0.0.1:{closed} and did not reach this node: of an address that not everybody can dial it tells no more"
     )
     assert "reaching-a-node.md" in found.mend
 

@@ -150,6 +150,10 @@ def redirecting(port: int, target: int) -> Any:
     ("proxy", "login", "told"),
     [
         ("http://anna:secret@127.0.0.1:3128", None, "a proxy's login does not stand in its address"),
+        ("http://anna:secret@127.0.0.1:99999", None, "a proxy's login does not stand in its address"),
+        ("anna:secret@127.0.0.1:3128", None, "a proxy's login does not stand in its address"),
+        ("http://anna:secret@[::1:3128", None, "a proxy's login does not stand in its address"),
+        ("http://a..b:3128", None, "is not a proxy's address"),
         ("https://127.0.0.1:3128", None, "is not a proxy's address"),
         ("127.0.0.1:3128", None, "is not a proxy's address"),
         ("http://127.0.0.1", None, "is not a proxy's address"),
@@ -179,6 +183,26 @@ def test_a_login_that_cannot_be_used_keeps_the_daemon_from_starting(
     said = wrong.run_refused(78)
     assert told in said, said
     assert "secret" not in said
+
+
+def test_a_login_that_stands_in_the_config_itself_is_not_said_again(wrong: Partner) -> None:
+    wrong.configure("proxy", '"http://127.0.0.1:3128"')
+    wrong.configure("proxy_login", '"anna:secret"')
+    said = wrong.run_refused(78)
+    assert "gossip.proxy_login is no absolute path" in said, said
+    assert "secret" not in said
+
+
+def test_a_reload_refuses_a_login_with_which_the_next_start_would_fail(
+    company: Company, tmp_path: Path
+) -> None:
+    alpha = company.found("alpha", is_dialable=False)
+    alpha.start()
+    alpha.configure("proxy", '"http://127.0.0.1:3128"')
+    alpha.configure("proxy_login", login_file(tmp_path, "anna:secret", 0o644))
+    refused = alpha.cli("config", "reload", code=78)
+    assert "others can read" in refused.err, refused
+    alpha.stop()
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ def test_a_later_daemon_brings_the_store_forward_and_this_version_is_shown_the_w
     assert f"store.sqlite is brought from schema {before} to {before + 1}" in alpha.log()
     [record] = alpha.cli_json("audit", "list", "--action", "upgrade", "--json")
     assert record["subject"] == f"file=store.sqlite from={before} to={before + 1}"
+    assert f"upgrade done {record['subject']}" in alpha.log(), "each record is a line of the journal, too"
     assert alpha.query("SELECT word FROM colour") == [("green",)]
     assert [value for (value,) in alpha.query("SELECT value FROM v1_claims")] == ["from-before.example"]
     alpha.stop()

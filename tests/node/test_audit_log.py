@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -156,3 +159,137 @@ def test_a_line_has_no_control_character_and_comes_back_as_it_was_written(name: 
     assert subject.isprintable() and len(subject) <= 200
     raw = json.dumps({"subject": subject})
     assert raw.isascii() and json.loads(raw)["subject"] == subject
+
+
+# --- root, in a folder of a user who means harm ---
+
+
+@pytest.fixture
+def hostile_home(tmp_path: Path) -> Path:
+    """Somebody else's home, and beside it a folder of root's into which nothing of it may get."""
+    (tmp_path / "roots").mkdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    return home
+
+
+def put_a_link(home: Path) -> None:
+    folder = home / AUDIT_FOLDER
+    folder.rename(home / f"was-{len(list(home.iterdir()))}")
+    folder.symlink_to(home.parent / "roots")
+
+
+def test_a_folder_that_becomes_a_link_while_root_waits_for_its_lock_leads_root_nowhere(
+    hostile_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(hostile_home, 1)
+    locked = fcntl.flock
+
+    def lock(descriptor: int, how: int) -> None:
+        put_a_link(hostile_home)
+        locked(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    append_record(hostile_home, NOW, 0, "publish")
+    assert list((hostile_home.parent / "roots").iterdir()) == []
+
+
+def test_root_gives_no_folder_away_but_the_one_it_made(
+    hostile_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = os.mkdir
+
+    def make(path: Path, mode: int = 0o777) -> None:
+        made(path, mode)
+        put_a_link(hostile_home)
+
+    monkeypatch.setattr(os, "mkdir", make)
+    with pytest.raises(OSError):
+        append_record(hostile_home, NOW, 0, "publish")
+    assert (hostile_home.parent / "roots").stat().st_uid == 0
+
+
+def test_what_root_writes_is_the_owners(hostile_home: Path) -> None:
+    told(hostile_home, 1)
+    assert {one.stat().st_uid for one in [hostile_home / AUDIT_FOLDER, the_file(hostile_home)]} == {65534}
+
+
+@pytest.mark.parametrize("name", ["0000000001.log", "0000000009.log"])
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(hostile_home: Path, name: str) -> None:
+    told(hostile_home, 1)
+    path = hostile_home / AUDIT_FOLDER / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    waiting = threading.Thread(target=lambda: list(AuditReading(hostile_home).records()), daemon=True)
+    waiting.start()
+    waiting.join(10)
+    assert not waiting.is_alive()
+
+
+# --- a disk that is full, a rotation that is cut off, a reader beside a writer ---
+
+
+def test_a_record_that_a_full_disk_cut_off_is_taken_back_and_the_log_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(tmp_path, 2)
+    written = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, raw: written(descriptor, raw[: len(raw) // 2]))
+    with pytest.raises(OSError, match="No space"):
+        append_record(tmp_path, NOW, 0, "publish")
+    monkeypatch.undo()
+    told(tmp_path, 2)
+    assert faults(tmp_path) == []
+    assert [one.number for one in records(tmp_path)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("call", ["_append", "unlink"])
+def test_a_rotation_that_is_cut_off_anywhere_leaves_a_log_that_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setattr(audit_log, "AUDIT_FILE_BYTES", 1_000)
+    monkeypatch.setattr(audit_log, "AUDIT_FILES_MAX", 2)
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*_: object, **__: object) -> None:
+        raise PowerCut
+
+    cuts = 0
+    for number in range(20):
+        with monkeypatch.context() as inside:
+            if number % 3 == 0:
+                begin = audit_log._begin_file
+
+                def begin_and_cut(*given: object, begin: object = begin) -> object:
+                    with monkeypatch.context() as deeper:
+                        deeper.setattr(audit_log if call == "_append" else os, call, cut)
+                        return begin(*given)  # type: ignore[operator]
+
+                inside.setattr(audit_log, "_begin_file", begin_and_cut)
+            try:
+                append_record(tmp_path, NOW, 0, "publish")
+            except PowerCut:
+                cuts += 1
+    assert cuts
+    assert faults(tmp_path) == []
+    told(tmp_path, 8)  # a rotation that is not cut off
+    assert faults(tmp_path) == []
+    assert len(list((tmp_path / AUDIT_FOLDER).iterdir())) <= 3
+
+
+def test_who_reads_while_others_append_and_files_go_finds_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "AUDIT_FILE_BYTES", 500)
+    monkeypatch.setattr(audit_log, "AUDIT_FILES_MAX", 2)
+    told(tmp_path, 1)
+    writing = threading.Thread(target=told, args=(tmp_path, 30))
+    writing.start()
+    found = []
+    while writing.is_alive():
+        found += faults(tmp_path)
+    writing.join()
+    assert found == []

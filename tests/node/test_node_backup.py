@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,16 @@ from hypothesis import strategies as st
 
 from p2pshare.envelope.age_format import AgeIdentity, AgeWriter, read_age, recipient_of
 from p2pshare.envelope.keys import Secret
-from p2pshare.errors import DiskFull, OperatorError, ShareError
+from p2pshare.errors import DiskFull, OperatorError, PeerError, ShareError
+from p2pshare.identifiers import PartnerId
 from p2pshare.node import backup as backup_module
 from p2pshare.node import restore as restore_module
 from p2pshare.node.backup import PART_NAME, write_backup
 from p2pshare.node.backup_archive import MANIFEST_NAME, ArchiveReader, BackupManifest
 from p2pshare.node.init import found_home
 from p2pshare.node.restore import RESTORE_PART_NAME, Restored, restore_home
-from p2pshare.node.store import reading_store
+from p2pshare.node.store import open_store, reading_store
+from p2pshare.partners.invited import Invitation, JoinedGuest
 
 NOW = 1_800_000_000
 IDENTITY = AgeIdentity(Secret(bytes(range(32))))
@@ -130,6 +133,26 @@ def test_a_clock_that_is_behind_uses_no_number_twice(home: Path, tmp_path: Path)
     raw_again, _ = backed_up(tmp_path / "one")
     behind = restored(raw_again, tmp_path / "two", NOW + 10)
     assert behind.incarnation > later.incarnation
+
+
+def test_what_may_have_been_done_since_is_not_done_again(home: Path, tmp_path: Path) -> None:
+    """An invitation that was used since would let a second guest in; a history would leave twice, to a partner that was removed, say."""
+    guest = PartnerId(b"g" * 32)
+    with closing(open_store(home / "store.sqlite", free_space_bytes_min=0)) as store:
+        store.invitations.put(Invitation("BRAVO", b"certificate", NOW, NOW + 86_400))
+        used = Invitation("CHARLIE", b"another", NOW, NOW + 86_400)
+        store.invitations.put(used.joined(JoinedGuest(guest, b"", "", "", NOW)))
+        store.knowledge.begin_forwarding(guest, 0, 5)
+        with store.transaction() as writer:
+            writer.execute("INSERT INTO forwarding_due SELECT partner, 7 FROM forwarding")
+    raw, _ = backed_up(home)
+    told = restored(raw, tmp_path / "new")
+    assert {(one.what, one.count) for one in told.missing} >= {("invitations", 1), ("histories", 1)}
+    with reading_store(tmp_path / "new" / "store.sqlite") as store:
+        assert [one.state.value for one in store.invitations.given_out()] == ["refused", "waiting"]
+        with pytest.raises(PeerError):
+            store.invitations.given_out()[0].beginning(NOW)
+        assert [(one.is_under_way, one.has_due) for one in store.knowledge.forwardings()] == [(False, False)]
 
 
 def test_tar_and_age_take_it_apart(home: Path, tmp_path: Path) -> None:
@@ -326,6 +349,18 @@ HOSTILE: dict[str, tuple[Callable[[Members], Members], str]] = {
     ),
     "a negative size": (
         lambda members: relisted(members, lambda told: told["files"][1].update(size=-1)),
+        "bad-backup",
+    ),
+    "a file that runs as its owner": (
+        lambda members: relisted(members, lambda told: told["files"][1].update(mode=0o4755)),
+        "bad-backup",
+    ),
+    "a file that anybody writes": (
+        lambda members: relisted(members, lambda told: told["files"][1].update(mode=0o666)),
+        "bad-backup",
+    ),
+    "a mode that is none": (
+        lambda members: relisted(members, lambda told: told["folders"][0].update(mode=-1)),
         "bad-backup",
     ),
     "a time that is none": (

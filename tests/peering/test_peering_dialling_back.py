@@ -27,6 +27,7 @@ def address_of(party, port, host="127.0.0.1") -> PeerAddress:
 
 async def test_each_address_of_a_card_has_its_outcome(house, alpha, bravo, make_party, monkeypatch):
     monkeypatch.setattr(dialling_back, "ADDRESS_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(dialling_back, "_is_public", lambda place: True)  # as if loopback were everybody's
     server, port = await house.serve(bravo)
     _, other = await house.serve(make_party("other"))
     silent = socket.create_server(("127.0.0.1", 0))
@@ -41,6 +42,10 @@ async def test_each_address_of_a_card_has_its_outcome(house, alpha, bravo, make_
     addresses = [address_of(bravo, one) for one in ports]
     addresses.append(replace(addresses[0], url="https://nowhere.invalid:1"))
     addresses.append(replace(addresses[0], url="http://x"))
+    addresses.append(
+        replace(addresses[0], url=f"https://a..b:{port}")
+    )  # Python's resolver raises what is no OSError
+    addresses.append(replace(addresses[0], url=f"https://{'x' * 64}.example:{port}"))
     outcomes = await DiallingBack(alpha.gate, lambda: 0.0).dial(bravo.partner_id, addresses)
     assert outcomes == (
         REACHED,
@@ -48,12 +53,61 @@ async def test_each_address_of_a_card_has_its_outcome(house, alpha, bravo, make_
         "timeout",
         "tls",
         "unreachable",
-        "unreachable",
-        "bad-url",
+        "not-reached",
+        *["bad-url"] * 3,
     )
     assert server.requests_seen == 0, "a handshake, and no word"
     silent.close()
     babbling.close()
+
+
+async def test_an_asker_learns_nothing_of_what_else_is_in_our_network(
+    house, alpha, bravo, make_party, monkeypatch
+):
+    """A port that is closed, one that is silent, one that speaks, one of another node: all the same, also in time."""
+    monkeypatch.setattr(dialling_back, "ADDRESS_SECONDS_MAX", 0.3)
+    waits = []
+
+    async def wait_until(then: float) -> None:
+        waits.append(then)
+
+    monkeypatch.setattr(dialling_back, "_wait_until", wait_until)
+    _, port = await house.serve(bravo)
+    _, other = await house.serve(make_party("other"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ports = [free_port(), silent.getsockname()[1], other, port]
+        addresses = [address_of(bravo, one) for one in ports]
+        addresses.append(address_of(bravo, free_port(), "localhost"))
+        addresses.append(address_of(bravo, free_port(), "[::ffff:127.0.0.1]"))
+        outcomes = await DiallingBack(alpha.gate, lambda: 0.0).dial(bravo.partner_id, addresses)
+    assert outcomes == (*["not-reached"] * 3, REACHED, *["not-reached"] * 2)
+    assert len(waits) == 5, "each waits until its time is over"
+
+
+@pytest.mark.parametrize(
+    ("place", "is_public"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("64:ff9b::a00:1", False),
+        ("2002:a00:1::1", False),
+        ("224.0.0.1", False),
+        ("0.0.0.0", False),
+        ("a.name.behind.a.proxy", False),
+    ],
+)
+def test_what_everybody_could_dial(place, is_public):
+    assert dialling_back._is_public(place) is is_public
 
 
 async def test_one_asker_at_a_time_and_each_once_a_minute(house, alpha, bravo, make_party):
@@ -131,6 +185,11 @@ def test_what_is_no_answer_is_malformed(raw):
         ("alpha.example", [], False),
         ("localhost", ["127.0.0.1"], False),
         ("node.localhost.", ["127.0.0.1"], False),
+        ("localhost.localdomain", ["127.0.0.1"], False),
+        ("ip6-localhost", ["::1"], False),
+        ("127.1", ["127.0.0.1"], False),
+        ("0x7f000001", ["127.0.0.1"], False),
+        ("localhosting.example", ["127.0.1.1"], True),
         ("127.0.1.1", ["127.0.1.1"], False),
         ("::1", ["::1"], False),
     ],
@@ -151,10 +210,10 @@ async def test_a_name_that_leads_to_loopback_alone_is_told_from_one_that_is_mean
 async def test_where_a_machine_has_one_family_it_listens_on_that(house, bravo, alpha, monkeypatch):
     bind = listener._listening_socket
 
-    def without_ipv6(family, *more):
+    def without_ipv6(family, *more, **options):
         if family == socket.AF_INET6:
             raise OSError(listener.errno.EAFNOSUPPORT, "no")
-        return bind(family, *more)
+        return bind(family, *more, **options)
 
     monkeypatch.setattr(listener, "_listening_socket", without_ipv6)
     sockets = listener._bind_everywhere(0)

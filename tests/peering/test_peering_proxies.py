@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from free_port import free_port
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from real_proxies import LOGIN, proxy_running
 
 from p2pshare.errors import PeerError
+from p2pshare.gossip.protocol import HELLO
 from p2pshare.peering.faults import PeerUnreachable
+from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.proxies import Proxy, open_stream, tunnel
 
 SECONDS = 5.0
@@ -222,3 +225,21 @@ async def test_a_proxy_that_says_nothing_costs_no_more_than_the_time_of_a_dial()
 
     async with listening(silent) as port:
         assert await refusal(Proxy("http", "127.0.0.1", port), seconds=0.2) == "timeout"
+
+
+async def test_a_proxy_that_lets_us_through_to_nobody_costs_no_more_than_the_time_of_a_dial(
+    house: Any, alpha: Any, bravo: Any, hello: Any
+) -> None:
+    """It says 200, and nothing comes of the handshake behind it."""
+
+    async def leads_nowhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await reader.read()
+
+    async with listening(leads_nowhere) as port:
+        limits = DialLimits(connect_seconds=0.3, proxy=Proxy("http", "127.0.0.1", port))
+        with pytest.raises(PeerUnreachable) as refused:
+            async with asyncio.timeout(SECONDS):
+                await house.dial(alpha, bravo, 9, limits=limits).ask(HELLO, hello)
+        assert refused.value.reason == "timeout"

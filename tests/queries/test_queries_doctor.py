@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked, take_in
 
+from p2pshare.cli import installation
+from p2pshare.config import Config
 from p2pshare.envelope.keys import Secret
 from p2pshare.limits import MIB
 from p2pshare.node.keyfile import PASSPHRASE_FILE_VARIABLE, write_key_file
@@ -16,6 +19,7 @@ from p2pshare.node.node import Node
 from p2pshare.queries import doctor
 from p2pshare.queries.doctor import examine_node
 from p2pshare.queries.doctor_words import Finding
+from p2pshare.queries.own_door import look_at_listener
 from p2pshare.queries.status import KEYS_WARNING_DAYS
 from p2pshare.sharing.intake import Arrival
 
@@ -200,3 +204,31 @@ def test_alarms_are_findings_and_forks_are_the_severe_ones(world: World, alpha: 
     take_in(alpha, [Arrival(wire, bravo.identity.partner_id) for wire in twins], NOW)
     assert levels(alpha) == {"alarm": "fail"}
     assert "doctor proof bravo" in findings(alpha)["alarm"].mend
+
+
+def test_a_port_that_the_service_manager_holds_for_the_daemon_is_not_taken_by_another_program() -> None:
+    """Socket activation: systemd listens while no daemon runs. Anybody else at that port is another program."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        config = Config(name="A", url=f"https://127.0.0.1:{port}", listen=f"127.0.0.1:{port}")
+        [right] = look_at_listener(config, [], is_running=False, held_ports=[port])
+        assert (right.level, right.message) == (
+            "ok",
+            f"the service manager listens for the daemon at 127.0.0.1:{port}",
+        )
+        [taken] = look_at_listener(config, [], is_running=False, held_ports=[port + 1])
+        assert taken.fault == "port-taken"
+
+
+def test_the_ports_that_systemd_holds_are_read_as_systemctl_shows_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown = {
+        "ActiveState": ["ActiveState=active"],
+        "Listen": ["Listen=[::]:443 (Stream)", "Listen=192.0.2.7:8443 (Stream)"],
+    }
+    monkeypatch.setattr(installation, "_shown", lambda unit, names: shown[names[0]])
+    assert installation.held_ports(installation.SERVICE_HOME) == {443, 8443}
+    assert installation.held_ports(tmp_path) == frozenset(), "another home than the service's"
+    shown["ActiveState"] = ["ActiveState=inactive"]
+    assert installation.held_ports(installation.SERVICE_HOME) == frozenset()

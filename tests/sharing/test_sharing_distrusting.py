@@ -119,6 +119,24 @@ def test_what_comes_meanwhile_is_carried_and_waits_unread(theft: Theft) -> None:
     assert theft.known(VALUES[0])
 
 
+def test_what_waits_of_one_that_was_removed_is_read_when_it_is_a_partner_again(theft: Theft) -> None:
+    """It is trusted while it is removed: nothing that came meanwhile is given up, in either order."""
+    bravo, alpha = theft.bravo, theft.alpha.identity.partner_id
+    do(bravo, "alpha")
+    theft.take_in([theft.seal(VALUES[0], at=NOW + 10)], NOW + 20)
+    remove_partner(bravo, "alpha")
+    do(bravo, "alpha", trusts=True, now=NOW + 200)
+    read_all(bravo, {"stix": StixReader}, NOW + 200)
+    assert not distrusting.described(bravo, alpha).distrusted
+    assert theft.ask("SELECT content FROM envelope") == [(ContentState.DISTRUSTED,)]
+    with pytest.raises(NotFoundError):
+        distrusting.trust(bravo, "alpha")
+    befriend(bravo, theft.alpha)
+    settle(bravo, NOW + 300)
+    read_all(bravo, {"stix": StixReader}, NOW + 300)
+    assert theft.known(VALUES[0]) and bravo.store.partners.distrusts() == {}
+
+
 def test_nothing_of_it_is_read_that_others_hand_on(theft: Theft) -> None:
     from p2pshare.errors import PeerError
 

@@ -481,7 +481,7 @@ def test_the_vectors_of_what_is_handed_on_hold(world: World, repository: Path) -
         refused: Counter[str] = Counter()
         with reader.store.transaction():
             made = forwarded_reader.ForwardedReader(reader)
-            made.begin(case.get("now", now))
+            made.begin(case.get("now", now), is_hurried=True)
             for _ in made.read(EnvelopeOrigin(0, 0, 0, 0, b"", 0, now, is_own=False), payload, refused, ()):
                 pass
             made.finish()
@@ -495,3 +495,127 @@ def test_the_vectors_of_what_is_handed_on_hold(world: World, repository: Path) -
             assert record is not None
             assert (record.received_from, record.is_carried) == (known[vectors["forwarder"]], False)
     assert wrong == []
+
+
+# --- what comes in between -------------------------------------------------------------------------
+
+
+def sweep(node: Node, now: int) -> None:
+    exchange = Exchange(node)
+    exchange.begin()
+    while exchange.sweep(now).is_more_due:
+        pass
+
+
+def test_what_expires_half_read_does_not_stop_expiry(three: Three) -> None:
+    """Its row has to stay, for frames refer to it; each sweep died of that, and nothing expired any more."""
+    alpha, bravo, _ = three
+    wires = [
+        said(alpha, bravo, *(f"h{n}-{k}.example" for k in range(size)), ttl_class=1)
+        for n, size in enumerate((400, 1))
+    ]
+    reader = ContentReader(bravo, READERS, lambda: 0.0)
+    intake.take_in(bravo, [Arrival(wires[0], alpha.card.partner_id)], NOW)
+    for _ in range(2):
+        reader.read_on(NOW, lambda: True)
+    intake.take_in(bravo, [Arrival(wires[1], alpha.card.partner_id)], NOW)
+    path = bravo.store.database.path
+    assert rows(path, "SELECT count(*) FROM frame") == [(1,)]
+    assert rows(path, "SELECT content FROM envelope") == [(0,), (0,)]
+    for days in (1, 2):
+        sweep(bravo, NOW + days * DAY)
+    assert rows(path, "SELECT content, stage FROM envelope") == [(3, 2)], "the one that was read in part"
+    assert len(authors(bravo, "h0-0.example")) == 1
+
+
+def test_what_was_handed_on_and_expires_before_its_number_is_read_stays(three: Three) -> None:
+    alpha, bravo, charlie = three
+    wire = said(alpha, bravo, "x.example", ttl_class=1)
+    assert hand(charlie, bravo, [frame_of(bravo, alpha, wire)]) == {}
+    intake.take_in(charlie, [Arrival(wire, alpha.card.partner_id)], NOW)
+    for days in (1, 2):
+        sweep(charlie, NOW + days * DAY)
+    assert authors(charlie, "x.example") == [alpha.card.partner_id.text]
+
+
+def half_handed_on(three: Three, wire: bytes | None = None) -> ContentReader:
+    """Charlie has read the first half of what bravo hands on."""
+    alpha, bravo, charlie = three
+    wire = wire or said(alpha, bravo, *(f"m{k}.example" for k in range(400)))
+    raw = outer(bravo, charlie, [frame_of(bravo, alpha, wire)])
+    intake.take_in(charlie, [Arrival(raw, bravo.card.partner_id)], NOW)
+    reader = ContentReader(charlie, READERS, lambda: 0.0)
+    for _ in range(3):
+        assert reader.read_on(NOW, lambda: True)
+    assert len(authors(charlie, "m0.example")) == 1 and not authors(charlie, "m399.example")
+    return reader
+
+
+def test_who_is_no_longer_believed_amid_a_history_is_not_read_on(three: Three) -> None:
+    _, _, charlie = three
+    reader = half_handed_on(three)
+    for _ in distrusting.steps(charlie, distrusting.distrust(charlie, "alpha", NOW), NOW):
+        pass
+    while reader.read_on(NOW, lambda: True):
+        pass
+    sweep(charlie, NOW)
+    assert [value for value in ("m0.example", "m399.example") if authors(charlie, value)] == []
+    for _ in distrusting.steps(charlie, distrusting.trust(charlie, "alpha"), NOW):
+        pass
+    assert len(authors(charlie, "m0.example")) == 1
+
+
+def test_a_key_that_is_revoked_amid_a_history_is_not_read_on(three: Three) -> None:
+    alpha, _, charlie = three
+    reader = half_handed_on(three)
+    key_id = alpha.identity.operational.sign.key_id
+    fresh = generate_operational_keys(alpha.card.partner_id, NOW + 1)
+    renewed = reissue_card(
+        alpha.identity, NOW + 1, operational=fresh, revoked=[Revocation(key_id, NOW - 1, 1)]
+    )
+    apply_card_update(charlie, alpha.card.partner_id, renewed.card.raw, NOW + 1)
+    sweep(charlie, NOW + 1)
+    while reader.read_on(NOW + 1, lambda: True):
+        pass
+    sweep(charlie, NOW + 2)
+    assert [value for value in ("m0.example", "m399.example") if authors(charlie, value)] == []
+
+
+@pytest.mark.parametrize("is_handed_on", [False, True])
+def test_what_was_handed_on_in_part_is_read_whole_when_it_comes_again(
+    world: World, three: Three, is_handed_on: bool
+) -> None:
+    """Its forwarder fell out of belief meanwhile: what it had handed over is no reason to leave the rest of it unread."""
+    alpha, bravo, charlie = three
+    published = send(alpha, [f"m{k}.example" for k in range(400)], to=[])
+    wire = wire_of(alpha, published.envelopes[0])
+    reader = half_handed_on(three, wire)
+    for _ in distrusting.steps(charlie, distrusting.distrust(charlie, "bravo", NOW), NOW):
+        pass
+    while reader.read_on(NOW, lambda: True):
+        pass
+    assert not authors(charlie, "m399.example")
+    if is_handed_on:
+        dora = world.found("dora")
+        for one in (alpha, charlie):
+            befriend(one, dora)
+            befriend(dora, one)
+        frame = encode_forwarded(wire, key_of(bravo, alpha, wire))
+        take_in(charlie, [Arrival(outer(dora, charlie, [frame]), dora.card.partner_id)], NOW)
+    else:
+        take_in(charlie, [Arrival(wire, alpha.card.partner_id)], NOW)
+    assert len(authors(charlie, "m399.example")) == 1 and len(authors(charlie, "m0.example")) == 1
+
+
+def test_an_author_whom_nobody_introduces_any_more_is_not_read_by_another_way(three: Three) -> None:
+    """Gossip refuses what comes of it, so what is handed on is refused, too."""
+    alpha, bravo, charlie = three
+    frame = frame_of(bravo, alpha, said(alpha, bravo, "suspended.example"))
+    with charlie.store.transaction() as writer:
+        writer.execute(
+            """UPDATE partner SET is_compared = 0, suspended = 'list-expired'
+            WHERE organisation = (SELECT id FROM organisation WHERE partner_id = ?)""",
+            (bytes(alpha.card.partner_id),),
+        )
+    assert hand(charlie, bravo, [frame]) == {"author-suspended": 1}
+    assert authors(charlie, "suspended.example") == []

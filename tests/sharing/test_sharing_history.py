@@ -30,7 +30,7 @@ from p2pshare.envelope.card_format import Revocation
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
 from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import EnvelopeId
-from p2pshare.intel.authoring import indicator_object
+from p2pshare.intel.authoring import identity_object, indicator_object
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import detect
@@ -45,7 +45,7 @@ from p2pshare.queries.explaining import preview
 from p2pshare.sharing import forwarding, intake, staging
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival
-from p2pshare.sharing.partners import apply_card_update, remove_partner
+from p2pshare.sharing.partners import apply_card_update, freeze_partner, remove_partner
 from p2pshare.sharing.reading import read_all
 from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
@@ -76,6 +76,12 @@ class Late:
     def hand(self, author: Node, reader: Node, ids: Sequence[EnvelopeId | str], now: int = LATER) -> None:
         wires = [wire_of(author, EnvelopeId.parse(one) if isinstance(one, str) else one) for one in ids]
         take_in(reader, [Arrival(wire, author.card.partner_id) for wire in wires], now)
+
+    def takes_back(self, value: str, now: int = NOW + 50) -> None:
+        """alpha withdraws it, and bravo reads that."""
+        request = WithdrawalRequest(value, Reason.MISTAKE)
+        report = withdraw(self.alpha, request, is_dry_run=False, now=now, progress=quiet)
+        self.hand(self.alpha, self.bravo, report.envelopes, now)
 
     def comes(self) -> None:
         befriend(self.bravo, self.charlie)
@@ -438,6 +444,103 @@ def test_what_is_said_later_of_it_follows_and_nothing_else(late: Late) -> None:
     assert late.rounds(NOW + 700) == ["marking"]
 
 
+def test_what_was_withdrawn_from_named_readers_is_theirs_alone(late: Late) -> None:
+    """A withdrawal names its object: who was not told of that is not told that it was taken back."""
+    late.theirs("named.example", to=["bravo"])
+    late.takes_back("named.example")
+    late.theirs("both.example", to=["bravo"])
+    late.theirs("both.example", now=NOW + 1)
+    late.takes_back("both.example")
+    late.comes()
+    counted, _ = late.share()
+    assert (counted.forwarded, left(counted)) == (2, {"audience-limited": 3})
+    assert rows(late.charlie.store.database.path, "SELECT count(*) FROM withdrawal_said") == [(1,)]
+
+
+def test_what_was_taken_back_is_not_handed_on_without_the_word_that_takes_it_back(late: Late) -> None:
+    """Its withdrawal is marked as strictly as its strictest version was, and stays here."""
+    late.theirs("stale.example")
+    late.theirs("stale.example", tlp=Tlp.AMBER, to=["bravo"], now=NOW + 1)
+    late.takes_back("stale.example")
+    late.theirs("told.example")
+    late.takes_back("told.example")
+    late.comes()
+    counted, _ = late.share()
+    assert (counted.forwarded, left(counted)) == (2, {"marking": 2, "withdrawn": 1})
+    assert values(late.charlie) == set()
+
+
+def test_what_was_shared_in_a_circle_that_a_link_does_not_carry_stays_in_it(late: Late) -> None:
+    late.theirs("main.example")
+    draft_ = draft(late.alpha, ["apart.example"])
+    wire = seal_unchecked(late.alpha, draft_, late.bravo, circle="apart", ahead=5)
+    with late.bravo.store.transaction() as writer:
+        writer.execute("UPDATE partner SET circles = circles || char(10) || 'apart'")
+    take_in(late.bravo, [Arrival(wire, late.alpha.card.partner_id)], NOW)
+    late.comes()
+    counted, _ = late.share()
+    assert (counted.forwarded, left(counted)) == (1, {"circle-not-on-link": 1})
+    assert values(late.charlie) == {"main.example"}
+
+
+def test_an_author_whom_nobody_introduces_any_more_is_not_handed_on(late: Late) -> None:
+    late.theirs("suspended.example")
+    late.comes()
+    with late.bravo.store.transaction() as writer:
+        writer.execute("UPDATE partner SET is_compared = 0, suspended = 'ended' WHERE alias = 'alpha'")
+    counted, _ = late.share()
+    assert (counted.forwarded, left(counted)) == (0, {"author-suspended": 1})
+
+
+def test_an_author_who_says_who_it_is_in_each_envelope_is_not_followed_in_all_of_them(late: Late) -> None:
+    """`publish` adds our identity to each part: handed on once, everything that its author said later was about it."""
+    author = late.alpha.card.partner_id
+    for number, value in enumerate(("told.example", "new.example")):
+        if number:
+            late.comes()
+            late.share()
+        now = NOW + 200 * number
+        who = json.loads(identity_object(author, "alpha", created=NOW, tlp=Tlp.GREEN))
+        said = json.loads(indicator_object(detect(value), author=author, created=now, tlp=Tlp.GREEN))
+        definition = {
+            "type": "marking-definition",
+            "spec_version": "2.1",
+            "id": "marking-definition--0f5cd5c5-9a4c-4e0c-8c8d-3a3c1e0f8a11",
+            "created": "2026-01-01T00:00:00.000Z",
+            "definition_type": "statement",
+            "definition": {"statement": "ours"},
+        }
+        wire = seal_unchecked(
+            late.alpha,
+            raw_draft([who, definition, said]),
+            late.bravo,
+            now,
+            ahead=5 + number,
+            recipient_sequence=1 + number,
+        )
+        take_in(late.bravo, [Arrival(wire, author)], now)
+    late.rounds(NOW + 300)
+    assert values(late.bravo) == {"told.example", "new.example"}
+    assert values(late.charlie) == {"told.example"}
+
+
+def test_who_cannot_be_sealed_for_costs_nothing_while_that_lasts(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon asks each minute: everything that waits for it was opened and read anew each time."""
+    late.theirs("told.example")
+    late.comes()
+    late.share()
+    late.theirs("told.example", now=NOW + 300)
+    partner = late.charlie.card.partner_id
+    freeze_partner(late.bravo.store, partner, evidence=(b"a", b"b"), now=NOW)
+    monkeypatch.setattr(forwarding, "judge", None)
+    with pytest.raises(RefusedError) as caught:
+        forwarding.step(late.bravo, partner, NOW + 400)
+    assert caught.value.reason == "partner-frozen"
+    assert forwarding.next_forwarding(late.bravo.store) == partner, "it waits"
+
+
 def test_a_removed_partner_is_handed_nothing_more(late: Late) -> None:
     late.theirs("told.example")
     late.comes()
@@ -488,6 +591,12 @@ def test_what_is_kept_of_one_partner_is_bounded(late: Late, monkeypatch: pytest.
     assert values(late.charlie) == {"one.example", "two.example"}
     [at] = late.bravo.store.knowledge.forwardings()
     assert at.objects == 2
+    monkeypatch.setattr(
+        forwarding, "OBJECTS_MAX", 2
+    )  # full: what takes back what was handed on follows all the same
+    late.takes_back("one.example", NOW + 200)
+    assert late.rounds(NOW + 300) == []
+    assert values(late.charlie) == {"two.example"}
 
 
 def test_the_preview_says_what_could_be_read(late: Late) -> None:
@@ -556,6 +665,8 @@ class Told:
 
     versions: list[tuple[bool, Tlp]]
     """Of every version so far, by its author: whether it was for all, and how it was marked."""
+    ends: list[Tlp | None] = field(default_factory=list)
+    """Of each, how the word is marked that took it back first; None while none did."""
     is_withdrawn: bool = False
     reached: list[str] = field(default_factory=list)
     was_sent: bool = False
@@ -593,11 +704,11 @@ def test_a_late_partner_knows_what_a_naive_model_says(late: Late, seed: int) -> 
                 if name == "bravo" and not one.is_withdrawn and is_for_all:
                     one.reached.append("said")
                 elif name == "alpha":
-                    heard = ["said" for is_open, _ in one.versions if is_open]
-                    one.reached += heard
-                    strictest = max(tlp for _, tlp in one.versions)
-                    if one.is_withdrawn and heard and strictest <= Tlp.GREEN:
-                        one.reached.append("withdrawn")
+                    one.reached += [
+                        "said" if end is None else "withdrawn"
+                        for (is_open, _), end in zip(one.versions, one.ends, strict=True)
+                        if is_open and (end is None or end <= Tlp.GREEN)
+                    ]
                 one.was_sent = bool(one.reached)
             continue
         name, value = draw.choice(("alpha", "bravo")), f"v{draw.randrange(4)}.example"
@@ -611,6 +722,8 @@ def test_a_late_partner_knows_what_a_naive_model_says(late: Late, seed: int) -> 
                 node, WithdrawalRequest(value, Reason.MISTAKE), is_dry_run=False, now=now, progress=quiet
             )
             one.is_withdrawn = True
+            strictest = max(tlp for _, tlp in one.versions)
+            one.ends = [strictest if end is None else end for end in one.ends]
             if name == "alpha":
                 late.hand(node, late.bravo, report.envelopes, now)
                 if has_come and one.was_sent and max(tlp for _, tlp in one.versions) <= Tlp.GREEN:
@@ -631,6 +744,7 @@ def test_a_late_partner_knows_what_a_naive_model_says(late: Late, seed: int) -> 
             other = "bravo" if name == "alpha" else "alpha"
             ids = send(node, [value], to=[] if is_for_all else [other], tlp=tlp, now=now).envelopes
             one.versions.append((is_for_all, tlp))
+            one.ends.append(None)
             one.is_withdrawn = False
             if name == "alpha":
                 late.hand(node, late.bravo, ids, now)

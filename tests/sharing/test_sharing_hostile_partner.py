@@ -103,6 +103,17 @@ def test_an_envelope_with_more_claims_than_any_honest_one_is_read_up_to_the_limi
 # --- marking -----------------------------------------------------------------------------------------
 
 
+def test_rows_beyond_the_bounds_are_counted_once_however_often_their_frame_is_begun() -> None:
+    frame = raw_draft([pattern_of(1)]).frames[0]
+    counts = []
+    for is_begun in (False, True):
+        read = Content([frame], Tlp.GREEN, is_begun=is_begun)
+        for _ in read:
+            assert not read.take_rows(read.bounds.rows)
+        counts.append(read.refused)
+    assert counts == [{"content-too-many-claims": 1}, {}]
+
+
 def test_a_part_labelled_looser_than_what_is_in_it_does_not_leave(world: World) -> None:
     """P19: parts come over the control socket, and their label decided alone who gets a TLP:RED object."""
     alpha, _ = linked(world, "alpha", "bravo")

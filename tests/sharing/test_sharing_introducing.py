@@ -17,9 +17,12 @@ from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.node.node import Node
+from p2pshare.operations.interface import AsideWork
+from p2pshare.operations.introducing import OfferIntroductions
 from p2pshare.partners.introductions import STRANGERS_PER_PARTNER_MAX
 from p2pshare.queries.alarms import alarms
 from p2pshare.queries.lookup import look_up
+from p2pshare.sharing import distrusting
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.introducing import (
@@ -221,6 +224,32 @@ def test_names_that_imitate_are_refused(circle: dict[str, Node], name: str) -> N
     assert verdicts(offered) == {name: ("refused", "name-imitates")}
 
 
+def test_a_name_of_one_that_was_removed_is_refused(circle: dict[str, Node]) -> None:
+    """What the first one said is still shown under that name."""
+    alpha, hub, bravo = circle["alpha"], circle["hub"], circle["bravo"]
+    befriend(alpha, bravo)
+    remove_partner(alpha, "bravo")
+    imitator = create_identity("Bravo", ["https://i.example:8443"], NOW).card
+    offered = offer(alpha, by_hub(hub, listed(imitator), [imitator.raw]), NOW)
+    assert verdicts(offered) == {"Bravo": ("refused", "name-imitates")}
+
+
+def test_an_alias_imitates_nobody_and_leads_into_no_group(circle: dict[str, Node]) -> None:
+    """The name does not, but what the alias keeps of it: Latin words alone. `clinic` stands in a group and is nobody yet."""
+    alpha, hub, bravo = circle["alpha"], circle["hub"], circle["bravo"]
+    befriend(alpha, bravo)
+    alpha.config.groups["hospitals"] = ("clinic",)
+    cards = [
+        create_identity(name, ["https://i.example:8443"], NOW).card
+        for name in ("\u5317\u4eac Brav0", "\u5317\u4eac Hospital", "Clinic")
+    ]
+    accepted = take(alpha, by_hub(hub, listed(*cards), [one.raw for one in cards]))
+    del alpha.config.groups["hospitals"]
+    assert sorted(accepted) == sorted(
+        [f"partner-{cards[0].partner_id.short}", "hospital", f"partner-{cards[2].partner_id.short}"]
+    )
+
+
 def test_two_members_of_one_name_are_both_refused(circle: dict[str, Node]) -> None:
     alpha, hub = circle["alpha"], circle["hub"]
     twins = [create_identity(name, ["https://t.example:8443"], NOW).card for name in ("Clinic 1", "clinic-l")]
@@ -286,6 +315,7 @@ def test_our_list_is_the_same_until_something_changes_and_is_renewed_at_half_its
         ("expired", "list-expired"),
         ("removed", "introducer-removed"),
         ("frozen", "introducer-frozen"),
+        ("distrusted", "introducer-distrusted"),
         ("revoked", "list-revoked"),
     ],
 )
@@ -304,6 +334,11 @@ def test_what_suspends(circle: dict[str, Node], end: str, reason: str) -> None:
         remove_partner(alpha, "hub")
     elif end == "frozen":
         freeze_partner(alpha.store, hub.card.partner_id, evidence=(b"one", b"two"), now=now)
+    elif end == "distrusted":
+        distrusting.distrust(alpha, "hub", now)
+        with pytest.raises(PeerError) as refused:
+            take(alpha, by_hub(hub, listed(bravo.card), [bravo.card.raw], number=2))
+        assert refused.value.reason == "introducer-distrusted"
     else:
         key_id = hub.identity.operational.sign.key_id
         fresh = create_identity("hub", [], NOW + 1).operational
@@ -466,3 +501,76 @@ def test_what_one_partner_names_fills_no_table(circle: dict[str, Node]) -> None:
     answer = missing_cards(alpha, MAIN, NOW)
     assert (answer.count, len(answer.named)) == (STRANGERS_PER_PARTNER_MAX + 1, 20)
     assert missing_cards(alpha, MAIN, NOW + 91 * DAY).count == 0
+
+
+def test_cards_are_verified_off_the_writer_and_what_changes_meanwhile_is_seen(
+    circle: dict[str, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of a thousand would hold the writer for seconds. Between two steps a person removes one that was a partner."""
+    alpha, hub = circle["alpha"], circle["hub"]
+    take(alpha, file_of(hub, only=["bravo"]))
+    steps = OfferIntroductions(file_of(hub)).steps(alpha, NOW)
+    reading = next(steps)
+    assert isinstance(reading, AsideWork)
+    with monkeypatch.context() as apart:
+        apart.setattr("p2pshare.envelope.member_list.accept_first", lambda *_: pytest.fail("in the writer"))
+        with pytest.raises(pytest.fail.Exception):
+            reading.do()
+    reading.do()
+    assert next(steps) is None, "those who are partners, some at a time"
+    remove_partner(alpha, "bravo")
+    with monkeypatch.context() as apart:
+        apart.setattr("p2pshare.envelope.member_list.accept_first", lambda *_: pytest.fail("in the writer"))
+        offered = next(steps)
+    assert isinstance(offered, OfferedList)
+    assert verdicts(offered)["bravo"] == ("refused", "removed-partner")
+    assert verdicts(offered)["charlie"] == ("new", "")
+
+
+def test_whose_introducer_is_removed_while_its_list_is_looked_at_is_nobody(circle: dict[str, Node]) -> None:
+    alpha, hub = circle["alpha"], circle["hub"]
+    raw = file_of(hub)
+    steps = OfferIntroductions(raw).steps(alpha, NOW)
+    reading = next(steps)
+    assert isinstance(reading, AsideWork)
+    reading.do()
+    remove_partner(alpha, "hub")
+    offered = next(one for one in steps if one is not None)
+    assert isinstance(offered, OfferedList)
+    file = read_file(raw)
+    wanted = [PartnerId.parse(one.partner_id) for one in offered.members]
+    with pytest.raises(PeerError) as caught:
+        accept(alpha, file.list_raw, file.cards, wanted, NOW)
+    assert caught.value.reason == "introducer-unknown"
+    assert len(load_roster(alpha)) == 0
+
+
+def test_a_number_that_a_thief_gave_out_does_not_mute_the_owner(circle: dict[str, Node]) -> None:
+    """It signs the highest number there is; the owner, who never heard of it, revokes the key and goes on from its own number."""
+    alpha, hub, bravo = circle["alpha"], circle["hub"], circle["bravo"]
+    take(alpha, by_hub(hub, listed(bravo.card), [bravo.card.raw], number=1))
+    stolen = by_hub(hub, [], number=2**53 - 1)
+    assert take_fetched(alpha, hub.card.partner_id, MAIN, read_file(stolen).list_raw, NOW)
+    fresh = create_identity("hub", [], NOW + 1).operational
+    new = reissue_card(
+        hub.identity,
+        NOW + 1,
+        operational=_with_tls_of(hub.identity, fresh),
+        revoked=[Revocation(hub.identity.operational.sign.key_id, NOW + 1, 1)],
+    )
+    assert apply_card_update(alpha, hub.card.partner_id, new.card.raw, NOW + 1)
+    review(alpha, NOW + 1)
+    assert standing(alpha, "bravo")[0] == "suspended"
+    raw = sign_list(
+        fresh.sign,
+        hub.card.partner_id,
+        MAIN,
+        2,
+        created=NOW + 1,
+        expires=NOW + DAY,
+        members=listed(bravo.card),
+    )
+    assert take_fetched(alpha, hub.card.partner_id, MAIN, raw, NOW + 1)
+    assert standing(alpha, "bravo")[0] == "introduced"
+    assert not take_fetched(alpha, hub.card.partner_id, MAIN, read_file(stolen).list_raw, NOW + 1)
+    assert standing(alpha, "bravo")[0] == "introduced", "the stolen key's list is refused from now on"

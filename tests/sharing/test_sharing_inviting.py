@@ -38,7 +38,7 @@ from p2pshare.partners.invited import (
 )
 from p2pshare.queries.alarms import alarms
 from p2pshare.sharing import inviting
-from p2pshare.sharing.partners import load_roster
+from p2pshare.sharing.partners import load_roster, remove_partner
 
 VECTORS = json.loads(
     (Path(__file__).parent.parent / "vectors" / "invitation.json").read_text(encoding="ascii")
@@ -273,7 +273,7 @@ def test_a_yes_adds_the_partner_under_the_name_of_the_invitation(
     assert entry.circles
     assert pending(alpha) == []
     certificate = decode_line(line).key().certificate
-    assert inviting.told_state(alpha.store, certificate) == JoinState.CONFIRMED
+    assert inviting.told_state(alpha, certificate) == JoinState.CONFIRMED
 
 
 def test_the_fingerprint_confirms_as_well_as_the_words(alpha: Node, identities: dict[str, Identity]) -> None:
@@ -308,7 +308,7 @@ def test_a_no_uses_the_line_up_and_adds_nobody(alpha: Node, identities: dict[str
     come(alpha, line, identities["bravo"])
     refuse(alpha, identities["bravo"].partner_id.text)
     assert pending(alpha) == [] and len(load_roster(alpha)) == 0
-    assert inviting.told_state(alpha.store, decode_line(line).key().certificate) == JoinState.REFUSED
+    assert inviting.told_state(alpha, decode_line(line).key().certificate) == JoinState.REFUSED
     with pytest.raises(PeerError) as caught:
         come(alpha, line, identities["bravo"])
     assert caught.value.reason == "invitation-used"
@@ -335,6 +335,47 @@ def test_a_stranger_that_joins_first_is_seen_by_words_fingerprint_and_alarm(
     refuse(alpha, mallory.partner_id.text)
     come(alpha, invite(alpha), bravo)
     assert told_alarms(alpha) == [], "inviting anew ends the alarm"
+
+
+def test_a_stranger_that_comes_second_is_refused_which_ends_the_alarm(
+    alpha: Node, identities: dict[str, Identity]
+) -> None:
+    """bravo has joined and is confirmed; mallory has read the line as well."""
+    line, bravo, mallory = invite(alpha), identities["bravo"], identities["mallory"]
+    come(alpha, line, bravo)
+    accept(alpha, bravo.partner_id.text, words=words_of(alpha))
+    with pytest.raises(PeerError):
+        come(alpha, line, mallory)
+    assert told_alarms(alpha) == [("bravo", mallory.partner_id.text)]
+    [hint] = [
+        one.hint
+        for one in alarms(alpha.store, own_card=alpha.card, is_running=True, now=NOW)
+        if one.word == "invitation-used"
+    ]
+    assert f"p2pshare partner refuse {mallory.partner_id.short}" in hint
+    with pytest.raises(NotFoundError):
+        accept(alpha, mallory.partner_id.text, fingerprint=fingerprint(mallory.partner_id))
+    refuse(alpha, mallory.partner_id.short)
+    assert told_alarms(alpha) == [] and len(load_roster(alpha)) == 1
+    with pytest.raises(PeerError):
+        come(alpha, line, mallory)
+    assert told_alarms(alpha) == [("bravo", mallory.partner_id.text)], "once more is a new alarm"
+
+
+def test_a_stranger_that_was_confirmed_is_removed_and_the_next_invitation_ends_the_alarm(
+    alpha: Node, identities: dict[str, Identity]
+) -> None:
+    line, bravo, mallory = invite(alpha), identities["bravo"], identities["mallory"]
+    come(alpha, line, mallory)
+    accept(alpha, mallory.partner_id.text, words=words_of(alpha))
+    with pytest.raises(PeerError):
+        come(alpha, line, bravo)
+    with pytest.raises(AuthorError) as caught:
+        invite(alpha)
+    assert "--alias" not in caught.value.hint, "invite has no such option"
+    remove_partner(alpha, "bravo")
+    invite(alpha)
+    assert told_alarms(alpha) == []
 
 
 def test_a_line_that_somebody_tries_out_is_used_up_and_alarmed(
@@ -502,6 +543,36 @@ def test_a_host_is_asked_no_longer_than_its_invitation_lives(world: World, alpha
     assert inviting.followed(bravo.store, NOW + DAY) == []
     refuse(bravo, alpha.card.partner_id.text)
     assert inviting.followed(bravo.store, NOW) == []
+
+
+def test_a_host_that_was_removed_here_waits_again_when_its_line_is_read_again(
+    world: World, alpha: Node
+) -> None:
+    """The yes of before went with the partner: `join` must not say that it is one."""
+    bravo = world.found("bravo")
+    line = decode_line(invite(alpha, "guest"))
+    told = (alpha.card, "one two three", "", JoinState.CONFIRMED, NOW)
+    inviting.note_joined(bravo, line, *told)
+    accept(bravo, alpha.card.partner_id.text, words="one two three")
+    assert inviting.note_joined(bravo, line, *told).here == InvitationState.CONFIRMED
+    remove_partner(bravo, alpha.card.partner_id.text)
+    assert inviting.note_joined(bravo, line, *told).here == InvitationState.WAITING
+    assert [one.partner_id for one in pending(bravo)] == [alpha.card.partner_id.text]
+
+
+def test_a_guest_that_was_removed_is_not_told_that_it_is_a_partner(
+    alpha: Node, identities: dict[str, Identity]
+) -> None:
+    bravo = identities["bravo"]
+    line = invite(alpha)
+    come(alpha, line, bravo)
+    accept(alpha, bravo.partner_id.text, words=words_of(alpha))
+    certificate = decode_line(line).key().certificate
+    assert come(alpha, line, bravo) == inviting.told_state(alpha, certificate) == JoinState.CONFIRMED
+    remove_partner(alpha, "bravo")
+    assert inviting.told_state(alpha, certificate) == JoinState.REFUSED
+    assert come(alpha, line, bravo) == JoinState.REFUSED
+    assert len(load_roster(alpha)) == 0 and pending(alpha) == []
 
 
 def test_an_answer_to_an_older_line_changes_nothing(world: World, alpha: Node) -> None:

@@ -242,6 +242,9 @@ def test_one_that_calls_itself_as_we_do_or_was_removed_is_shown_as_such(
     notes = {one.name: one.notes for one in pending(alpha)}
     assert notes["ALPHA"] == ["its name reads like that of this node itself, whose fingerprint is another"]
     assert notes["bravo"] == ["was your partner 'bravo', and was removed"]
+    knock(alpha, guest, "Bravo")
+    [shown] = [one for one in pending(alpha) if one.name == "Bravo"]
+    assert "reads like that of 'bravo', who was your partner and was removed" in shown.notes[0]
 
 
 def test_our_own_id_and_replayed_words_are_refused(alpha: Node, guest: Identity) -> None:
@@ -280,3 +283,25 @@ def test_a_partner_in_a_group_keeps_its_name_until_the_group_lets_it_go(alpha: N
         RenamePartner("bravo", "b").run(alpha, NOW, lambda *_: None)
     assert caught.value.reason == "alias-in-group"
     assert [one.alias for one in load_roster(alpha)] == ["bravo"]
+
+
+@pytest.mark.parametrize(("claimed", "is_seen"), [("Guest CERT", True), ("Clinic Seven", False)])
+def test_the_name_of_a_card_counts_only_if_a_person_has_seen_it(
+    alpha: Node, guest: Identity, claimed: str, is_seen: bool
+) -> None:
+    """Whoever knocks says one name, and its card, which comes after the yes and when nobody looks, another."""
+    knock(alpha, guest, claimed)
+    accept(alpha, guest.partner_id.text, fingerprint=fingerprint(guest.partner_id))
+    assert deliver(alpha, guest.card.raw)
+    [entry] = load_roster(alpha)
+    assert entry.alias == ("guest-cert" if is_seen else f"partner-{guest.partner_id.short}")
+
+
+def test_who_knocked_comes_into_no_group_by_its_name(alpha: Node, guest: Identity) -> None:
+    """A group of the configuration waits for somebody of that name; what is AMBER may go to groups."""
+    alpha.config.groups["ministries"] = ("guest-cert",)
+    knock(alpha, guest)
+    accept(alpha, guest.partner_id.text, fingerprint=fingerprint(guest.partner_id))
+    assert deliver(alpha, guest.card.raw)
+    [entry] = load_roster(alpha)
+    assert entry.alias == f"partner-{guest.partner_id.short}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import random
 import signal
 import subprocess
@@ -33,7 +34,7 @@ from p2pshare.limits import EXPIRED_UNREAD_ALARM_SECONDS, READING_SPACE_BYTES_MI
 from p2pshare.log.interface import ContentState, EnvelopeOrigin
 from p2pshare.node.node import Node
 from p2pshare.queries.status import status
-from p2pshare.sharing import intake, reading, stix_reader
+from p2pshare.sharing import distrusting, intake, reading, stix_reader
 from p2pshare.sharing.exchange import Exchange, ReceivedBody
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.payload_kinds import SLICE_SECONDS, Place, ReceivedPayload
@@ -569,6 +570,23 @@ def test_who_begins_to_wait_while_much_is_gathered_waits_for_a_chunk_of_it(
     assert len(everything(bravo)["claims"]) == 3_600
 
 
+def test_authors_whose_content_does_not_fit_beside_each_other_get_on_all_the_same(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is put aside half gathered begins its batch again: where each turn put the other one aside, neither came to its end."""
+    alpha, bravo, charlie = three
+    monkeypatch.setattr(reading, "WALKS_BYTES_MAX", 1)
+    for author in (alpha, charlie):
+        take_in(bravo, author, *([f"{k}-{n}.example" for n in range(900)] for k in range(2)))
+    ticks = itertools.count()
+    reader, turns = ContentReader(bravo, READERS, lambda: next(ticks) * 0.05), 0
+    while reader.read_on(NOW, lambda: False):
+        turns += 1
+        assert turns < 60
+    assert len({row[0] for row in everything(bravo)["claims"]}) == 1_800
+    assert bravo.store.partners.refusals() == {}
+
+
 def test_a_list_that_is_said_again_inflates_each_stored_frame_a_few_times(
     three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -591,3 +609,32 @@ def test_a_list_that_is_said_again_inflates_each_stored_frame_a_few_times(
     take_in(bravo, alpha, *lists, begin=2)
     read_all(bravo, READERS, NOW)
     assert 0 < inflated <= 6 * 2 * 4
+
+
+@pytest.mark.parametrize("steps", [12, 19])
+def test_an_author_that_is_doubted_amid_a_batch_and_believed_again_ends_with_what_another_has(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    alpha, bravo, charlie = three
+    for name in ("SLICE_ROWS", "SLICE_ROWS_MIN", "SLICE_ROWS_MAX"):
+        monkeypatch.setattr(stix_reader, name, 100)
+    lists = [[f"{(7 * n + k) % 1_000}.v.example" for n in range(250)] for k in range(3)]
+    for receiver in (bravo, charlie):
+        take_in(receiver, alpha, *lists)
+    read_all(charlie, READERS, NOW)
+    made = itertools.count()
+    reader = ContentReader(bravo, READERS, lambda: 0.0)
+    reader.read_on(NOW, lambda: next(made) >= steps)
+    for _ in distrusting.steps(bravo, distrusting.distrust(bravo, "alpha", NOW), NOW):
+        pass
+    while reader.read_on(NOW, lambda: False):
+        pass
+    assert bravo.store.database.fetch("SELECT count(*) FROM v1_claims") == [(0,)]
+    for _ in distrusting.steps(bravo, distrusting.trust(bravo, "alpha"), NOW):
+        pass
+    while reader.read_on(NOW, lambda: False):
+        pass
+    mine, wanted = everything(bravo), everything(charlie)
+    assert [row[:5] for row in mine["claims"]] == [row[:5] for row in wanted["claims"]]
+    assert [mine[name] for name in ("frames", "counts")] == [wanted[name] for name in ("frames", "counts")]
+    assert bravo.store.partners.refusals() == {}

@@ -258,6 +258,14 @@ def test_copies_go_after_a_week_and_at_once_when_something_has_to_be_gone(old: P
     assert not copy.exists() and not left.exists()
 
 
+def test_a_copy_that_root_made_is_the_stores_owners_who_goes_back_with_it(old: Path, rooms: Path) -> None:
+    for one in old.parent.glob(f"{old.name}*"):
+        os.chown(one, 65534, 65534)
+    bring_forward(old)
+    copy = copy_path(old, BEFORE).stat()
+    assert (copy.st_uid, copy.st_gid, copy.st_mode & 0o777) == (65534, 65534, 0o600)
+
+
 def test_every_file_of_a_home_is_brought_forward_at_once(
     old: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

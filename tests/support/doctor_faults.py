@@ -15,6 +15,7 @@ BETWEEN_NODES = frozenset(
         "clock-drifts",
         "from-the-future",
         "partner-unreached",
+        "proxy-unreached",
         "not-accepted-yet",
         "removed-by-partner",
         "other-certificate",

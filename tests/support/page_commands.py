@@ -32,10 +32,15 @@ class PageCommand(NamedTuple):
         return f"line {self.line}: {shlex.join(self.words)}"
 
 
-def commands_of(page: Path) -> list[PageCommand]:
-    """Returns the commands of a page in order; one with none would be run by a test that checks nothing, so it is an error."""
-    found = list(_commands(page.read_text()))
-    assert found, f"{page} has no command in a block of the language console"
+def commands_of(page: Path, under: str = "") -> list[PageCommand]:
+    """Returns the commands of a page in order, or of the section `under` that heading alone; one with none would be run by a test that
+    checks nothing, so it is an error."""
+    text = page.read_text()
+    if under:
+        before, heading, section = text.partition(f"\n## {under}\n")
+        text = "\n" * (before + heading).count("\n") + section.partition("\n## ")[0]
+    found = list(_commands(text))
+    assert found, f"{page} has no command in a block of the language console {under}"
     return found
 
 
@@ -55,14 +60,15 @@ def run_page(
     p2pshare: Callable[[str, list[str]], object],
     others: Mapping[str, Callable[[str, list[str]], object]],
     values: Mapping[str, str],
+    under: str = "",
 ) -> list[PageCommand]:
-    """Run every command of a page in order; returns them.
+    """Run every command of a page in order, or of one section; returns them.
 
     `p2pshare` is called with (machine, arguments) and fails the test where the command fails. `others` does the same for the
     programs that the page names beside it, by their first word (`systemctl`, `scp`), as far as a test can play them: (machine,
     words after it). `values` says what stands in this test for a word of the page, or for a part of it (a name, an id, a path).
     """
-    commands = commands_of(page)
+    commands = commands_of(page, under)
     for command in commands:
         words = [_replaced(word, values) for word in command.words]
         words = words[1:] if words[0] == "sudo" else words

@@ -6,6 +6,7 @@ All that goes through an operation is written down there (`operations.audited`),
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -19,16 +20,23 @@ from p2pshare.node.home import CONFIG_NAME
 @dataclass(frozen=True)
 class NotedCommand:
     """The word for what a command does. `ids` and `words`: its parameters that say to what (ids; words of this program). `unless_shown`: the
-    parameter with the file; what goes to stdout instead was only looked at."""
+    parameter with the file; what goes to stdout instead was only looked at. `is_of_service`: it is done to the machine's service, and
+    stands in the log of the service's home, whatever home the command was called with."""
 
     action: str
     ids: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     unless_shown: str = ""
+    is_of_service: bool = False
 
 
 AUDITED_COMMANDS = {
     "init": NotedCommand("init"),
+    "backup": NotedCommand("backup"),
+    "restore": NotedCommand("restore"),
+    "service install": NotedCommand("service-install", is_of_service=True),
+    "service uninstall": NotedCommand("service-uninstall", is_of_service=True),
+    "service upgrade": NotedCommand("service-upgrade", is_of_service=True),
     "passphrase set": NotedCommand("keys-passphrase"),
     "card sign": NotedCommand("keys-sign"),
     "export": NotedCommand("export", words=("format_name", "type_")),
@@ -73,16 +81,16 @@ def note_command(
     context: click.Context, row: NotedCommand, error: BaseException | None, answer: object
 ) -> None:
     """Write down what came of a command: `done`, `exit-N`, or the reason of the error that ended it. Nothing where it was called wrongly, where
-    it only showed something, and where there is no home."""
+    it only showed something (`--dry-run`), and where there is no home."""
     home, given = context.obj, context.params
+    if row.is_of_service:
+        from p2pshare.cli.installation import SERVICE_HOME
+
+        home = SERVICE_HOME
     is_shown = bool(row.unless_shown) and given.get(row.unless_shown) in (None, STANDARD_STREAM)
-    if (
-        isinstance(error, UsageProblem | click.ClickException)
-        or is_shown
-        or not (home / CONFIG_NAME).is_file()
-    ):
+    if isinstance(error, UsageProblem | click.ClickException) or is_shown or not _has_home(home):
         return
-    if given.get("is_listing"):
+    if given.get("is_listing") or given.get("dry_run"):
         return
     result = f"exit-{answer}" if type(answer) is int and answer else "done"
     if error is not None:
@@ -98,3 +106,10 @@ def note_command(
         names=[(key.rstrip("_"), given.get(key)) for key in row.words],
     )
     note_act(home, row.action, subject, result)
+
+
+def _has_home(home: Path) -> bool:
+    try:
+        return (home / CONFIG_NAME).is_file()
+    except OSError:  # a folder of another user's: what was asked for was refused there
+        return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p2pshare.cli import console
+from p2pshare.cli.as_owner import as_owner
 from p2pshare.cli.command import Command
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option
@@ -85,9 +86,16 @@ def backup(
                 raise console.unwritable(file, error) from None
             written += len(raw)
 
-        manifest = write_backup(
-            home, put, now=now, progress=line.show, recipients=keys, passphrase=secret, with_risk=with_risk
-        )
+        with as_owner(home):
+            manifest = write_backup(
+                home,
+                put,
+                now=now,
+                progress=line.show,
+                recipients=keys,
+                passphrase=secret,
+                with_risk=with_risk,
+            )
     if force:
         _close(file)
     for left in manifest.left_out:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from p2pshare.cli import console
+from p2pshare.cli.as_owner import as_owner
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
@@ -66,6 +65,7 @@ def doctor(context: click.Context, as_json: bool) -> int:
 def examine(home: Path) -> list[Finding]:
     """Returns all findings about the node in `home`, beside a running daemon or without one."""
     from p2pshare.cli.card import now_seconds
+    from p2pshare.cli.installation import held_ports
     from p2pshare.cli.session import ask, is_running
     from p2pshare.node.home import require_home
     from p2pshare.operations.incident_alarms import EVERY_ALARM
@@ -86,6 +86,7 @@ def examine(home: Path) -> list[Finding]:
             now=now_seconds(),
             live=live,
             alarm_functions=EVERY_ALARM,
+            held_ports=held_ports(home),
             looks_above={
                 "spaces": examine_spaces,
                 "reachable": lambda _: examine_reachability(
@@ -103,30 +104,6 @@ def _is_listening(home: Path) -> bool:
         return is_running(home)
     except ShareError:
         return True
-
-
-@contextmanager
-def as_owner(home: Path) -> Iterator[None]:
-    """Let root be the user whose `home` is, for as long as it looks: what that user may do is what the daemon may do, and no file
-    that root made stands in its way."""
-    owner = home.stat()
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        yield
-        return
-    groups = os.getgroups()
-    try:
-        name = pwd.getpwuid(owner.st_uid).pw_name
-        os.setgroups(os.getgrouplist(name, owner.st_gid))
-    except KeyError:
-        os.setgroups([owner.st_gid])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
 
 
 @doctor.command("topology")

@@ -17,6 +17,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -36,6 +37,7 @@ BY_HAND = Path("/etc/systemd/system")  # a unit here hides ours
 PLACE = re.compile(r"(?:/[A-Za-z0-9._+-]+)+")  # what needs no quoting in a unit, in a shell or after #!
 HIDDEN = tuple(map(Path, ("/root", "/home", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108  nothing is written there
 """What ProtectHome= and PrivateTmp= of the units hide from the service."""
+LISTENED = re.compile(r"Listen=\S*?([0-9]+) \(Stream\)")  # `Listen=[::]:443 (Stream)`, as systemctl shows it
 SYSTEM_FILES_MODE, PROGRAM_MODE = 0o644, 0o755
 PROGRAM_UMASK = 0o022  # of pip: the service's user reads what it installs, however tight root's umask is
 SYSTEMD_BOOTED = Path("/run/systemd/system")  # sd_booted(3)
@@ -180,11 +182,24 @@ def require_reachable() -> None:
         )
     for part in parts:
         for folder in (part, *part.parents):
-            _require_roots(folder)
+            _require_roots(folder, folder.stat())
+    require_roots_below(environment())
 
 
-def _require_roots(path: Path) -> None:
-    found = path.stat()
+def require_roots_below(folder: Path) -> None:
+    """Require that only root can change what is below `folder`: a file of the environment runs as well as the program does, whoever may
+    change it. Raises OperatorError `writable-by-others`."""
+    for above, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(above) / name
+            found = path.lstat()
+            if not stat.S_ISLNK(
+                found.st_mode
+            ):  # a link's mode says nothing, and only who owns the folder can replace it
+                _require_roots(path, found)
+
+
+def _require_roots(path: Path, found: os.stat_result) -> None:
     mode = stat.S_IMODE(found.st_mode)
     if found.st_uid != 0 or mode & stat.S_IWOTH or (mode & stat.S_IWGRP and found.st_gid != 0):
         raise OperatorError(
@@ -194,11 +209,17 @@ def _require_roots(path: Path) -> None:
         )
 
 
+def _is_our_command() -> bool:
+    """Returns whether the command below /usr/local is one that `service install` wrote."""
+    command = LOCAL_PREFIX / WRAPPER
+    return command.is_file() and command.read_bytes().startswith(WRAPPER_MARK.encode())
+
+
 def require_ours() -> None:
     """Require that no unit by hand hides ours, for systemd takes the one in /etc, and that nobody else's command is overwritten. Raises
     OperatorError (`unit-by-hand`, `other-command`)."""
     command = LOCAL_PREFIX / WRAPPER
-    if command.exists() and not command.read_bytes().startswith(WRAPPER_MARK.encode()):
+    if command.exists() and not _is_our_command():
         raise OperatorError(
             f"{command} is another program's",
             hint=f"where it is a p2pshare that was installed by hand, remove it: this one is {environment() / 'bin' / 'p2pshare'}",
@@ -316,10 +337,37 @@ def has_home() -> bool | None:
         return None
 
 
+def require_home_ours() -> None:
+    """Require that what a purge removes is the service's: the home, and a user that was made for it. Raises OperatorError (`home-owner`,
+    `other-user`)."""
+    home_state()
+    if user_exists() and Path(pwd.getpwnam(USER).pw_dir) != SERVICE_HOME:
+        raise OperatorError(
+            f"the user {USER} has its home at {pwd.getpwnam(USER).pw_dir}: it was not made for this service",
+            hint=f"`p2pshare service uninstall` without --purge, and `rm -r {SERVICE_HOME}`, keep that user",
+            reason="other-user",
+        )
+
+
 def remove_home() -> None:
-    """Remove the home with keys and store, and the service's user. Raises OperatorError."""
-    if SERVICE_HOME.exists():
-        shutil.rmtree(SERVICE_HOME)
+    """Remove the home with keys and store, and the service's user: behind a link and on a disk of its own, too. Raises OperatorError
+    (`home-not-removed`), and leaves the user where something of it is left."""
+    try:
+        for one in SERVICE_HOME.iterdir() if SERVICE_HOME.exists() else ():
+            if one.is_dir() and not one.is_symlink():
+                shutil.rmtree(one)
+            else:
+                one.unlink()
+        if SERVICE_HOME.is_symlink():
+            SERVICE_HOME.unlink()
+        elif SERVICE_HOME.exists() and not SERVICE_HOME.is_mount():
+            SERVICE_HOME.rmdir()
+    except OSError as error:
+        raise OperatorError(
+            f"something is left of {SERVICE_HOME}: {error.filename}: {(error.strerror or 'unknown').lower()}",
+            hint=f"what keeps it may be `chattr -R -a -i {SERVICE_HOME}`, or a program that still writes there; then do this again",
+            reason="home-not-removed",
+        ) from None
     if user_exists():
         run_program("userdel", USER)
     if group_exists():
@@ -341,12 +389,22 @@ def reload_units() -> None:
 
 def properties(unit: str, *names: str) -> dict[str, str]:
     """Returns what systemd says of a unit; empty texts where no systemd runs."""
-    asked = ["systemctl", "show", unit, f"--property={','.join(names)}"]
-    told = ""
-    if is_booted():
-        told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    lines = dict(line.partition("=")[::2] for line in told.splitlines())
+    lines = dict(line.partition("=")[::2] for line in _shown(unit, names))
     return {name: lines.get(name, "") for name in names}
+
+
+def _shown(unit: str, names: Sequence[str]) -> list[str]:
+    if not is_booted():
+        return []
+    asked = ["systemctl", "show", unit, f"--property={','.join(names)}"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+
+
+def held_ports(home: Path) -> frozenset[int]:
+    """Returns the ports at which systemd listens for the daemon of `home`, whether or not that runs; none where it is not the service's."""
+    if home != SERVICE_HOME or not is_active(SOCKET):
+        return frozenset()
+    return frozenset(int(port) for line in _shown(SOCKET, ["Listen"]) for port in LISTENED.findall(line))
 
 
 def is_active(unit: str) -> bool:
@@ -370,6 +428,12 @@ def start(units: Sequence[str], verb: str = "start") -> None:
 def active_units() -> list[str]:
     """Returns our units that run, the socket first: what it hands over is there when the daemon starts."""
     return [unit for unit in (SOCKET, UNIT, RISK_UNIT) if is_active(unit)]
+
+
+def pip_of(place: Path) -> list[str]:
+    """Returns the words that run the pip of an environment. Isolated (-I): with `-m` alone Python would take a module of that name from the
+    folder in which root happens to stand, whoever wrote it."""
+    return [str(place / "bin" / "python"), "-I", "-m", "pip", "--disable-pip-version-check"]
 
 
 def run_program(*words: str) -> None:
@@ -447,22 +511,26 @@ MADE = {"absent": "made"}
 
 
 def uninstall(*, dry_run: bool) -> Iterator[InstallStep]:
-    """Stop the service and remove its files; home, user and environment stay. Raises OperatorError."""
-    running = active_units()
+    """Stop the service and remove its files; home, user and environment stay, and so does another program's command. Raises OperatorError."""
+    pieces_here, running = own_pieces(), active_units()
     if not dry_run and is_booted():
         known = [unit for unit in UNITS if properties(unit, "LoadState")["LoadState"] == "loaded"]
         for unit in known:
             run_program("systemctl", "--quiet", "disable", "--now", unit)
     for unit in running:
         yield InstallStep("stopped", unit)
-    for piece in own_pieces():
+    for piece in pieces_here:
         if not piece.path.exists():
             yield InstallStep("absent", str(piece.path))
             continue
+        if piece.path == LOCAL_PREFIX / WRAPPER and not _is_our_command():
+            yield InstallStep("kept", f"{piece.path}, which is another program's")
+            continue
         if not dry_run:
             piece.path.unlink()
-            if piece.path.parent.name == USER:  # a folder of ours alone
-                piece.path.parent.rmdir()
+            if piece.path.parent.name == USER:
+                with suppress(OSError):  # what an administrator put beside it stays
+                    piece.path.parent.rmdir()
         yield InstallStep("removed", str(piece.path))
     if not dry_run:
         reload_units()

@@ -14,10 +14,11 @@ from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.output import write_output
 from p2pshare.cli.session import Session, ask, connect
-from p2pshare.errors import AuthorError, NotFoundError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError, RefusedError, ShareError
 from p2pshare.limits import INTRODUCTION_BYTES_MAX, MIB
 
 if TYPE_CHECKING:
+    from p2pshare.operations.introducing import OfferIntroductions
     from p2pshare.sharing.introducing import OfferedList, OfferedMember
 
 BATCH_MEMBERS = 32  # accepted in one request: some 100 ms of the writer
@@ -83,7 +84,7 @@ def accept_introductions(
         )
     with connect(home) as session, console.ProgressLine() as line:
         raw = _read_source(session, source, circle, line)
-        offered = session.run(OfferIntroductions(raw))
+        offered = _offered(session, OfferIntroductions(raw), source)
         if not as_json:
             _show(offered)
         chosen = _chosen(offered, accepts_all, only)
@@ -122,7 +123,7 @@ def _read_source(session: Session, source: str, circle: str, line: console.Progr
     is_partner = not is_path and any(
         source in (one.alias, one.partner_id) for one in session.run(ListPartners()).each
     )
-    if is_partner and Path(source).exists():
+    if is_partner and Path(source).exists() and not Path(source).is_dir():
         raise AuthorError(
             f"'{source}' is a partner, and a file here",
             hint=f"write ./{source} for the file",
@@ -131,6 +132,19 @@ def _read_source(session: Session, source: str, circle: str, line: console.Progr
     if is_partner:
         return session.run(FetchIntroductions(source, circle), line.show).file
     return read_input(source, INTRODUCTION_BYTES_MAX)
+
+
+def _offered(session: Session, request: OfferIntroductions, source: str) -> OfferedList:
+    """Returns what a list offers. Raises ShareError that says which list cannot be taken, and whence another one comes."""
+    try:
+        return session.run(request)
+    except ShareError as error:
+        error.message = f"the member list of {source} is not taken: {error.message}"
+        error.hint = error.hint or ANOTHER_LIST
+        raise
+
+
+ANOTHER_LIST = "ask who introduces for the newest one, which `p2pshare introduce export FILE` writes there"
 
 
 def _show(offered: OfferedList) -> None:

@@ -194,7 +194,8 @@ def refuse_partner(home: Path, partner_id: str, as_json: bool) -> None:
     if as_json:
         console.print_json(refused)
         return
-    console.say(f"refused {refused.partner_id}, which calls itself {console.shown_name(refused.name)}")
+    calls_itself = f", which calls itself {console.shown_name(refused.name)}" if refused.name else ""
+    console.say(f"refused {refused.partner_id}{calls_itself}")
 
 
 @partner.command("rename")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p2pshare.cli import console
+from p2pshare.cli.as_owner import as_owner
 from p2pshare.cli.command import Command
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, open_input, read_input
@@ -59,7 +60,8 @@ def restore(
         )
     identities = [one for name in identity_files for one in _identities(name)]
     secret = None if identities else _passphrase(file, passphrase_file)
-    with console.ProgressLine() as line, open_input(file) as stream:
+    key_passphrase = find_passphrase(os.environ)
+    with console.ProgressLine() as line, open_input(file) as stream, as_owner(home):
         restored, manifest = restore_home(
             home,
             stream.read,
@@ -67,7 +69,7 @@ def restore(
             progress=line.show,
             identities=identities,
             passphrase=secret,
-            key_passphrase=find_passphrase(os.environ),
+            key_passphrase=key_passphrase,
         )
     if as_json:
         console.print_json(fields_of(restored))

@@ -188,6 +188,7 @@ def uninstall_service(home: Path, purge: bool, yes: bool, dry_run: bool, as_json
     if not dry_run:
         installation.require_root()
         if purge:
+            installation.require_home_ours()
             confirm(
                 f"remove {installation.SERVICE_HOME} with this node's keys and all that it holds, for good?",
                 yes=yes,
@@ -389,7 +390,7 @@ def _take_wheel(wheel: Path, wheels: str | None, *, dry_run: bool) -> Iterable[I
     if dry_run:
         yield installation.InstallStep("changed", f"{place}: {__version__} to {version}")
         return
-    pip = [str(place / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    pip = installation.pip_of(place)
     with tempfile.TemporaryDirectory(prefix="p2pshare-upgrade-") as folder:
         locked, fetched = Path(folder) / "requirements.lock", Path(folder) / "wheels"
         put_whole(locked, lock)

@@ -71,8 +71,6 @@ def _print_status(answer: NodeStatus) -> None:
         console.print_partners(answer.partners)
     else:
         console.print_result("partners     none")
-    for warning in answer.warnings:
-        console.say(f"warning: {console.shown(warning)}")
 
 
 def _print_what_needs_a_person(answer: NodeStatus) -> None:
@@ -82,11 +80,17 @@ def _print_what_needs_a_person(answer: NodeStatus) -> None:
     for alarm in sorted(answer.alarms, key=lambda one: one.word not in SEVERE):
         console.print_result(console.shown(f"alarm {alarm.word}: {alarm.message}"))
         console.print_result(console.shown(f"  {alarm.hint}"))
+    for warning in answer.warnings:
+        console.say(f"warning: {console.shown(warning)}")
     asking = answer.pending_partners
     if asking.waiting or asking.accepted:
         console.print_result(
             f"pending      {asking.waiting} would be partners: `p2pshare partner pending` shows them"
             f"  {asking.accepted} accepted, their cards have not come"
+        )
+    if asking.introduced:
+        console.print_result(
+            f"introduced   {asking.introduced} on member lists were not accepted here: `p2pshare introduce list` names them"
         )
     for one in answer.spaces.invitations:
         title = f"'{one.title}'" if one.title else "its opening is not here yet"

@@ -42,8 +42,9 @@ def support_bundle(home: Path, file: str, log_file: str | None, as_json: bool) -
 
     Partners are pseudonyms; of the log only which lines of the program it has. Nothing is sent: look at it, and hand it on.
     """
+    from p2pshare.cli.as_owner import as_owner
     from p2pshare.cli.card import now_seconds
-    from p2pshare.cli.doctor import as_owner, examine
+    from p2pshare.cli.doctor import examine
     from p2pshare.node.home import require_home
     from p2pshare.queries.supporting import HOLDS, Seen, bundle
 

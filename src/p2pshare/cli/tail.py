@@ -15,7 +15,7 @@ from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem
 from p2pshare.cli.session import ask, open_store_for_reading
-from p2pshare.errors import NotFoundError
+from p2pshare.errors import NotFoundError, OperatorError, StoreError
 from p2pshare.exporters.changes.change_formats import CHANGE_EXPORTERS, ChangeFormat, load_change_exporter
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class _Teller:
         self._cursor: FeedCursor | None = None
         self._kept: FeedCursor | None = None
         self._kept_at = 0.0
+        self._is_late = False
 
     def tell(self, after: str | None, *, follow: bool) -> None:
         with console.result_bytes() as stream:
@@ -86,9 +87,12 @@ class _Teller:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[KnowledgeReading, Path, int]]:
+        from p2pshare.node.home import STORE_NAME
+
+        path = self._home / STORE_NAME
+        inode = _inode(path)  # first: what takes its place while it is opened is another one then
         with open_store_for_reading(self._home) as store:
-            path = store.database.path
-            yield store.knowledge, path, _inode(path)
+            yield store.knowledge, path, inode
 
     def _beginning(self, knowledge: KnowledgeReading, after: str | None) -> FeedCursor | None:
         from p2pshare.knowledge.changes import parse_cursor
@@ -148,8 +152,19 @@ class _Teller:
         return is_at_its_end
 
     def _keep_place_at_times(self) -> None:
-        if self._consumer is not None and time.monotonic() - self._kept_at >= ADVANCE_SECONDS:
+        """Keep it once a second. Where that fails, as while the daemon restarts, what is told goes on, and the place is kept later: a kill
+        before tells some of it twice."""
+        if self._consumer is None or time.monotonic() - self._kept_at < ADVANCE_SECONDS:
+            return
+        try:
             self.keep_place()
+        except StoreError:
+            raise
+        except OperatorError as error:
+            self._kept_at = time.monotonic()
+            if not self._is_late:
+                console.warn(f"how far '{self._consumer}' was told is not kept yet: {error.message}")
+            self._is_late = True
 
     def keep_place(self) -> None:
         """Note how far the consumer was told: after what was written, so that a kill tells some of it twice and skips nothing."""
@@ -158,7 +173,7 @@ class _Teller:
         if self._consumer is None or self._cursor is None or self._cursor == self._kept:
             return
         ask(self._home, AdvanceConsumer(self._consumer, self._cursor.text))
-        self._kept, self._kept_at = self._cursor, time.monotonic()
+        self._kept, self._kept_at, self._is_late = self._cursor, time.monotonic(), False
 
 
 def _inode(path: Path) -> int:

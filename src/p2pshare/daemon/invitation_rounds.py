@@ -140,4 +140,4 @@ class InvitationRounds:
         )
 
     async def state_of(self, certificate: bytes) -> JoinState:
-        return await asyncio.to_thread(inviting.told_state, self._node.store, certificate)
+        return await asyncio.to_thread(inviting.told_state, self._node, certificate)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from p2pshare.errors import NotFoundError, PeerError, ShareError, StoreError
 from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.limits import INTRODUCTION_BYTES_MAX
 from p2pshare.node.node import Progress
 from p2pshare.peering.client import PeerClient
 from p2pshare.peering.faults import PeerBusy, PeerUnreachable
@@ -94,7 +95,7 @@ class MemberListRounds:
 
     async def fetch_file(self, peer: PartnerId, circle: CircleId, progress: Progress) -> bytes:
         """Returns the file of a linked partner's newest list, with the cards of those on it that are no partners here, as far as the
-        partner gives them. Nothing is verified. Raises ShareError."""
+        partner gives them and one file has room for them. Nothing is verified. Raises ShareError."""
         client = self._lined.client_of(peer)
         try:
             raw = await client.members(circle)
@@ -108,9 +109,13 @@ class MemberListRounds:
             ) from None
         wanted = await self._read(self._exchange.cards_missing, raw)
         cards: list[bytes] = []
+        room = INTRODUCTION_BYTES_MAX  # else a partner has us hold a thousand chains of 4 MiB
         for number, member in enumerate(wanted):
             progress("cards fetched", number, len(wanted))
             card = await _chain(client, member)
+            room -= len(card or b"")
+            if room < 0:
+                break
             if card is not None:
                 cards.append(card)
         return bytes(await self._read(self._exchange.introduction_file, raw, cards))

@@ -24,7 +24,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
@@ -56,7 +56,7 @@ from p2pshare.daemon.service_manager import (
 from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.daemon.start_patience import asked_for_patience
 from p2pshare.database.connection import StoreFailed
-from p2pshare.errors import ConfigError, NotFoundError, OperatorError, ShareError, StoreError
+from p2pshare.errors import ConfigError, NotFoundError, OperatorError, RefusedError, ShareError, StoreError
 from p2pshare.http_server.listener import EVERY_ADDRESS, is_name_of_loopback
 from p2pshare.identifiers import CircleId, PartnerId, PublicationId
 from p2pshare.limits import CLOCK_DOUBT_SECONDS, MIB, SWEEP_SECONDS
@@ -74,6 +74,7 @@ from p2pshare.node.node import (
     close_node,
     open_node,
 )
+from p2pshare.operations.aside_talk import AsideTalk, daemon_stops
 from p2pshare.operations.audited import AUDITED, audited, outcome, subject
 from p2pshare.operations.config_reloading import ConfigReloaded, ReloadConfig
 from p2pshare.operations.crossing import fields_of, name_of
@@ -209,7 +210,18 @@ async def _bring_forward(home: Path, writer: WriterThread) -> None:
         log.warning(
             "%s has schema %d now; as it was before, it stands in %s", done.file, done.to_schema, done.copy
         )
-        await asyncio.to_thread(append_record, home, int(time.time()), os.geteuid(), "upgrade", done.told)
+        await _write_down(home, os.geteuid(), "upgrade", done.told)
+
+
+async def _write_down(home: Path, uid: int, action: str, subject: str, result: str = DONE) -> None:
+    """Write a record into the audit log, and a line with its place into the journal. What was done stays done where that fails."""
+    try:
+        place = await asyncio.to_thread(append_record, home, int(time.time()), uid, action, subject, result)
+        log.info("audit %s: uid %d %s %s %s", place.short, uid, action, result, subject)
+    except OSError as error:
+        log.critical(
+            "the audit log lacks: uid %d %s %s %s (%s)", uid, action, result, subject, type(error).__name__
+        )
 
 
 def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
@@ -333,6 +345,7 @@ class Running:
             guests=self._driver,
             invitations=self._invitations,
         )
+        self._is_stopping = asyncio.Event()
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
         self._is_staged = asyncio.Event()
@@ -422,6 +435,7 @@ class Running:
             ]
             background.append(tasks.create_task(self._ping(watchdog_seconds())))
             await stop.wait()
+            self._is_stopping.set()
             for task in background:
                 task.cancel()
         await self._account()
@@ -444,21 +458,7 @@ class Running:
         return fields_of(answer)
 
     async def _audit(self, uid: int, action: str, subject: str, result: str = DONE) -> None:
-        """Write a record into the audit log, and a line with its place into the journal. What was done stays done where that fails."""
-        try:
-            place = await asyncio.to_thread(
-                append_record, self._node.home, int(time.time()), uid, action, subject, result
-            )
-            log.info("audit %s: uid %d %s %s %s", place.short, uid, action, result, subject)
-        except OSError as error:
-            log.critical(
-                "the audit log lacks: uid %d %s %s %s (%s)",
-                uid,
-                action,
-                result,
-                subject,
-                type(error).__name__,
-            )
+        await _write_down(self._node.home, uid, action, subject, result)
 
     async def _do(self, request: Request[Any], exercise: str, report: Progress) -> Struct:
         """Perform one operation, in the writer thread unless it only reads, and wake the parts that must look again."""
@@ -521,11 +521,37 @@ class Running:
         answer: Struct | None = None
         while answer is None:
             done: Struct | AsideWork[Any] | None = await self._writer.call(name, next, steps)
-            if isinstance(done, AsideWork):
+            if isinstance(done, AsideTalk):
+                await self._talk(done)
+            elif isinstance(done, AsideWork):
                 await asyncio.to_thread(done.do)
             else:
                 answer = done
         return answer
+
+    async def _talk(self, talk: AsideTalk[Any]) -> None:
+        """Do what waits for other nodes, until the daemon is told to stop. Raises ShareError."""
+        if self._is_stopping.is_set():
+            raise daemon_stops()
+        cutting = asyncio.create_task(self._is_stopping.wait())
+        cutting.add_done_callback(lambda done: None if done.cancelled() else talk.cut())
+        try:
+            await asyncio.to_thread(talk.do)
+        finally:
+            cutting.cancel()
+            talk.cut()  # nobody waits for it any more
+
+    async def _unless_stopped(self, asked: Coroutine[Any, Any, T]) -> T:
+        """Returns what the driver's question to other nodes comes to. Raises ShareError, also when the daemon is told to stop."""
+        asking, stopping = asyncio.create_task(asked), asyncio.create_task(self._is_stopping.wait())
+        try:
+            await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise daemon_stops()
+            return asking.result()
+        finally:
+            asking.cancel()
+            stopping.cancel()
 
     def _live(self) -> Live:
         refused = dict(sorted(self._server.tally.handshakes_refused.items()))
@@ -544,7 +570,7 @@ class Running:
     ) -> bytes:
         """Have the driver fetch a member list, from another thread than its loop's. Raises ShareError."""
         fetching = asyncio.run_coroutine_threadsafe(
-            self._driver.fetch_introductions(peer, circle, progress), loop
+            self._unless_stopped(self._driver.fetch_introductions(peer, circle, progress)), loop
         )
         try:
             return fetching.result(FETCH_SECONDS_MAX)
@@ -559,7 +585,8 @@ class Running:
         loop = asyncio.get_running_loop()
 
         def ask() -> list[DialledBack]:
-            return asyncio.run_coroutine_threadsafe(self._driver.ask_dial_back(), loop).result()
+            asking = self._unless_stopped(self._driver.ask_dial_back())
+            return asyncio.run_coroutine_threadsafe(asking, loop).result()
 
         return ask
 
@@ -782,6 +809,9 @@ class Running:
                     self._driver.wake()
                 except NotFoundError:
                     continue  # the partner was removed meanwhile
+                except RefusedError as error:
+                    log.info("handing on to %s waits: %s", partner.short, error.reason)
+                    put_off.add(partner)
                 except StoreError as error:
                     log.error("handing on waits: %s", error.message)
                     break

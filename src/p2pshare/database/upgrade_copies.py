@@ -50,13 +50,14 @@ def require_room(path: Path) -> None:
 def make_copy(path: Path, number: int) -> Path:
     """Copy the file at `path`, which has schema `number`, to where its copy stands, durable and whole; returns that place.
 
-    The caller holds the file's write lock, so nothing is committed meanwhile. A copy of before is replaced. Raises StoreError, DiskFull.
+    The caller holds the file's write lock, so nothing is committed meanwhile. A copy of before is replaced. What root makes is the owner's of
+    the file: its daemon goes back with it. Raises StoreError, DiskFull.
     """
     made = copy_path(path, number)
     part = made.with_name(made.name + _PART)
     try:
         part.unlink(missing_ok=True)
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        _make_empty(part, path.stat())
         with translated(path=part), closing(open_reader(path)) as source, closing(_target(part)) as target:
             with target.backup("main", source, "main") as copying:
                 while not copying.done:
@@ -106,6 +107,15 @@ def remove_copies(path: Path, *, older_than: float | None = None) -> list[str]:
                 hint="check its owner and mode",
             ) from None
     return gone
+
+
+def _make_empty(path: Path, like: os.stat_result) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+    finally:
+        os.close(descriptor)
 
 
 def _target(path: Path) -> apsw.Connection:

@@ -287,10 +287,16 @@ def _reason(error: Exception) -> str:
     return "handshake-timeout" if isinstance(error, (ConnectionAbortedError, TimeoutError)) else "hung-up"
 
 
+LOOPBACK_NAMES = frozenset({"localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"})
+"""First labels that distributions write into /etc/hosts for loopback itself: who uses one means this machine alone."""
+
+
 async def is_name_of_loopback(host: str) -> bool:
     """Returns whether `host` is a name that leads to loopback alone on this machine, though it need not elsewhere: Debian writes the
-    machine's own name beside 127.0.1.1 in /etc/hosts. False for addresses, for `localhost`, and for names that are not found."""
-    if _is_numeric(host) or host.rstrip(".").lower().rpartition(".")[2] == "localhost":
+    machine's own name beside 127.0.1.1 in /etc/hosts. False for addresses, for names of loopback itself, and for those that are not
+    found."""
+    labels = host.rstrip(".").lower().split(".")
+    if _is_numeric(host) or labels[-1] == "localhost" or labels[0] in LOOPBACK_NAMES:
         return False
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -303,7 +309,10 @@ def _is_numeric(host: str) -> bool:
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
+        try:
+            socket.inet_aton(host)  # 127.1, which every resolver takes for 127.0.0.1
+        except OSError:
+            return False
     return True
 
 

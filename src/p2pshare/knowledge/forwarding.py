@@ -78,13 +78,14 @@ def _forwardable_of(lsn: int, envelope_id: bytes, mode: int, stage: int, size: i
     return Forwardable(lsn, EnvelopeId(envelope_id), mode, stage == 0, size)
 
 
-def knows_any(connection: apsw.Connection, partner: PartnerId, objects: Collection[int]) -> bool:
-    """See `KnowledgeReading.was_any_forwarded`."""
+def known(connection: apsw.Connection, partner: PartnerId, objects: Collection[int]) -> int:
+    """See `KnowledgeReading.count_forwarded`."""
     if not objects:
-        return False
-    statement = f"""SELECT 1 FROM {MANY} k CROSS JOIN forwarded_object f
-        ON f.partner = {_ROW} AND f.object = k.value LIMIT 1"""  # noqa: S608 - this program's own text only
-    return bool(fetch(connection, statement, (row_ids(objects), bytes(partner))))
+        return 0
+    statement = f"""SELECT count(*) FROM {MANY} k CROSS JOIN forwarded_object f
+        ON f.partner = {_ROW} AND f.object = k.value"""  # noqa: S608 - this program's own text only
+    [(count,)] = fetch(connection, statement, (row_ids(objects), bytes(partner)))
+    return int(count)
 
 
 def sent(connection: apsw.Connection, partner: PartnerId, after_lsn: int) -> list[tuple[EnvelopeId, int]]:
@@ -108,6 +109,13 @@ def forwarder(connection: apsw.Connection, lsn: int) -> PartnerId | None:
     return PartnerId(rows[0][0]) if rows else None
 
 
+def is_in_part(connection: apsw.Connection, lsn: int) -> bool:
+    """See `KnowledgeReading.is_handed_on_in_part`."""
+    statement = """SELECT 1 FROM forwarded_in i WHERE i.envelope = ?
+        AND NOT EXISTS (SELECT 1 FROM publication_part p WHERE p.envelope = i.envelope)"""
+    return bool(fetch(connection, statement, (lsn,)))
+
+
 def begin(connection: apsw.Connection, partner: int, since: int, last_lsn: int) -> None:
     """Hand on to a partner (its row) what was created since (unix seconds), from the first envelope on."""
     connection.execute(
@@ -120,6 +128,14 @@ def begin(connection: apsw.Connection, partner: int, since: int, last_lsn: int) 
 def put_place(connection: apsw.Connection, partner: int, place: int) -> None:
     """What was held up to `place` has been looked at."""
     connection.execute("UPDATE forwarding SET place = ? WHERE partner = ?", (place, partner))
+
+
+def end_all(connection: apsw.Connection) -> int:
+    """Look at nothing more of what was held or waits by now; what is read later still follows. Returns for how many partners there was some."""
+    ended = [one for one in forwardings(connection) if one.is_under_way or one.has_due]
+    connection.execute("UPDATE forwarding SET place = up_to")
+    connection.execute("DELETE FROM forwarding_due")
+    return len(ended)
 
 
 def drop_due(connection: apsw.Connection, partner: int, lsns: Iterable[int]) -> None:

@@ -240,7 +240,8 @@ class Carrier(Struct, frozen=True):
     its recipients.
 
     `recipients`: whether each has acknowledged it; None when nothing is known of them. `came_home`: a partner handed it back
-    to us, and `recipients` are those that could be told from it; there may be more.
+    to us, and `recipients` are those that could be told from it; there may be more. `publication`: that which it is a part of, where
+    that is known.
     """
 
     lsn: int
@@ -252,6 +253,7 @@ class Carrier(Struct, frozen=True):
     awaits_first_hop: bool
     recipients: Mapping[PartnerId, bool] | None
     came_home: bool
+    publication: PublicationId | None = None
 
 
 class OwnEnvelope(Struct, frozen=True):

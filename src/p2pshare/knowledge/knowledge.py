@@ -253,13 +253,17 @@ class KnowledgeReading:
         """Returns the next `limit` envelopes that were read since `partner` was handed what was held, and are to be looked at."""
         return self._read(forwarding.due, partner, limit)
 
-    def was_any_forwarded(self, partner: PartnerId, objects: Collection[int]) -> bool:
-        """Returns whether any of these (`forwarding.object_hash`) was handed on to `partner`."""
-        return self._read(forwarding.knows_any, partner, objects)
+    def count_forwarded(self, partner: PartnerId, objects: Collection[int]) -> int:
+        """Returns how many of these (`forwarding.object_hash`) were handed on to `partner`."""
+        return self._read(forwarding.known, partner, objects)
 
     def forwarded_to(self, partner: PartnerId, after_lsn: int = 0) -> list[tuple[EnvelopeId, int]]:
         """Returns our envelopes behind an lsn in which others' were handed on to `partner`, and how many are in each, in order."""
         return self._read(forwarding.sent, partner, after_lsn)
+
+    def is_handed_on_in_part(self, lsn: int) -> bool:
+        """Returns whether a partner handed the envelope on, and reading it has not come to its end."""
+        return self._read(forwarding.is_in_part, lsn)
 
     def forwarder(self, lsn: int) -> PartnerId | None:
         """Returns the partner who handed an envelope on that was read for that; None of any other."""
@@ -438,6 +442,12 @@ class Knowledge(KnowledgeReading):
         """What was held up to the lsn `place` has been looked at."""
         with self._database.transaction() as writer:
             forwarding.put_place(writer, self._database.organisation(partner), place)
+
+    def end_forwardings(self) -> int:
+        """Hand on nothing more of what is held: this home was put back, and does not know what left since. Returns for how many partners
+        that ends something."""
+        with self._database.transaction() as writer:
+            return forwarding.end_all(writer)
 
     def drop_forwarding_due(self, partner: PartnerId, lsns: Collection[int]) -> None:
         """These, which were read since, have been looked at."""

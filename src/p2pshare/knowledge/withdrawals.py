@@ -24,7 +24,7 @@ import msgspec
 from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
 from p2pshare.envelope.envelope import Mode
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts
 from p2pshare.knowledge.interface import Carrier, Withdrawal
@@ -190,7 +190,7 @@ WITH carried AS (
     WHERE a.object_key = :key AND t.name = :type
 )
 SELECT e.lsn, e.envelope_id, e.mode, e.ttl_class, max(c.tlp), e.stage > 0, e.awaits_first_hop,
-    e.received_from IS NOT NULL
+    e.received_from IS NOT NULL, (SELECT p.publication FROM publication_part p WHERE p.envelope = e.lsn)
 FROM carried c JOIN envelope e ON e.lsn = c.lsn GROUP BY e.lsn ORDER BY e.lsn
 """
 
@@ -217,7 +217,7 @@ def carriers(connection: apsw.Connection, object_id: str) -> list[Carrier]:
     type_, key = encode_object_id(object_id)
     wanted = {"claim_key": claim_key((type_, key)), "key": key, "type": type_}
     found = []
-    for lsn, raw_id, mode, ttl_class, tlp, is_expired, awaits_first_hop, came_home in fetch(
+    for lsn, raw_id, mode, ttl_class, tlp, is_expired, awaits_first_hop, came_home, publication in fetch(
         connection, _CARRIERS, wanted
     ):
         envelope_id = EnvelopeId(raw_id)
@@ -233,6 +233,7 @@ def carriers(connection: apsw.Connection, object_id: str) -> list[Carrier]:
                 awaits_first_hop=bool(awaits_first_hop),
                 recipients=recipients or None,
                 came_home=bool(came_home),
+                publication=None if publication is None else PublicationId(publication),
             )
         )
     return found

@@ -614,15 +614,21 @@ class EnvelopeLog(EnvelopeReading):
         return author, received_from
 
     def add_forwarded(
-        self, envelope: VerifiedEnvelope, received_from: PartnerId, received_at: int
+        self,
+        envelope: VerifiedEnvelope,
+        received_from: PartnerId,
+        received_at: int,
+        *,
+        is_in_part: bool = False,
     ) -> EnvelopeOrigin | None:
         """Returns the origin under which the content of another author's envelope is stored that a partner handed on with its key;
-        None where it is not to be read: it was, or waits, or is out of effect. It moves no number and no quota, and is not
+        None where it is not to be read: it was (but `is_in_part`), or waits, or is out of effect. It moves no number and no quota, and is not
         carried."""
         with self._database.transaction() as writer:
             origin, content, is_out = self._origin_of(writer, envelope.envelope_id)
             if origin is not None:
-                if content not in (ContentState.NOT_OURS, ContentState.UNREAD) or is_out:
+                is_read = content not in (ContentState.NOT_OURS, ContentState.UNREAD) and not is_in_part
+                if is_read or is_out:
                     return None
                 self.put_content(origin, ContentState.READ)
                 return origin

@@ -122,7 +122,11 @@ def _drop_keys(connection: apsw.Connection, rows: Sequence[_Row], evidence: froz
     keep = [row for row in rows if row.content == ContentState.READ or row.lsn in evidence]
     kept = frozenset(row.lsn for row in keep)
     connection.executemany("UPDATE envelope SET stage = 2 WHERE lsn = ?", _lsns(keep))
-    connection.executemany("DELETE FROM envelope WHERE lsn = ?", _lsns(rows, without=kept))
+    for lsn in _lsns(rows, without=kept):
+        try:
+            connection.execute("DELETE FROM envelope WHERE lsn = ?", lsn)
+        except apsw.ConstraintError:  # it was read in part, and what was stored of it stays
+            connection.execute("UPDATE envelope SET stage = 2 WHERE lsn = ?", lsn)
 
 
 def _lsns(rows: Iterable[_Row], without: frozenset[int] = frozenset()) -> Iterable[tuple[int]]:

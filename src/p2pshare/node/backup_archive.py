@@ -202,9 +202,16 @@ def _read_manifest(raw: bytes) -> BackupManifest:
 
 
 def _check_paths(manifest: BackupManifest) -> None:
-    """Require names that stay below the home, each once, each file in folders that are listed before it, and sizes that are sizes."""
+    """Require names that stay below the home, each once, each file in folders that are listed before it, sizes that are sizes, and modes
+    that a backup gives: who knows a recipient can make a backup for it, with files in it that run as their owner."""
     if len(manifest.files) + len(manifest.folders) > FILES_MAX:
         raise _bad(f"more than {FILES_MAX} files are in it")
+    modes = [(one.path, one.mode) for one in manifest.folders] + [
+        (one.path, one.mode) for one in manifest.files
+    ]
+    for path, mode in modes:
+        if mode & ~MODE_MASK:
+            raise _bad(f"{_quoted(path)} has a mode that no backup gives")
     folders = {""}
     for folder in manifest.folders:
         _check_path(folder.path, folders)

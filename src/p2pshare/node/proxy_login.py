@@ -19,6 +19,13 @@ def proxy_of(config: Config) -> Proxy | None:
 
 
 def _login(file: str) -> tuple[bytes, bytes]:
+    if not Path(
+        file
+    ).is_absolute():  # the login itself, mostly: it is not said again, for this goes into the log
+        raise ConfigError(
+            "gossip.proxy_login is no absolute path",
+            hint="it names a file of mode 0600 of the daemon's user, whose first line is NAME:PASSWORD",
+        )
     try:
         line = read_passphrase_file(Path(file)).reveal()
     except KeyFileError as error:

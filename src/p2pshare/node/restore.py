@@ -239,10 +239,14 @@ def _begin_life(part: Path, card: Card, manifest: BackupManifest, now: int) -> R
             raise _other_partner("the store")
         store.log.distrust_keys([one.key_id for one in card.revoked])
         store.partners.note_restored(now)
+        invitations, histories = store.invitations.end_open(), store.knowledge.end_forwardings()
         incarnation = store.log.begin_incarnation(now)
         feed = store.knowledge.begin_restored_feed(incarnation)
         return Restored(
-            feed.hex(), incarnation, _coming_home(store, manifest), _missing(store, manifest, now)
+            feed.hex(),
+            incarnation,
+            _coming_home(store, manifest),
+            [*_missing(store, manifest, now), *_ended(invitations, histories)],
         )
 
 
@@ -331,6 +335,28 @@ def _missing(store: Store, manifest: BackupManifest, now: int) -> list[RestoreNo
             )
         )
     told += [RestoreNote("left-out", None, one) for one in manifest.left_out]
+    return told
+
+
+def _ended(invitations: int, histories: int) -> list[RestoreNote]:
+    """What may have been done since, and is not done a second time."""
+    told = []
+    if invitations:
+        told.append(
+            RestoreNote(
+                "invitations",
+                invitations,
+                "invitations that nobody had used: each may have been since, and is void; `p2pshare invite` makes new ones",
+            )
+        )
+    if histories:
+        told.append(
+            RestoreNote(
+                "histories",
+                histories,
+                "partners that others' envelopes were being handed on to: nothing of that goes on; give `p2pshare share history` again",
+            )
+        )
     return told
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from p2pshare.config import fields_changed, load_config
 from p2pshare.node.home import CONFIG_NAME
 from p2pshare.node.node import note_config
+from p2pshare.node.proxy_login import proxy_of
 from p2pshare.operations.interface import Request
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ class ConfigReloaded(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReloadConfig(Request[ConfigReloaded], frozen=True, tag="config-reload"):
-    """Take the config file anew. Raises ConfigError where it is wrong: the old one then stays."""
+    """Take the config file anew. Raises ConfigError where it is wrong, or names a login that the next start could not use: the old one
+    then stays."""
 
     def run(self, node: Node, now: int, progress: Progress) -> ConfigReloaded:
         config = load_config(node.home / CONFIG_NAME)
+        proxy_of(config)
         needs_restart = [
             name for name in NEEDS_RESTART if getattr(config, name) != getattr(node.config, name)
         ]

@@ -68,7 +68,8 @@ class RemoveConsumer(Request[ConsumerState], frozen=True, tag="consumer-remove")
 
 
 class AdvanceConsumer(Request[ConsumerState], frozen=True, tag="consumer-advance"):
-    """Note that a consumer was told all up to `cursor`."""
+    """Note that a consumer was told all up to `cursor`. Where that is beyond the end of our feed nobody was: the consumer stays where it is, for
+    no cursor goes back."""
 
     name: str
     cursor: str
@@ -79,7 +80,9 @@ class AdvanceConsumer(Request[ConsumerState], frozen=True, tag="consumer-advance
         except ValueError as error:
             raise AuthorError(str(error), reason="bad-cursor") from None
         _state(node, self.name)
-        node.store.knowledge.advance_consumer(self.name, cursor, now)
+        position = node.store.knowledge.feed_position()
+        if cursor.feed_id != position.feed_id or cursor.seq <= position.last_seq:
+            node.store.knowledge.advance_consumer(self.name, cursor, now)
         return _state(node, self.name)
 
 

@@ -170,7 +170,7 @@ class _Counting:
         )
         some = forwarding.some_of(found)
         for one in some:
-            judged = forwarding.judge(node, roster, one, now)
+            judged = forwarding.judge(node, roster, self.partner, one, now)
             if isinstance(judged, str):
                 self.left.update([judged] if judged else [])
             else:

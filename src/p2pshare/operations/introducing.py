@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
 from msgspec import Struct
 
 from p2pshare.errors import DaemonUnreachable, RefusedError
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.node.node import Node, NodeReading, Progress
-from p2pshare.operations.interface import Query, Request, Several
+from p2pshare.operations.interface import AsideWork, LongRequest, Query, Request, Several
 from p2pshare.sharing.introducing import (
     AcceptedMembers,
     ExportedIntroductions,
+    MemberJudgement,
     OfferedList,
     ShownList,
     accept,
     export,
-    offer,
+    judge_held,
+    read_cards,
     shown_lists,
+    take_offered,
+    tell_offered,
 )
 from p2pshare.sharing.partners import find_partner
 
@@ -62,13 +70,19 @@ class FetchIntroductions(Query[FetchedIntroductions], frozen=True, tag="introduc
         )
 
 
-class OfferIntroductions(Request[OfferedList], frozen=True, tag="introduce-offer"):
-    """Look at a file of introductions: hold its list and tell of each member whether it may be accepted."""
+class OfferIntroductions(LongRequest[OfferedList], frozen=True, tag="introduce-offer"):
+    """Look at a file of introductions: hold its list and tell of each member whether it may be accepted. In steps: a thousand cards are
+    verified while others write."""
 
     file: bytes
 
-    def run(self, node: Node, now: int, progress: Progress) -> OfferedList:
-        return offer(node, self.file, now)
+    def steps(self, node: Node, now: int) -> Iterator[OfferedList | AsideWork[Any] | None]:
+        taken = take_offered(node, self.file, now)
+        reading = AsideWork(partial(read_cards, taken.members.members, taken.card_files, taken.known, now))
+        yield reading
+        judged: dict[PartnerId, MemberJudgement] = {}
+        yield from judge_held(node, taken, reading.result, judged, now)
+        yield tell_offered(node, taken, reading.result, judged, now)
 
 
 class AcceptIntroductions(Request[AcceptedMembers], frozen=True, tag="introduce-accept"):

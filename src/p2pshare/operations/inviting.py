@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +14,7 @@ from p2pshare.errors import AuthorError, PeerError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.node.proxy_login import proxy_of
+from p2pshare.operations.aside_talk import AsideTalk
 from p2pshare.operations.interface import AsideWork, LongRequest, Query, Request
 from p2pshare.partners.invited import InvitationState
 from p2pshare.peering.joining import Met, Own, join
@@ -57,7 +57,7 @@ class Join(LongRequest[HostJoined], frozen=True, tag="join"):
         check_alias(node, line.host, self.alias)
         own = Own(node.card.raw, node.identity.operational.sign, secrets.token_bytes(NONCE_BYTES))
         seconds, proxy = node.config.gossip.connect_timeout_seconds, proxy_of(node.config)
-        meeting = AsideWork(lambda: _meet(line, own, now, seconds, proxy))
+        meeting = AsideTalk(lambda: _meet(line, own, now, seconds, proxy))
         yield meeting
         met = meeting.result
         joining = inviting.note_joined(node, line, met.card, met.words, self.alias, met.state, now)
@@ -71,10 +71,10 @@ class Join(LongRequest[HostJoined], frozen=True, tag="join"):
         yield HostJoined(line.host.text, met.card.name, met.words, CONFIRMED if is_confirmed else WAITING)
 
 
-def _meet(line: InvitationLine, own: Own, now: int, connect_seconds: float, proxy: Proxy | None) -> Met:
+async def _meet(line: InvitationLine, own: Own, now: int, connect_seconds: float, proxy: Proxy | None) -> Met:
     """Returns the host, once it was met. Raises RefusedError for what a person has to know, PeerError."""
     try:
-        return asyncio.run(join(line, own, now, connect_seconds=connect_seconds, proxy=proxy))
+        return await join(line, own, now, connect_seconds=connect_seconds, proxy=proxy)
     except PeerError as error:
         message, hint = EXPLAINED.get(error.reason, (error.message, ASK_ANEW))
         message = f"{message} ({line.address})"

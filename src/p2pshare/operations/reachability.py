@@ -8,10 +8,13 @@ from msgspec import Struct
 
 from p2pshare.node.node import DialledBack, NodeReading, Progress
 from p2pshare.operations.interface import Query
+from p2pshare.peering.faults import CERTIFICATE_REFUSED
 from p2pshare.queries.doctor_words import OK, Finding, fault
 
 REACHED = "reached"
 OTHER_CERTIFICATE = "other-certificate"
+WORDS = {"not-reached": "of an address that not everybody can dial it tells no more"}
+"""Outcomes that are no words for people."""
 PAUSES = ("busy", "too-many-requests", "too-much-at-once")
 START = "start the daemon: `p2pshare run`"
 
@@ -54,11 +57,12 @@ def examine_reachability(answer: Reachability | None) -> Iterator[Finding]:
 
 def _said(one: DialledBack, answer: Reachability) -> Iterator[Finding]:
     if one.fault:
-        mend = (
-            "look again in a minute"
-            if one.fault in PAUSES
-            else f"ask {one.partner} for its version, and look at its log"
-        )
+        if one.fault in PAUSES:
+            mend = "look again in a minute"
+        elif one.fault == CERTIFICATE_REFUSED:
+            mend = f"`partners` says what is wrong between {one.partner} and this node: mend that first"
+        else:
+            mend = f"ask {one.partner} for its version, and look at its log"
         yield fault("nobody-dialled", why=f"{one.partner} was asked ({one.fault})", mend=mend)
         return
     if one.card_version != answer.card_version or len(one.outcomes) != len(answer.urls):
@@ -74,4 +78,4 @@ def _said(one: DialledBack, answer: Reachability) -> Iterator[Finding]:
         if outcome == OTHER_CERTIFICATE:
             yield fault("reached-other", partner=one.partner, url=url)
         elif outcome != REACHED:
-            yield fault("not-reached", partner=one.partner, url=url, outcome=outcome)
+            yield fault("not-reached", partner=one.partner, url=url, outcome=WORDS.get(outcome, outcome))

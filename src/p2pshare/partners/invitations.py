@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import apsw
 
 from p2pshare.database.database import Database
@@ -73,6 +75,13 @@ class Invitations(InvitationsReading):
                 later = excluded.later, later_at = excluded.later_at, later_count = excluded.later_count""",  # noqa: S608
                 fields,
             )
+
+    def end_open(self) -> int:
+        """End the invitations by which nobody has joined, as far as is known here; returns how many. Raises StoreError."""
+        ended = [one for one in self.given_out() if one.state is InvitationState.OPEN]
+        for one in ended:
+            self.put(replace(one, state=InvitationState.REFUSED))
+        return len(ended)
 
     def drop(self, invitation: Invitation) -> None:
         with self._database.transaction(frees_space=True) as writer:

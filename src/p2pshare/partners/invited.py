@@ -88,6 +88,10 @@ class Invitation:
             return replace(self, later=first, later_at=since, later_count=self.later_count + 1)
         return replace(self, guest=guest) if self.state == InvitationState.WAITING else self
 
+    def without_later(self) -> Invitation:
+        """Returns the invitation after a person refused who had come later: whoever comes now is noted anew."""
+        return replace(self, later=None, later_at=0, later_count=0)
+
     def is_of(self, partner_id: PartnerId) -> bool:
         return self.guest is not None and self.guest.partner_id == partner_id
 

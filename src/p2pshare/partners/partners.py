@@ -193,9 +193,13 @@ class PartnersReading:
         stored = msgspec.json.decode(self._database.setting(DISTRUSTED) or b"{}", type=dict[str, Distrust])
         return {PartnerId.parse(partner): one for partner, one in stored.items()}
 
+    def distrusted(self) -> frozenset[PartnerId]:
+        """Returns those whom a person does not believe, present or past partners."""
+        return frozenset(one for one, how in self.distrusts().items() if how.is_out)
+
     def is_distrusted(self, organisation: int) -> bool:
         """Returns whether the partner with this row is one that is not believed."""
-        distrusted = [one for one, how in self.distrusts().items() if how.is_out]
+        distrusted = self.distrusted()
         if not distrusted:
             return False
         rows = self._fetch("SELECT partner_id FROM organisation WHERE id = ?", (organisation,))
@@ -216,8 +220,12 @@ class Partners(PartnersReading):
             _name(writer, self._database.organisation(partner_id), name)
 
     def put(self, row: PartnerRow) -> None:
-        """Add or replace a partner; its card joins the versions that were accepted."""
+        """Add or replace a partner; its card joins the versions that were accepted. Of one that was trusted again while it was none what
+        waits is read now: the walk that brings it back begins anew."""
         with self._database.transaction() as writer:
+            how = self.distrusts().get(row.partner_id)
+            if how is not None and not how.is_out:
+                self.put_distrust(row.partner_id, Distrust(how.since, is_out=False))
             organisation = self._database.organisation(row.partner_id)
             writer.execute(
                 """INSERT OR REPLACE INTO partner (

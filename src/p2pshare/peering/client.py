@@ -306,12 +306,14 @@ class _TunnellingConnector(aiohttp.TCPConnector):
         kwargs.pop("client_error", None)
         host, port = req.url.raw_host, req.url.port
         assert host is not None and port is not None, "dial_url gives both"
-        road = await tunnel(self._through, host, port, timeout.sock_connect or DialLimits().connect_seconds)
-        try:
-            transport, protocol = await self._loop.create_connection(*args, **kwargs, sock=road)
-        except BaseException:
-            road.close()
-            raise
+        seconds = timeout.sock_connect or DialLimits().connect_seconds
+        async with asyncio.timeout(seconds):  # the handshake, too: a proxy may let us through to nobody
+            road = await tunnel(self._through, host, port, seconds)
+            try:
+                transport, protocol = await self._loop.create_connection(*args, **kwargs, sock=road)
+            except BaseException:
+                road.close()
+                raise
         return transport, protocol
 
 

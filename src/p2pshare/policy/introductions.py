@@ -47,7 +47,7 @@ def why_not_sealed(tlp: Tlp, standing: PartnerStanding) -> str:
 @dataclass(frozen=True, slots=True)
 class Introduction:
     """An introduction that a person accepted, by what is known now of the introducer and of its newest list. `introducer_is` is empty
-    where that is a partner that a person compared, else what it is: `removed`, `frozen`, `not-compared`."""
+    where that is a partner that a person compared, else what it is: `removed`, `frozen`, `distrusted`, `not-compared`."""
 
     introducer: PartnerId
     introducer_is: str
@@ -57,7 +57,7 @@ class Introduction:
 
     def why_void(self, now: int) -> str:
         """Returns the reason why it counts no more at `now` (unix seconds): `introducer-removed`, `introducer-frozen`,
-        `introducer-not-compared`, `list-revoked`, `not-listed`, `list-expired`; empty when it counts."""
+        `introducer-distrusted`, `introducer-not-compared`, `list-revoked`, `not-listed`, `list-expired`; empty when it counts."""
         if self.introducer_is:
             return f"introducer-{self.introducer_is}"
         if not self.is_key_good:

@@ -251,8 +251,9 @@ def _invitations_used(seen: Situation) -> Iterator[Alarm]:
                 f" '{one.name}'{more}: {fingerprint(one.later)}"
             )
             hint = (
-                f"one of the two read a line that was not for it: compare fingerprints with '{one.name}' by telephone, refuse or"
-                " remove whoever it is not, and invite anew, which ends this alarm"
+                f"one of the two read a line that was not for it: compare fingerprints with '{one.name}' by telephone. If the second is the"
+                f" stranger: `p2pshare partner refuse {one.later.short}` ends this alarm. If the first is: `partner refuse` or `partner remove`"
+                " it, and invite anew, which ends the alarm as well"
             )
         elif one.is_worn_out:
             about, since = seen.own_id, one.created

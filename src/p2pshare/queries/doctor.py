@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -46,13 +46,15 @@ LOOK_HINT = "see the daemon's log, and tell the maintainers what you see here"
 
 @dataclass
 class Looking:
-    """What every look is handed. `now` is unix seconds; `live` what the running daemon told of itself, None where none was asked."""
+    """What every look is handed. `now` is unix seconds; `live` what the running daemon told of itself, None where none was asked;
+    `held_ports` those at which the service manager listens for the daemon."""
 
     home: Path
     is_running: bool
     now: int
     live: NodeStatus | None = None
     alarm_functions: Sequence[AlarmFunction] = ALARMS
+    held_ports: Collection[int] = ()
 
     @cached_property
     def owner(self) -> str:
@@ -115,11 +117,12 @@ def examine_node(
     now: int,
     live: NodeStatus | None = None,
     alarm_functions: Sequence[AlarmFunction] = ALARMS,
+    held_ports: Collection[int] = (),
     looks_above: Mapping[str, DoctorLook] = {},
 ) -> list[Finding]:
     """Returns all findings about the node in `home`, in a fixed order of checks; `alarm_functions` as in
-    `queries.status.status`, `looks_above` the checks of rooms above this one."""
-    looking = Looking(home, is_running, now, live, alarm_functions)
+    `queries.status.status`, `held_ports` as in `Looking`, `looks_above` the checks of rooms above this one."""
+    looking = Looking(home, is_running, now, live, alarm_functions, held_ports)
     looks: list[tuple[str, DoctorLook]] = [
         ("config", _config),
         ("permissions", _permissions),
@@ -438,7 +441,12 @@ def _daemon(looking: Looking) -> Iterator[Finding]:
 
 
 def _listen(looking: Looking) -> Iterator[Finding]:
-    yield from look_at_listener(looking.config, looking.card.tls_certificates, is_running=looking.is_running)
+    yield from look_at_listener(
+        looking.config,
+        looking.card.tls_certificates,
+        is_running=looking.is_running,
+        held_ports=looking.held_ports,
+    )
 
 
 def _url(looking: Looking) -> Iterator[Finding]:

@@ -260,6 +260,12 @@ FAULTS: dict[str, DoctorFault] = {
         "{name} is not reached: {error}",
         "ask it whether its daemon runs and its address is still {url}",
     ),
+    "proxy-unreached": DoctorFault(
+        "partners",
+        WARN,
+        "{name} is not reached, because of the proxy: {error}",
+        "look at `proxy` and `proxy_login` below [gossip] in config.toml: the page proxy.md says what {error} means",
+    ),
     "not-accepted-yet": DoctorFault(
         "partners",
         WARN,

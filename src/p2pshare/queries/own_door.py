@@ -32,21 +32,28 @@ class _Resolved:
 
 
 def look_at_listener(
-    config: Config, certificates: Collection[bytes], *, is_running: bool
+    config: Config, certificates: Collection[bytes], *, is_running: bool, held_ports: Collection[int] = ()
 ) -> Iterator[Finding]:
-    """Yields what is wrong with the address that this node listens at; `certificates` are those on our card."""
+    """Yields what is wrong with the address that this node listens at; `certificates` are those on our card, `held_ports` those at which
+    the service manager listens for the daemon: such a one is taken while no daemon runs, and right."""
     address = config.listen_address
     if address is None:
         yield Finding("listen", OK, "this node listens nowhere: it dials its partners")
         return
     host, port = address
     shown = _shown(host, port)
-    found = list(_answering(host, port, certificates) if is_running else _free(host, port))
+    is_held = not is_running and port in held_ports
+    found = list(_answering(host, port, certificates) if is_running else () if is_held else _free(host, port))
     if config.url and _is_loopback(host) and not _leads_home(url_address(config.url)[0]):
         found.append(fault("loopback-only", address=shown, url=config.url, port=port))
-    yield from found or [
-        Finding("listen", OK, f"{'this node answers' if is_running else 'nobody listens'} at {shown}")
-    ]
+    who = (
+        "this node answers"
+        if is_running
+        else "the service manager listens for the daemon"
+        if is_held
+        else "nobody listens"
+    )
+    yield from found or [Finding("listen", OK, f"{who} at {shown}")]
 
 
 def _answering(host: str, port: int, certificates: Collection[bytes]) -> Iterator[Finding]:

@@ -11,6 +11,9 @@ from p2pshare.limits import CLOCK_NEAR_SECONDS, FUTURE_DEFER_SECONDS
 from p2pshare.queries.doctor_words import OK, Finding, fault
 from p2pshare.queries.status import PartnerStatus
 
+PROXY_REASONS = (
+    "proxy-"  # how the reasons begin that blame the proxy between us and a partner (peering/proxies.py)
+)
 CONNECTED = frozenset({"connected", "resting"})
 STATES_WITHOUT_LINK = frozenset({"frozen", "card-expired", "no-link"})
 
@@ -58,6 +61,8 @@ def _about(one: PartnerStatus, circles: Collection[str], *, is_running: bool) ->
         return
     if one.door:
         yield fault(one.door, name=one.alias)
+    elif is_running and one.state not in CONNECTED and one.last_error.startswith(PROXY_REASONS):
+        yield fault("proxy-unreached", name=one.alias, error=one.last_error)
     elif is_running and one.state not in CONNECTED and one.last_error:
         yield fault(
             "partner-unreached", name=one.alias, error=one.last_error, url=one.url or "the one on its card"

@@ -114,10 +114,12 @@ NO_SPACES = SpacesStatus()
 
 
 class PendingStatus(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many wait for a person's yes to be partners, and how many got it and have not sent their cards."""
+    """How many wait for a person's yes to be partners, and how many got it and have not sent their cards; how many stand on member lists
+    of partners and were never accepted here."""
 
     waiting: int
     accepted: int
+    introduced: int = 0
 
 
 NOBODY_PENDING = PendingStatus(0, 0)

@@ -293,8 +293,8 @@ def _own_words() -> frozenset[str]:
 
 
 @cache
-def _own_lines() -> list[tuple[str, re.Pattern[str]]]:
-    """Returns each line that this program may log, as it stands in the program, with what matches it; the longest first."""
+def _own_lines() -> list[tuple[str, list[str]]]:
+    """Returns each line that this program may log, as it stands in the program, with what of it is always the same; the longest first."""
     lines = set()
     for text in _sources().values():
         if "logging.getLogger" not in text:
@@ -309,19 +309,28 @@ def _own_lines() -> list[tuple[str, re.Pattern[str]]]:
                 and isinstance(node.args[0].value, str)
             ):
                 lines.add(node.args[0].value.partition("\n")[0])
-    return [
-        (
-            line,
-            re.compile(
-                rf".*?\bp2pshare\.[\w.]+: {'.*?'.join(map(re.escape, re.split('%[-0-9.]*[a-z]', line)))}$"
-            ),
-        )
-        for line in sorted(lines, key=len, reverse=True)
-    ]
+    return [(line, re.split("%[-0-9.]*[a-z]", line)) for line in sorted(lines, key=len, reverse=True)]
+
+
+def _is_of(text: str, pieces: list[str]) -> bool:
+    """Returns whether `text` is these pieces in their order, with anything between: each is looked for once, so that no line takes long."""
+    if len(pieces) == 1:
+        return text == pieces[0]
+    first, *between, last = pieces
+    if not text.startswith(first):
+        return False
+    at = len(first)
+    for piece in between:
+        found = text.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return len(text) - len(last) >= at and text.endswith(last)
 
 
 _TIMED = re.compile(r"(?:<\d>)?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z ")
 _PLACE = re.compile(r'File "[^"]*?(p2pshare/[\w/]+\.py)", line (\d+), in (\w+)')
+_ROOM = re.compile(r"\bp2pshare\.[\w.]+: ")
 _WRITTEN_MAX = 2_000  # characters of a line that are looked at: a longer one is none of ours
 
 
@@ -338,7 +347,9 @@ def reduced_log(lines: Iterable[str]) -> dict[str, object]:
         if (place := _PLACE.search(text)) and place[1] in _sources():
             places[f"{place[1]}:{place[2]}"] += 1
             continue
-        line = next((line for line, pattern in _own_lines() if pattern.match(text)), None)
+        room = _ROOM.search(text)
+        said = text[room.end() :] if room else ""
+        line = next((line for line, pieces in _own_lines() if room and _is_of(said, pieces)), None)
         if line is None:
             others += 1
             continue

@@ -63,6 +63,8 @@ class Content:
 
     def __post_init__(self) -> None:
         self.bounds = ContentBounds.of(sum(map(len, self.frames)))
+        self._is_new = True
+        """Whether the present frame was not begun before."""
 
     def __iter__(self) -> Iterator[ReadFrame]:
         """Yields each frame once it is read. What cannot be read is counted and left out; what is good beside it is kept."""
@@ -74,7 +76,7 @@ class Content:
                 budget_bytes -= self._pass_over(frame, budget_bytes, definitions)
                 continue
             self.objects_before, self.rows_before = self.objects, self.rows
-            is_new = self.frame > self.begin or not self.is_begun
+            self._is_new = self.frame > self.begin or not self.is_begun
             try:
                 size, affordable_bytes = stated_bytes(frame), budget_bytes
                 if size <= budget_bytes:
@@ -90,7 +92,7 @@ class Content:
                 logger.error("a frame could not be read: %s", type(error).__name__)
                 self.refused["internal-error"] += 1
                 continue
-            if is_new:
+            if self._is_new:
                 self.refused.update(extraction.refusals.counts)
             self.notes.merge(extraction.notes)
             self.objects += len(extraction.objects)
@@ -102,9 +104,10 @@ class Content:
             yield ReadFrame(frame, extraction.objects, text, not extraction.refusals)
 
     def take_rows(self, rows: int) -> bool:
-        """Count `rows` more; returns False, and says so, where they are too many for what the envelope weighs."""
+        """Count `rows` more; returns False, and says so once, where they are too many for what the envelope weighs."""
         if self.rows + rows > self.bounds.rows:
-            self.refused["content-too-many-claims"] += 1
+            if self._is_new:
+                self.refused["content-too-many-claims"] += 1
             return False
         self.rows += rows
         return True

@@ -7,6 +7,8 @@
 3. The link stays, and it stays a recipient. Who shall have no link and read nothing more is removed (`partner remove`), before or after.
 4. It is done an envelope, or a part of a large one, at a time, from a place that the store keeps: a crash loses nothing. The command
    takes the steps; the daemon's sweep goes on where one was interrupted. In the writer thread.
+5. Who is trusted again while it is no partner: what was read counts again, what waits waits on, for only what a partner sealed is read. It
+   is when that one is added (`Partners.put`), as the store keeps in mind (`is_out` False at its end).
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def trust(node: Node, name: str) -> PartnerId:
     """Begin to bring back what this partner says; returns whose it is. Raises NotFoundError."""
     partner_id = _named(node, name)
     how = node.store.partners.distrusts().get(partner_id)
-    if how is None:
+    if how is None or (not how.is_out and how.place == ENDED):
         raise NotFoundError(
             f"'{name}' is believed already",
             hint="`p2pshare partner list` says who is not",
@@ -92,11 +94,12 @@ def step(node: Node, now: int) -> bool:
 
 def _step(node: Node, partner_id: PartnerId, how: Distrust, now: int) -> None:
     store = node.store
+    is_partner = load_roster(node).get(partner_id) is not None
     with store.transaction():
         held = store.log.of_author(partner_id, how.place)
         frame, position = how.frame, how.position
         for one in held:
-            if not how.is_out:
+            if not how.is_out and is_partner:
                 store.log.read_later([one.lsn] if one.content is ContentState.DISTRUSTED else [])
             if how.is_out or one.is_in_effect:
                 begin = ContentPlace(frame, position)
@@ -111,8 +114,8 @@ def _step(node: Node, partner_id: PartnerId, how: Distrust, now: int) -> None:
         end = held[-1].lsn if len(held) == AUTHORED_AT_ONCE else how.place + LOOKED_AT_ONCE
         if end < store.log.last_lsn():
             store.partners.put_distrust(partner_id, structs.replace(how, place=end, frame=0, position=0))
-        elif how.is_out:
-            store.partners.put_distrust(partner_id, Distrust(how.since, place=ENDED))
+        elif how.is_out or not is_partner:
+            store.partners.put_distrust(partner_id, Distrust(how.since, is_out=how.is_out, place=ENDED))
         else:
             store.partners.put_distrust(partner_id, None)
 

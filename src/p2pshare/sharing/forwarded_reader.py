@@ -8,7 +8,8 @@ Rules:
 2. What passes is its author's: claims, source, envelope id. No number and no quota of its author moves. Who handed it on pays, by
    what this reader returns.
 3. No object above GREEN: one in it, and nothing of that envelope is read.
-4. What was read before, or waits to be read, is not read for this.
+4. What was read before, or waits to be read, is not read for this; what was handed on before and is read in part is.
+5. Whether its author and key are believed is asked again in each transaction: a person, or a card, may say otherwise amid an envelope.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from p2pshare.envelope.envelope import Core, Mode, decode_envelope
 from p2pshare.envelope.forwarded import decode_forwarded
 from p2pshare.envelope.payload import decode_payload
 from p2pshare.envelope.sealing import open_envelope, open_with_key
-from p2pshare.envelope.verification import VerifiedEnvelope, verify_envelope
+from p2pshare.envelope.verification import VerifiedEnvelope, signing_key, verify_envelope
 from p2pshare.errors import PeerError
-from p2pshare.identifiers import PartnerId
+from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
 from p2pshare.knowledge.interface import PublicationPart
@@ -76,10 +77,11 @@ class ForwardedReader:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._stix = StixReader(node)
-        self._now = 0
+        self._now = self._turn = 0
 
     def begin(self, now: int, *, is_hurried: bool) -> None:
         self._now = now
+        self._turn += 1
         self._stix.begin(now, is_hurried=True)  # "no step ends where it began"
 
     def finish(self) -> None:
@@ -123,18 +125,24 @@ class ForwardedReader:
         self, one: _HandedOn, outer: ReceivedPayload, refused: Counter[str], place: Place, here: Place
     ) -> Generator[Place, float | None, int]:
         """The steps of one envelope that passed all checks; returns its rows. `here`: the place that it has as a whole."""
-        store = self._node.store
+        store, envelope_id = self._node.store, one.verified.envelope_id
         if place:
-            origin = store.log.origin_of(one.verified.envelope_id)
+            origin = store.log.origin_of(envelope_id)
         else:
-            origin = store.log.add_forwarded(one.verified, outer.author, outer.received_at)
+            origin = store.log.add_forwarded(
+                one.verified, outer.author, outer.received_at, is_in_part=self._is_in_part(envelope_id)
+            )
             if origin is not None:
                 store.knowledge.note_forwarder(origin, outer.author)
         if origin is None:
             return 0
         steps = self._stix.read(origin, one.payload, refused, place)
         seconds: float | None = None
+        turn = self._turn
         while True:
+            if self._turn != turn:
+                turn = self._turn
+                self._require_believed(one.verified, outer)
             try:
                 inner = steps.send(seconds)
             except StopIteration as end:
@@ -157,7 +165,8 @@ class ForwardedReader:
         core, identity = decoded.core, self._node.identity
         card = self._author_card(load_roster(self._node), core, outer)
         record = self._node.store.log.record(decoded.envelope_id)
-        if record is not None and record.content not in NOT_READ and not is_begun:
+        was_read = record is not None and record.content not in NOT_READ and not is_begun
+        if was_read and not self._is_in_part(decoded.envelope_id):
             return None
         exercises = self._node.exercises
         if exercises is not None and core.circle in exercises.circles():
@@ -176,6 +185,17 @@ class ForwardedReader:
             raise PeerError("what is handed on is marked stricter than GREEN", reason=FORWARDED_MARKING)
         return _HandedOn(verified, inner)
 
+    def _is_in_part(self, envelope_id: EnvelopeId) -> bool:
+        """Returns whether an envelope was handed on before, and reading it came to no end: its forwarder is not believed any more, say."""
+        origin = self._node.store.log.origin_of(envelope_id)
+        return origin is not None and self._node.store.knowledge.is_handed_on_in_part(origin.lsn)
+
+    def _require_believed(self, verified: VerifiedEnvelope, outer: ReceivedPayload) -> None:
+        """Rule 5. Raises PeerError."""
+        core = verified.core
+        card = self._author_card(load_roster(self._node), core, outer)
+        signing_key(core, card, is_vouched=is_vouched(self._node, core, verified.envelope_id, card))
+
     def _author_card(self, roster: Roster, core: Core, outer: ReceivedPayload) -> Card:
         """Checks 2 and 3 of docs/envelope.md, "Forwarded"."""
         if core.mode is Mode.DIRECT:
@@ -189,6 +209,8 @@ class ForwardedReader:
             raise PeerError("the author of what is handed on is no partner here", reason="author-unknown")
         if entry.is_frozen:
             raise PeerError("the author of what is handed on is frozen", reason="author-frozen")
+        if entry.is_suspended(self._now):
+            raise PeerError("nobody introduces the author of what is handed on", reason="author-suspended")
         if is_distrusted(self._node, core.author):
             raise PeerError(
                 "the author of what is handed on is not believed here", reason="author-distrusted"
@@ -198,8 +220,7 @@ class ForwardedReader:
 
 def is_distrusted(node: Node, author: PartnerId) -> bool:
     """Returns whether a person does not believe an author here (`sharing.distrusting`)."""
-    how = node.store.partners.distrusts().get(author)
-    return how is not None and how.is_out
+    return author in node.store.partners.distrusted()
 
 
 def is_forwardable(payload: ReceivedPayload) -> bool:

@@ -3,7 +3,8 @@
 Rules (docs/envelope.md, "Forwarded", has those of who reads):
 
 1. What was sealed for us, relayed, for all its author's partners and not above GREEN in any object is handed on, as it was received. What
-   was handed on to us is not: we have no row in it.
+   was handed on to us is not: we have no row in it. Nor is what was shared in a circle that our link to the partner does not carry, and
+   what its author has taken back since, unless the word that takes it back goes, too.
 2. A person asks once (`begin`). What is held by then is walked over in steps, from a place that the store keeps.
 3. What is read later is handed on to the same partner where it is about an object that was: a newer version, a withdrawal, a word about
    it that is not above GREEN. That does not end when its author reaches the partner: an author tells those whom it sent an object to, and
@@ -15,7 +16,7 @@ Rules (docs/envelope.md, "Forwarded", has those of who reads):
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -28,14 +29,23 @@ from p2pshare.envelope.verification import check_time, verified_before
 from p2pshare.errors import NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.extraction import ObjectFacts
+from p2pshare.intel.grouping import DEFINITION, IDENTITY
 from p2pshare.intel.marking import Tlp
+from p2pshare.intel.withdrawing import withdrawal_id
 from p2pshare.knowledge.forwarding import object_hash
-from p2pshare.knowledge.interface import Forwardable, Forwarding
+from p2pshare.knowledge.interface import Forwardable, Forwarding, SharedObject
 from p2pshare.limits import FORWARDED_ENVELOPES_MAX, MIB, TTL_SECONDS_BY_CLASS
 from p2pshare.node.node import Node
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster
-from p2pshare.sharing.forwarded_reader import FORWARDED_MARKING, is_distrusted, is_forwardable, looked_at
+from p2pshare.policy.audience import why_not_for
+from p2pshare.sharing.forwarded_reader import (
+    FORWARDED_MARKING,
+    FORWARDED_TLP_MAX,
+    is_distrusted,
+    is_forwardable,
+    looked_at,
+)
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import FORWARDED, NAMED, STIX, receive
 from p2pshare.sharing.publishing import SealedContent
@@ -47,9 +57,12 @@ LOOKED_BYTES_AT_ONCE = 2 * MIB  # of envelopes that one step opens and reads: so
 WIRE_BYTES_MAX = 12 * MIB  # of an envelope that fits into another: padding adds an eighth
 OBJECTS_MAX = 1_000_000  # that are kept of one partner: 15 MB
 
+BESIDE_EVERYTHING = frozenset({DEFINITION, IDENTITY})
+
 NOT_HISTORY = ""
 """The reason of what was never to be handed on, and is not counted: entries of spaces and the like."""
 DIRECT, EXPIRED, LIMITED, MARKING = "direct", "expired", "audience-limited", "marking"
+OTHER_CIRCLE, WITHDRAWN = "circle-not-on-link", "withdrawn"
 TOO_LARGE, TOO_MANY = "too-large", "too-many-objects"
 
 
@@ -75,8 +88,8 @@ class ForwardingStep:
     is_finished: bool
 
 
-def judge(node: Node, roster: Roster, one: Forwardable, now: int) -> HandedOn | str:
-    """Returns an envelope as it may be handed on, or the reason why it may not (rule 1). Raises StoreError."""
+def judge(node: Node, roster: Roster, partner: PartnerId, one: Forwardable, now: int) -> HandedOn | str:
+    """Returns an envelope as it may be handed on to a partner, or the reason why it may not (rule 1). Raises StoreError."""
     if one.mode == Mode.DIRECT:
         return DIRECT
     if one.size > WIRE_BYTES_MAX:
@@ -85,18 +98,23 @@ def judge(node: Node, roster: Roster, one: Forwardable, now: int) -> HandedOn | 
     if wire is None:
         return EXPIRED
     try:
-        return _judge(node, roster, wire, now)
+        return _judge(node, roster, partner, wire, now)
     except PeerError as error:
         return error.reason
 
 
-def _judge(node: Node, roster: Roster, wire: bytes, now: int) -> HandedOn | str:
+def _judge(node: Node, roster: Roster, partner: PartnerId, wire: bytes, now: int) -> HandedOn | str:
     decoded = decode_envelope(wire)
     core = decoded.core
     check_time(core, now)
+    recipient = roster.get(partner)
+    if recipient is None or core.circle not in recipient.circles:
+        return OTHER_CIRCLE
     entry = roster.get(core.author)
     if entry is None or entry.is_frozen:
         return "author-frozen" if entry is not None else "author-unknown"
+    if entry.is_suspended(now):
+        return "author-suspended"
     if is_distrusted(node, core.author):
         return "author-distrusted"
     may_read = is_read(node, core, decoded.envelope_id, entry.card, now, now)
@@ -119,20 +137,43 @@ def _judge(node: Node, roster: Roster, wire: bytes, now: int) -> HandedOn | str:
         for frame in looked_at(payload):
             objects.update(_about(core.author, frame))
             tlp = max([tlp, *(fact.tlp for fact in frame)])
+            if _is_taken_back(node.store, core.author, frame):
+                return WITHDRAWN
     except PeerError as error:
         return MARKING if error.reason == FORWARDED_MARKING else "not-whole"
     handed = encode_forwarded(wire, content_key)
     return HandedOn(handed, tlp, core.created, core.expires, frozenset(objects))
 
 
+def _is_taken_back(store: StoreReading, author: PartnerId, facts: Sequence[ObjectFacts]) -> bool:
+    """Returns whether an object of a frame was taken back by a word that is not handed on: who reads it would never hear of that."""
+    reached = store.knowledge.withdrawn_up_to(author, {fact.object_id for fact in facts})
+    gone = [
+        fact.object_id
+        for fact in facts
+        if fact.object_id in reached and (fact.modified_us or 0) <= reached[fact.object_id]
+    ]
+    words = {
+        one: {withdrawal_id(author, one, tlp) for tlp in Tlp if tlp <= FORWARDED_TLP_MAX} for one in gone
+    }
+    held = store.knowledge.shared_objects({word for each in words.values() for word in each})
+    return any(not any(_says(held, author, word) for word in each) for each in words.values())
+
+
+def _says(held: Mapping[str, Sequence[SharedObject]], author: PartnerId, object_id: str) -> bool:
+    return any(one.author == author for one in held.get(object_id, ()))
+
+
 def _about(author: PartnerId, facts: Iterable[ObjectFacts]) -> Iterable[int]:
-    """Yields what stands for the objects of a frame, and for those that are withdrawn or assessed in it."""
+    """Yields what stands for the objects of a frame; of a withdrawal or an assessment, for what that is about: it is never another
+    version of itself alone. What is said beside everything, its author's identity and markings, is nothing to follow."""
     for fact in facts:
-        yield object_hash(author, fact.object_id)
         if fact.withdrawal is not None:
             yield object_hash(author, fact.withdrawal.target)
-        if fact.assessment is not None and fact.assessment.author is not None:
+        elif fact.assessment is not None and fact.assessment.author is not None:
             yield object_hash(fact.assessment.author, fact.assessment.target)
+        elif fact.type not in BESIDE_EVERYTHING:
+            yield object_hash(author, fact.object_id)
 
 
 def begin(node: Node, partner: PartnerId, since: int) -> None:
@@ -179,7 +220,10 @@ def step(node: Node, partner: PartnerId, now: int) -> ForwardingStep:
     case with nothing kept.
     """
     roster, store = load_roster(node), node.store
-    at = forwarding_to(store, partner)
+    at, recipient = forwarding_to(store, partner), roster.get(partner)
+    reason = "unknown-recipient" if recipient is None else why_not_for(Tlp.CLEAR, recipient, now)
+    if reason:
+        raise _nothing_sealed(reason)  # before anything is opened for it
     refused: Counter[str] = Counter()
     node.store.log.author_state(now)  # a new incarnation is durable before anything is sealed in it
     with store.transaction():
@@ -226,13 +270,13 @@ def _hand_on(
     handed: list[HandedOn] = []
     objects: set[int] = set()
     for one in some:
-        judged = judge(node, roster, one, now)
+        judged = judge(node, roster, at.partner, one, now)
         if isinstance(judged, str):
             refused.update([judged] if judged else [])
             continue
         if is_later and not _follows(node.store, at, one, judged):
             continue
-        if at.objects + len(objects | judged.objects) > OBJECTS_MAX:
+        if not _has_room(node.store, at, objects | judged.objects):
             refused[TOO_MANY] += 1
             continue
         handed.append(judged)
@@ -248,13 +292,14 @@ def _hand_on(
     )
     sent = send(node, roster, content, [at.partner], now)
     if sent.no_way:
-        reason = sent.no_way[at.partner]
-        raise RefusedError(
-            f"nothing can be sealed for the partner: {reason}",
-            hint="ask it for its newest card",
-            reason=reason,
-        )
+        raise _nothing_sealed(sent.no_way[at.partner])
     node.store.knowledge.note_forwarded(at.partner, sent.envelopes[0], len(handed), objects)
+
+
+def _nothing_sealed(reason: str) -> RefusedError:
+    return RefusedError(
+        f"nothing can be sealed for the partner: {reason}", hint="ask it for its newest card", reason=reason
+    )
 
 
 def _follows(store: StoreReading, at: Forwarding, one: Forwardable, judged: HandedOn) -> bool:
@@ -262,7 +307,14 @@ def _follows(store: StoreReading, at: Forwarding, one: Forwardable, judged: Hand
     to be read."""
     if one.lsn <= at.up_to and judged.created >= at.since:
         return True
-    return store.knowledge.was_any_forwarded(at.partner, judged.objects)
+    return store.knowledge.count_forwarded(at.partner, judged.objects) > 0
+
+
+def _has_room(store: StoreReading, at: Forwarding, objects: Collection[int]) -> bool:
+    """Returns whether these may be kept, too: those that are kept already take no room, so what takes them back always follows."""
+    if at.objects + len(objects) <= OBJECTS_MAX:
+        return True
+    return at.objects + len(objects) - store.knowledge.count_forwarded(at.partner, objects) <= OBJECTS_MAX
 
 
 def _ttl_class(seconds: int) -> int:

@@ -15,7 +15,7 @@ Runs in the writer thread, but for what takes a `NodeReading`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from msgspec import Struct
@@ -66,6 +66,8 @@ from p2pshare.sharing.partners import (
     apply_card_update,
     find_partner,
     load_roster,
+    names_here,
+    skeletons_taken,
 )
 
 FILE_FRAME_BYTES = 16  # of a file of introductions, and of each thing in it
@@ -149,17 +151,89 @@ class ConfirmedPartner(Struct, frozen=True, forbid_unknown_fields=True):
 # --- another's list --------------------------------------------------------------------------------
 
 
-def offer(node: Node, raw: bytes, now: int) -> OfferedList:
-    """Look at a file of introductions: hold its list and tell of each member whether it may be accepted. `now` in unix seconds.
+@dataclass(frozen=True)
+class TakenList:
+    """A list that was found good and is held, with the card files that came beside it. `known` are those that are partners here."""
 
-    What is refused is counted in the introducer's account. Raises PeerError with the reason when the list is refused.
-    """
+    members: MemberList
+    introducer: RosterEntry
+    card_files: Sequence[bytes]
+    known: frozenset[PartnerId]
+
+
+@dataclass(frozen=True)
+class CardsRead:
+    """Card files beside a list: by whose they say that they are, by place why one cannot be read, and what those of members who are no
+    partners come to: the card, or the reason why it is refused."""
+
+    files: Mapping[PartnerId, bytes]
+    unreadable: Mapping[int, str]
+    believed: Mapping[PartnerId, Card | str]
+
+
+def offer(node: Node, raw: bytes, now: int) -> OfferedList:
+    """Look at a file of introductions at once, as `operations.introducing` does in steps."""
+    taken = take_offered(node, raw, now)
+    read = read_cards(taken.members.members, taken.card_files, taken.known, now)
+    judged: dict[PartnerId, MemberJudgement] = {}
+    for _ in judge_held(node, taken, read, judged, now):
+        pass
+    return tell_offered(node, taken, read, judged, now)
+
+
+def take_offered(node: Node, raw: bytes, now: int) -> TakenList:
+    """Take a file of introductions: hold its list. `now` in unix seconds. Raises PeerError with the reason when the list is refused."""
     file = read_file(raw)
     members, introducer = _take_list(node, read_list(file.list_raw), now)
-    cards, unreadable = by_owner(file.cards)
-    judged = _judge_all(node, members, cards, now)
-    strays = [ReasonedName(f"card file {place + 1}", reason) for place, reason in sorted(unreadable.items())]
-    for owner in sorted(cards.keys() - {one.partner_id for one in members.members}):
+    return TakenList(members, introducer, file.cards, _known_here(node))
+
+
+def _known_here(node: Node) -> frozenset[PartnerId]:
+    return frozenset({node.card.partner_id, *load_roster(node).entries})
+
+
+def read_cards(
+    members: Iterable[ListedMember], card_files: Sequence[bytes], known: Collection[PartnerId], now: int
+) -> CardsRead:
+    """Read the card files beside a list, and verify those of members that are not `known`. Pure: the costly part needs no store."""
+    files, unreadable = by_owner(card_files)
+    believed: dict[PartnerId, Card | str] = {}
+    for one in members:
+        if one.partner_id in files and one.partner_id not in known:
+            try:
+                believed[one.partner_id] = card_of(one, files[one.partner_id], now)
+            except PeerError as error:
+                believed[one.partner_id] = error.reason
+    return CardsRead(files, unreadable, believed)
+
+
+HELD_AT_ONCE = (
+    32  # members that are partners, whose newer cards are taken between two looks at who else wants to write
+)
+
+
+def judge_held(
+    node: Node, taken: TakenList, read: CardsRead, judged: dict[PartnerId, MemberJudgement], now: int
+) -> Iterator[None]:
+    """Take the newer cards of members who are partners already, some at a time, and put into `judged` what is to be said of each."""
+    held = [one for one in taken.members.members if one.partner_id in taken.known]
+    for start in range(0, len(held), HELD_AT_ONCE):
+        roster = load_roster(node)
+        for one in held[start : start + HELD_AT_ONCE]:
+            judged[one.partner_id] = _judge(node, roster, taken.members, one, read, now)
+        yield None
+
+
+def tell_offered(
+    node: Node, taken: TakenList, read: CardsRead, judged: dict[PartnerId, MemberJudgement], now: int
+) -> OfferedList:
+    """Note and count what there is to say of each member; `judged` has those who are partners. Who was removed meanwhile is none."""
+    members, introducer = taken.members, taken.introducer
+    judged = _judge_all(node, members, read, now, judged=judged)
+    strays = [
+        ReasonedName(f"card file {place + 1}", reason) for place, reason in sorted(read.unreadable.items())
+    ]
+    for owner in sorted(read.files.keys() - {one.partner_id for one in members.members}):
         strays.append(ReasonedName(owner.text, "card-not-listed"))
     reasons = [*(one.reason for one in judged.values()), *(one.reason for one in strays)]
     refusals = Counter(reason for reason in reasons if reason not in _NO_FAULT)
@@ -202,11 +276,12 @@ def accept(
     """Make partners of the members that a person accepted, by their cards. All of them in one transaction; one that is refused costs
     the others nothing. Raises PeerError when the list is refused."""
     members, introducer = _take_list(node, read_list(list_raw), now)
-    owned, _ = by_owner(cards)
-    judged = _judge_all(node, members, owned, now, wanted)
+    chosen = [one for one in members.members if one.partner_id in wanted]
+    judged = _judge_all(node, members, read_cards(chosen, cards, _known_here(node), now), now, wanted)
     accepted: list[str] = []
     refused: list[ReasonedName] = []
     roster = load_roster(node)
+    taken = skeletons_taken(node, roster)
     with node.store.transaction():
         for one in members.members:
             if one.partner_id not in judged:
@@ -218,9 +293,10 @@ def accept(
             alias = judgement.name
             if judgement.verdict == NEW:
                 assert judgement.card is not None
-                alias = alias_for(roster, judgement.card)
+                alias = alias_for(roster, judgement.card, taken)
                 node.store.partners.put(_row_of(node, judgement.card, alias, now))
                 entry = RosterEntry(one.partner_id, alias, judgement.card, has_link=False)
+                taken.add(skeleton(alias))
                 roster = Roster.of(roster.own_id, [*roster.entries.values(), entry], roster.groups)
             introduction = AcceptedIntroduction(one.partner_id, introducer.partner_id, members.circle)
             node.store.introductions.accept(introduction, now)
@@ -315,12 +391,20 @@ def _verified(
             hint=f"compare it, and `p2pshare partner confirm {introducer.alias}`",
             reason="introducer-not-compared",
         )
+    if introducer.partner_id in node.store.partners.distrusted():
+        raise PeerError(
+            f"{introducer.alias} is not believed here",
+            hint=f"`p2pshare partner trust {introducer.alias}`, if it should be",
+            reason="introducer-distrusted",
+        )
     if members.circle not in node.config.circle_ids:
         raise PeerError("a member list of a circle that is none of ours", reason="wrong-circle")
     time = moment or Moment.certain(now)
     verify_list(members, introducer.card, int(time.earliest), int(time.latest))
     store = node.store.introductions
     held = store.list_of(members.introducer, members.circle)
+    if held is not None and introducer.card.revocation(read_list(held.raw).key_id) is not None:
+        held = None  # a thief chose its number, and the highest one would mute the owner
     if held is not None and members.number < held.number:
         raise PeerError(
             f"an older member list of {introducer.alias}: number {members.number}, and {held.number} is held",
@@ -359,7 +443,7 @@ _NO_FAULT = frozenset({"", ALREADY_PARTNER, ALREADY_INTRODUCED, OURSELVES})
 
 
 @dataclass(frozen=True)
-class _Judgement:
+class MemberJudgement:
     """What is to be said of one member. `card` where it may be accepted; `card_name` where its card was verified."""
 
     name: str
@@ -372,31 +456,29 @@ class _Judgement:
 def _judge_all(
     node: Node,
     members: MemberList,
-    cards: Mapping[PartnerId, bytes],
+    read: CardsRead,
     now: int,
     only: Collection[PartnerId] | None = None,
-) -> dict[PartnerId, _Judgement]:
-    """Returns what is to be said of each member, or of those in `only`."""
+    judged: Mapping[PartnerId, MemberJudgement] | None = None,
+) -> dict[PartnerId, MemberJudgement]:
+    """Returns what is to be said of each member, or of those in `only`; `judged` has what was said of partners already."""
     roster = load_roster(node)
-    judged = {
-        one.partner_id: _judge(node, roster, members, one, cards.get(one.partner_id), now)
+    said = {
+        who: one for who, one in (judged or {}).items() if who in roster.entries or one.reason == OURSELVES
+    }
+    found = {
+        one.partner_id: said.get(one.partner_id) or _judge(node, roster, members, one, read, now)
         for one in members.members
         if only is None or one.partner_id in only
     }
-    taken = Counter(skeleton(one.card.name) for one in judged.values() if one.card is not None)
-    taken.update({skeleton(name) for name in _names_here(node, roster)})
+    taken = Counter(skeleton(one.card.name) for one in found.values() if one.card is not None)
+    taken.update({skeleton(name) for name in names_here(node, roster)})
     return {
-        partner: _Judgement(one.name, REFUSED, "name-imitates", card_name=one.card_name)
+        partner: MemberJudgement(one.name, REFUSED, "name-imitates", card_name=one.card_name)
         if one.card is not None and (taken[skeleton(one.card.name)] > 1 or notes_on(one.card.name))
         else one
-        for partner, one in judged.items()
+        for partner, one in found.items()
     }
-
-
-def _names_here(node: Node, roster: Roster) -> set[str]:
-    """Returns every name that a person here takes for somebody."""
-    partners = {name for entry in roster for name in (entry.alias, entry.card.name)}
-    return partners | {node.config.name, node.card.name} | set(roster.groups)
 
 
 def _judge(
@@ -404,44 +486,42 @@ def _judge(
     roster: Roster,
     members: MemberList,
     one: ListedMember,
-    card_file: bytes | None,
+    read: CardsRead,
     now: int,
-) -> _Judgement:
+) -> MemberJudgement:
     known = roster.get(one.partner_id)
     if one.partner_id == node.card.partner_id:
-        return _Judgement(node.config.name, HELD, OURSELVES)
+        return MemberJudgement(node.config.name, HELD, OURSELVES)
     if one.partner_id == members.introducer:
-        return _Judgement(known.alias if known else one.partner_id.text, REFUSED, "is-introducer")
+        return MemberJudgement(known.alias if known else one.partner_id.text, REFUSED, "is-introducer")
     if known is not None:
-        return _judge_held(node, known, one, card_file, now)
+        return _judge_held(node, known, one, read.files.get(one.partner_id), now)
     if node.store.partners.newest_card(one.partner_id) is not None:
         name = node.store.partners.names().get(one.partner_id)
-        return _Judgement(name or one.partner_id.text, REFUSED, "removed-partner")
-    if card_file is None:
-        return _Judgement(one.partner_id.text, REFUSED, "card-missing")
-    try:
-        card = card_of(one, card_file, now)
-    except PeerError as error:
-        return _Judgement(one.partner_id.text, REFUSED, error.reason)
-    return _Judgement(card.name, NEW, card=card, card_name=card.name)
+        return MemberJudgement(name or one.partner_id.text, REFUSED, "removed-partner")
+    card = read.believed.get(one.partner_id, "card-missing")
+    if isinstance(card, str):
+        return MemberJudgement(one.partner_id.text, REFUSED, card)
+    return MemberJudgement(card.name, NEW, card=card, card_name=card.name)
 
 
 def _judge_held(
     node: Node, known: RosterEntry, one: ListedMember, card_file: bytes | None, now: int
-) -> _Judgement:
+) -> MemberJudgement:
     """A newer card beside the list is taken like any; one that contradicts what is known is evidence."""
     try:
         if card_file is not None and not known.is_frozen:
             check_listed(one, card_file)
-            apply_card_update(node, one.partner_id, card_file, now)
+            if card_file != known.card.raw:
+                apply_card_update(node, one.partner_id, card_file, now)
         if one.version <= known.card.version:
             check_listed(one, known.card.raw)
     except CardFork as fork:  # the proof is kept
-        return _Judgement(known.alias, REFUSED, fork.reason)
+        return MemberJudgement(known.alias, REFUSED, fork.reason)
     except PeerError as error:
         if error.reason not in ("card-rollback", "card-older"):
-            return _Judgement(known.alias, REFUSED, error.reason)
-    return _Judgement(known.alias, HELD, ALREADY_PARTNER if known.is_compared else ALREADY_INTRODUCED)
+            return MemberJudgement(known.alias, REFUSED, error.reason)
+    return MemberJudgement(known.alias, HELD, ALREADY_PARTNER if known.is_compared else ALREADY_INTRODUCED)
 
 
 def note_stranger(
@@ -515,12 +595,13 @@ def review(node: Node, now: int) -> bool:
     rows = {row.partner_id: row for row in store.partners.all() if not row.is_compared}
     if not rows:
         return False
-    roster = load_roster(node)
+    roster, distrusted = load_roster(node), store.partners.distrusted()
     held = {(one.introducer, one.circle): _Spoken.of(one) for one in store.introductions.lists()}
     by_partner: dict[PartnerId, list[Introduction]] = {partner: [] for partner in rows}
     for one in store.introductions.accepted():
         if one.partner_id in rows:
-            introduction = _introduction(roster, one, held.get((one.introducer, one.circle)))
+            spoken = held.get((one.introducer, one.circle))
+            introduction = _introduction(roster, one, spoken, is_distrusted=one.introducer in distrusted)
             by_partner[one.partner_id].append(introduction)
     voices = store.introductions.voices()
     changed = False
@@ -560,13 +641,17 @@ class _Spoken:
         return cls(frozenset(one.partner_id for one in listed.members), listed.key_id, held.expires)
 
 
-def _introduction(roster: Roster, one: AcceptedIntroduction, held: _Spoken | None) -> Introduction:
+def _introduction(
+    roster: Roster, one: AcceptedIntroduction, held: _Spoken | None, *, is_distrusted: bool
+) -> Introduction:
     introducer = roster.get(one.introducer)
     introducer_is = ""
     if introducer is None:
         introducer_is = "removed"
     elif introducer.is_frozen:
         introducer_is = "frozen"
+    elif is_distrusted:
+        introducer_is = "distrusted"
     elif not introducer.is_compared:
         introducer_is = "not-compared"
     if held is None:
@@ -802,6 +887,11 @@ def shown_lists(node: NodeReading, now: int) -> list[ShownList]:
             )
         )
     return shown
+
+
+def waiting_members(node: NodeReading, now: int) -> int:
+    """Returns how many stand on lists of others and wait for a person here, each counted once."""
+    return len({one for shown in shown_lists(node, now) for one in shown.waiting})
 
 
 def _circle_name(node: NodeReading, circle: CircleId) -> str:

@@ -79,7 +79,7 @@ def invite(node: Node, name: str, now: int) -> InvitationMade:
 
     Raises AuthorError (`alias-taken`, an unusable name), RefusedError (`no-address`, `too-many-invitations`, `already-joined`).
     """
-    check_alias(node, node.identity.partner_id, _usable(name))
+    check_alias(node, node.identity.partner_id, _usable(name), TAKEN_HERE)
     line = InvitationLine(
         node.identity.partner_id,
         Secret(secrets.token_bytes(INVITATION_SECRET_BYTES)),
@@ -97,11 +97,16 @@ def invite(node: Node, name: str, now: int) -> InvitationMade:
                 hint="`p2pshare partner pending` shows who; `partner accept` or `partner refuse` first",
                 reason="already-joined",
             )
-        given_up = [one for one in before if one.state != InvitationState.CONFIRMED]
+        given_up = [one for one in before if one.state != InvitationState.CONFIRMED or one.later is not None]
         for one in (*given_up, *_to_make_room([one for one in pinned if one not in given_up])):
             store.invitations.drop(one)
         store.invitations.put(Invitation(name, line.key().certificate, now, line.expires))
     return InvitationMade(encode_line(line), name, format_instant(line.expires * SECOND_US))
+
+
+TAKEN_HERE = (
+    "invite under another name; `p2pshare partner list` says whose it is, and `partner rename` makes it free"
+)
 
 
 def _usable(name: str) -> str:
@@ -179,18 +184,23 @@ def admit_guest(node: Node, meeting: Meeting, card: Card, address: str, now: int
     node.store.invitations.put(after)
     if not after.is_of(card.partner_id):
         raise PeerError("somebody else has joined by this invitation", reason=INVITATION_USED)
-    return STATES[after.state]
+    return _told(node, after)
 
 
-def told_state(store: StoreReading, certificate: bytes) -> JoinState:
+def told_state(node: NodeReading, certificate: bytes) -> JoinState:
     """Returns what a guest is told that asks how it stands. In any thread. Raises PeerError `invitation-used` for one that was dropped."""
-    invitation = store.invitations.by_certificate(certificate)
-    if invitation is None:
-        raise PeerError("an invitation was given up", reason=INVITATION_USED)
-    return STATES[invitation.state]
+    return _told(node, _pinned(node, certificate))
 
 
-def _pinned(node: Node, certificate: bytes) -> Invitation:
+def _told(node: NodeReading, invitation: Invitation) -> JoinState:
+    """Returns what its guest is told of an invitation: whom a person removed after the yes is no partner any more."""
+    guest, state = invitation.guest, STATES[invitation.state]
+    if state == JoinState.CONFIRMED and guest is not None and load_roster(node).get(guest.partner_id) is None:
+        return JoinState.REFUSED
+    return state
+
+
+def _pinned(node: NodeReading, certificate: bytes) -> Invitation:
     invitation = node.store.invitations.by_certificate(certificate)
     if invitation is None:
         raise PeerError("an invitation was given up", reason=INVITATION_USED)
@@ -219,11 +229,12 @@ def read_line(node: NodeReading, text: str, now: int) -> InvitationLine:
 def note_joined(
     node: Node, line: InvitationLine, card: Card, words: str, alias: str, state: JoinState, now: int
 ) -> Joining:
-    """Note a host by whose invitation we joined. A yes that a person here has said after an earlier meeting by this line stays; after a
-    no it is asked again."""
+    """Note a host by whose invitation we joined. A yes that a person here has said after an earlier meeting by this line stays while the
+    host is a partner; after a no it is asked again."""
     before = node.store.invitations.joining(line.host)
     if before is not None and before.secret != line.secret.reveal():
         before = None
+    is_partner = load_roster(node).get(line.host) is not None
     joining = Joining(
         host=line.host,
         alias=alias or ("" if before is None else before.alias),
@@ -234,7 +245,7 @@ def note_joined(
         expires=line.expires,
         joined_at=now,
         here=InvitationState.CONFIRMED
-        if before is not None and before.here == InvitationState.CONFIRMED
+        if before is not None and before.here == InvitationState.CONFIRMED and is_partner
         else InvitationState.WAITING,
         there=standing_of(state),
     )
@@ -319,10 +330,15 @@ class InvitationSource:
         if host is not None:
             name = _newest(host.card).name
             node.store.invitations.put_joining(replace(host, here=InvitationState.REFUSED))
+        for invitation in _came_later(node, partner_id):
+            name = name or ""
+            node.store.invitations.put(invitation.without_later())
         return name
 
     def awaited(self, node: NodeReading) -> dict[PartnerId, str]:
-        return {}
+        """Those who came by a line after another had joined: a person may refuse them, which ends the alarm, and not accept them."""
+        later = (one.later for one in node.store.invitations.given_out())
+        return {one: "" for one in later if one is not None}
 
 
 def _waiting_guests(node: NodeReading) -> list[tuple[Invitation, JoinedGuest]]:
@@ -338,6 +354,10 @@ def _waiting_guests(node: NodeReading) -> list[tuple[Invitation, JoinedGuest]]:
 def _guests(node: NodeReading, partner_id: PartnerId) -> list[tuple[Invitation, JoinedGuest]]:
     """Returns those of them that are this partner: it may have come by two lines."""
     return [(one, guest) for one, guest in _waiting_guests(node) if guest.partner_id == partner_id]
+
+
+def _came_later(node: NodeReading, partner_id: PartnerId) -> list[Invitation]:
+    return [one for one in node.store.invitations.given_out() if one.later == partner_id]
 
 
 def _host(node: NodeReading, partner_id: PartnerId) -> Joining | None:

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import itertools
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
 from msgspec import Struct, structs
@@ -34,6 +35,7 @@ from p2pshare.gossip.moment import Moment
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
+from p2pshare.lookalikes import skeleton
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.store import Store, StoreReading
 from p2pshare.partners.interface import PartnerRow
@@ -198,12 +200,29 @@ def newest_card(node: NodeReading, partner_id: PartnerId) -> Card | None:
     return None if raw is None else _stored_card(partner_id, raw)
 
 
-def alias_for(roster: Roster, card: Card) -> str:
-    """Returns an alias that is made from the card's name, and is free."""
+def names_here(node: NodeReading, roster: Roster, *, but: PartnerId | None = None) -> set[str]:
+    """Returns every name that a person here takes for somebody (else than `but`): partners of now and of before, whose values are still
+    shown under it, ourselves, groups."""
+    partners = {name for entry in roster for name in (entry.alias, entry.card.name)}
+    former = {name for who, name in node.store.partners.names().items() if who != but}
+    return partners | former | {node.config.name, node.card.name} | set(roster.groups)
+
+
+def skeletons_taken(node: NodeReading, roster: Roster, *, but: PartnerId | None = None) -> set[str]:
+    """Returns the skeletons that an alias which no person chose may not have: those of names here, and of who is named in a group, for
+    it would be in that group."""
+    grouped = {name for names in roster.groups.values() for name in names}
+    return {skeleton(name) for name in names_here(node, roster, but=but) | grouped}
+
+
+def alias_for(roster: Roster, card: Card, taken: Collection[str]) -> str:
+    """Returns an alias that is made from the card's name, is free, and whose skeleton is none of `taken`: of a name in another script
+    its Latin words alone are left, and those may be another's."""
     try:
-        return _choose_alias(roster, card, "")
+        alias = _choose_alias(roster, card, "")
     except AuthorError:
-        return f"partner-{card.partner_id.short}"
+        alias = ""
+    return alias if skeleton(alias) not in {"", *taken} else f"partner-{card.partner_id.short}"
 
 
 def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:

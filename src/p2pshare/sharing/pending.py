@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from p2pshare.config import ALIAS_PATTERN
-from p2pshare.envelope.card import fingerprint, parse_fingerprint
+from p2pshare.envelope.card import accept_first, fingerprint, parse_fingerprint
 from p2pshare.envelope.knock import PlaceAsked, check_place
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import PartnerId
-from p2pshare.lookalikes import imitates
+from p2pshare.lookalikes import imitates, skeleton
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.partners.pending import Draw, PendingDecision, PendingRow
-from p2pshare.sharing.partners import AddedPartner, add_partner, load_roster
+from p2pshare.sharing.partners import AddedPartner, add_partner, alias_for, load_roster, skeletons_taken
 
 PREFIX_DIGITS_MIN = 8  # of an id, when it is typed: what a list shows of each is longer
 ACCEPTED = "accepted"
@@ -174,8 +174,11 @@ def check_fingerprint(partner_id: PartnerId, compared: Comparison) -> None:
         )
 
 
-def check_alias(node: NodeReading, partner_id: PartnerId, alias: str) -> None:
-    """Require that a name of a person's choice can be a partner's; empty is none. Raises AuthorError."""
+def check_alias(
+    node: NodeReading, partner_id: PartnerId, alias: str, hint: str = "give another one with --alias"
+) -> None:
+    """Require that a name of a person's choice can be a partner's; empty is none. `hint` says how to give another one where it is
+    taken. Raises AuthorError."""
     if not alias:
         return
     if not ALIAS_PATTERN.fullmatch(alias):
@@ -186,9 +189,7 @@ def check_alias(node: NodeReading, partner_id: PartnerId, alias: str) -> None:
     holder = roster.by_name(alias)
     taken = {one.alias for one in node.store.pending.accepted() if one.partner_id != partner_id}
     if (holder is not None and holder.partner_id != partner_id) or alias in roster.groups or alias in taken:
-        raise AuthorError(
-            f"the name '{alias}' is taken", hint="give another one with --alias", reason="alias-taken"
-        )
+        raise AuthorError(f"the name '{alias}' is taken", hint=hint, reason="alias-taken")
 
 
 def admit_accepted(node: Node, raw: bytes, partner_id: PartnerId, now: int) -> AddedPartner | None:
@@ -200,13 +201,22 @@ def admit_accepted(node: Node, raw: bytes, partner_id: PartnerId, now: int) -> A
     if decision is None or not decision.is_accepted:
         return None
     confirmed = fingerprint(partner_id)
+    alias = decision.alias or _alias_as_seen(node, raw, decision, now)
     try:
-        return add_partner(
-            node, raw, confirmed_fingerprint=confirmed, alias=decision.alias, has_link=True, now=now
-        )
+        return add_partner(node, raw, confirmed_fingerprint=confirmed, alias=alias, has_link=True, now=now)
     except AuthorError:
         alias = f"partner-{partner_id.short}"
         return add_partner(node, raw, confirmed_fingerprint=confirmed, alias=alias, has_link=True, now=now)
+
+
+def _alias_as_seen(node: Node, raw: bytes, decision: PendingDecision, now: int) -> str:
+    """Returns the alias of who comes without one: made from the name on its card when a person has seen that name, and it is nobody
+    else's; else from the id. Raises PeerError."""
+    card = accept_first(raw, now)
+    if skeleton(card.name) != skeleton(decision.name):
+        return f"partner-{card.partner_id.short}"
+    roster = load_roster(node)
+    return alias_for(roster, card, skeletons_taken(node, roster, but=card.partner_id))
 
 
 # --- for people -------------------------------------------------------------------------------------
@@ -236,14 +246,20 @@ def notes_on_waiting(node: NodeReading, one: Waiting) -> list[str]:
     known = roster.get(one.partner_id)
     if known is not None:  # by an invitation, for whoever knocks is asked that first
         return [f"is your partner '{known.alias}' already"]
-    others = {entry.alias: f"your partner '{entry.alias}'" for entry in roster}
+    names = node.store.partners.names()
+    others = {
+        name: f"'{name}', who was your partner and was removed"
+        for who, name in names.items()
+        if who not in (one.partner_id, node.card.partner_id) and roster.get(who) is None
+    }
+    others |= {entry.alias: f"your partner '{entry.alias}'" for entry in roster}
     others |= {entry.card.name: f"your partner '{entry.alias}'" for entry in roster}
     others |= {node.config.name: "this node itself", node.card.name: "this node itself"}
     notes = [
         f"its name reads like that of {who}, whose fingerprint is another"
         for who in imitates(one.name, others)
     ]
-    former = node.store.partners.names().get(one.partner_id)
+    former = names.get(one.partner_id)
     if former is not None:
         notes.append(f"was your partner '{former}', and was removed")
     return notes

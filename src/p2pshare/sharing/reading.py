@@ -103,7 +103,10 @@ class ContentReader:
         self._is_wanted = False
         """Whether somebody waited for the writer when the last turn ended."""
         self._is_hurried = False
-        """Whether readers are to write as they go: somebody waits for the writer, or what is read ended badly before."""
+        """Whether readers are to write as they go: somebody waits for the writer, what is read ended badly before, or does not fit
+        beside what else is read."""
+        self._is_crowded = False
+        """Whether a walk was put aside when the last turn ended: what it had gathered is gathered again."""
         self._rests: dict[int, float] = {}
         """Until when authors rest, by their rows."""
 
@@ -118,7 +121,7 @@ class ContentReader:
             return False
         if self._node.store.database.lacks_space(READING_SPACE_BYTES_MIN):
             raise DiskFull("too little space is free to read what arrived", hint="free some space")
-        self._is_hurried = self._is_wanted or chosen[0].attempts > 0
+        self._is_hurried = self._is_wanted or self._is_crowded or chosen[0].attempts > 0
         self._node.store.log.begin_reading(one.source for one in chosen)
         seconds: dict[int, float] = {}
         try:
@@ -230,11 +233,15 @@ class ContentReader:
         return True
 
     def _keep_few(self) -> None:
+        """Put aside what is too much to be held open. Readers write as they go after that: else no two that do not fit together would
+        come to the end of what they gather."""
+        self._is_crowded = False
         while len(self._walks) > TURN_ENVELOPES or (
             len(self._walks) > 1
             and sum(walk.inflated_bytes for walk in self._walks.values()) > WALKS_BYTES_MAX
         ):
             del self._walks[next(iter(self._walks))]
+            self._is_crowded = True
 
     def _walk_of(self, one: UnreadEnvelope, roster: Roster, now: int) -> _Walk | None:
         """Returns the steps of what waits; None when there is nothing to read: then it is noted what became of it."""
@@ -301,7 +308,8 @@ class ContentReader:
     def _was_handed_on(self, one: UnreadEnvelope, opened: OpenedPayload | None) -> bool:
         """Returns whether the content of what came by gossip was read before, because a partner had handed it on: then it is not
         read again, and its number for us has come."""
-        if self._node.store.knowledge.forwarder(one.source.lsn) is None:
+        knowledge, lsn = self._node.store.knowledge, one.source.lsn
+        if knowledge.forwarder(lsn) is None or knowledge.is_handed_on_in_part(lsn):
             return False
         if opened is not None:
             self._node.store.log.note_recipient_number(one.source, opened.number)

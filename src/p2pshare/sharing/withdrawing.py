@@ -7,7 +7,8 @@ Rules:
 3. Each recipient gets it under the strictest marking of what it was sent, and direct if any of that went direct: so the
    withdrawal tells nobody more than the object did, and still reaches everybody.
 4. It is carried at least as long as the object: in the longest ttl class that any version had.
-5. Of what came home after a backup was put back we know the recipients that its hints tell (`envelope.own_audience.addressed_to`),
+5. What takes back an object that only named readers were sent is sealed as that was: nobody hands it on.
+6. Of what came home after a backup was put back we know the recipients that its hints tell (`envelope.own_audience.addressed_to`),
    and not whether there were more: where its marking is for everybody, everybody is told; else the report says that somebody
    may be missing.
 """
@@ -76,6 +77,8 @@ class _Way:
     tlp: Tlp
     is_direct: bool
     ttl_class: int
+    is_named: bool
+    """Whether every version went to readers that a person named: then so does this (`payload_kinds.NAMED`)."""
 
 
 def withdraw(
@@ -195,6 +198,7 @@ def _ways(
     for entry in _named(roster, names, max(one.tlp for one in carriers), settings):
         sent.setdefault(entry.partner_id, carriers)
     known = node.store.partners.names()
+    is_named = all(_was_named(node.store, one) for one in carriers)
     ways: dict[PartnerId, _Way] = {}
     for partner, received in sent.items():
         tlp = max(one.tlp for one in received)
@@ -205,8 +209,18 @@ def _ways(
         if reason:
             report.skipped[known.get(partner, partner.text)] = reason
         else:
-            ways[partner] = _Way(tlp, is_direct, ttl_class)
+            ways[partner] = _Way(tlp, is_direct, ttl_class, is_named)
     return ways
+
+
+def _was_named(store: StoreReading, carrier: Carrier) -> bool:
+    """Returns whether it is known that a person named the readers of an envelope of ours."""
+    if carrier.publication is None:
+        return False
+    try:
+        return store.log.audience_named(carrier.publication) is not None
+    except LookupError:
+        return False
 
 
 def _why_not(entry: RosterEntry | None, tlp: Tlp, now: int, *, is_direct: bool) -> str:
@@ -279,4 +293,4 @@ def _address(
     frames = [NewFrame(one.frame, one.objects) for one in Content([frame], way.tlp)]
     entries = tuple(entry for entry in roster if entry.partner_id in parcel.recipients)
     mode = Mode.DIRECT if way.is_direct else Mode.RELAY
-    return Addressed(PreparedPart(way.tlp, frames), Audience(entries, mode), way.ttl_class)
+    return Addressed(PreparedPart(way.tlp, frames), Audience(entries, mode), way.ttl_class, way.is_named)
