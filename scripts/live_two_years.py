@@ -6,6 +6,7 @@ import argparse
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ RENEWED_DAYS_MAX = (
 NEEDS_NOBODY = frozenset({"clock-jumped"})
 """Alarms that the pages say need nobody: a week passed in a moment for who ran, as for a machine that slept."""
 LOOK_SECONDS = 0.2
-LOG_LINES = 25  # of each partner that a fault shows
+LOG_LINES = 80  # of each partner that a fault shows
+TELL_STACKS = "import faulthandler, signal\nfaulthandler.register(signal.SIGUSR1, all_threads=True)\n"
 CLOCK_FILE = "P2PSHARE_LIVED_CLOCK"
 
 
@@ -59,6 +61,7 @@ class Years:
                 if other is not one:
                     one.trust(other)
         for one in everybody:
+            one.preface = TELL_STACKS
             one.start()
         for number, one in enumerate(everybody):
             self._publish(number - len(NAMES) + 1, one)
@@ -250,6 +253,10 @@ def main(arguments: Sequence[str]) -> int:
             years.end()
         except AssertionError as fault:
             print(f"fault in week {years.week}: {fault}")
+            for one in company.partners:
+                if one.process is not None:
+                    one.signal(signal.SIGUSR1)  # where each of its threads is
+            _sleep(1.0)
             for one in company.partners:
                 print(f"--- {one.name}", *one.log().splitlines()[-LOG_LINES:], sep="\n")
             return 1

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.end_to_end
 def test_weeks_pass_with_a_move_and_a_restore_and_nothing_is_lost(repository: Path) -> None:
     paths = ["src", "tests/end_to_end", "tests/support"]
     done = subprocess.run(
-        [sys.executable, str(repository / "scripts" / "live_two_years.py"), "--weeks", "4"],
+        [sys.executable, str(repository / "scripts" / "live_two_years.py"), "--weeks", "3"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(str(repository / path) for path in paths)},
         capture_output=True,
         text=True,
@@ -24,4 +24,4 @@ def test_weeks_pass_with_a_move_and_a_restore_and_nothing_is_lost(repository: Pa
     if done.returncode == 69:
         pytest.skip("skipped: faketime not installed")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 weeks in" in done.stdout and "7 published, 4 withdrawn" in done.stdout
+    assert "3 weeks in" in done.stdout and "6 published, 3 withdrawn" in done.stdout
