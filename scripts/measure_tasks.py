@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 MONTH = "+31d"  # keys are renewed when they have served 30 days
 LINE = re.compile(r"p2pshare-[a-z2-7]{40,}")
 

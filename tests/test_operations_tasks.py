@@ -17,7 +17,7 @@ WANTED = (
     "restore",
     "partner leaves",
 )
-ELSEWHERE = {"./scripts/demo", "apt install", "systemctl restart", "systemctl start"}
+ELSEWHERE = {"./scripts/demo", "dpkg -i", "systemctl restart", "systemctl start"}
 
 
 def rows(repository: Path) -> list[list[str]]:
