@@ -330,8 +330,8 @@ def test_a_process_that_is_killed_anywhere_loses_nothing_and_reads_nothing_twice
     world: World, three: tuple[Node, Node, Node]
 ) -> None:
     alpha, bravo, _ = three
-    values = [f"v{n}.example" for n in range(60)]
-    take_in(bravo, alpha, values[:25], values[25:40], values[40:])
+    values = [f"v{n}.example" for n in range(30)]  # few lives: each is an interpreter
+    take_in(bravo, alpha, values[:12], values[12:20], values[20:])
     random_, home = random.Random(10), bravo.home
     bravo.store.close()
     deaths = 0

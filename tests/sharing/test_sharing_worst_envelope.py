@@ -20,7 +20,7 @@ from costs.recipes import Objects, Recipe, Sealed, frames_of, scaled, written
 from search_costs import RATIO_MAX, Search
 
 MEASUREMENTS = 3
-SEARCH_SECONDS = 4.0
+SEARCH_SECONDS = 1.5  # `scripts/search-costs --seconds 1800` looks for longer
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,9 @@ def test_what_cost_hundreds_of_times_as_much_before_it_was_bounded_does_no_longe
 
 def test_the_search_itself_finds_nothing_worse_in_a_few_seconds(laboratory: Laboratory) -> None:
     search = Search(laboratory)
-    search.go_on(number=1, until=time.monotonic() + SEARCH_SECONDS)
+    for _ in range(5):  # on a machine that is busy the first may end before it has tried one
+        if not search.tried:
+            search.go_on(number=1, until=time.monotonic() + SEARCH_SECONDS)
     assert search.tried > 0
     for measure in MEASURES:
         for ratio, recipe, found in search.worst(measure)[:1]:
