@@ -134,7 +134,7 @@ ss -Hltnp >$answers/listening 2>/dev/null
 systemctl stop p2pshare 2>/dev/null
 said doctor-stopped p2pshare doctor --json
 bash -c 'exec 3<>/dev/tcp/127.0.0.1/443'
-for _ in $(seq 50); do systemctl is-active --quiet p2pshare && break; sleep 0.1; done
+for _ in $(seq 300); do systemctl is-active --quiet p2pshare && break; sleep 0.1; done
 systemctl is-active p2pshare >$answers/woken
 # --- and with a config that is wrong: not for ever, however slow a start is ---
 refused_starts() { journalctl -u p2pshare -o cat --no-pager | grep -c "^error: .*unknown key 'nmae'"; }
