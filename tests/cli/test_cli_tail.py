@@ -272,6 +272,10 @@ def test_who_follows_is_told_what_comes_and_across_a_store_that_is_put_back(alph
         reader.apply(until(lines(alpha("tail"))[-1]["value"]))
         publish(alpha, ["more.example"])
         reader.apply(until("more.example"))
+        while alpha("consumer", "list", "--json").json[0]["state"] != "current":
+            assert (
+                following.poll() is None
+            )  # it writes how far it is: nobody puts a store back beneath a writer
         for name in ("store.sqlite-wal", "store.sqlite-shm"):
             (alpha.path / name).unlink(missing_ok=True)
         beside = alpha.path / "beside"
