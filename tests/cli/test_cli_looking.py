@@ -170,7 +170,7 @@ def test_explain_and_preview_say_who_gets_it(alpha: Home) -> None:
     )
     assert "TLP:GREEN could be addressed to bravo now: by name, relay" in said
     shown = alpha("partner", "preview", "bravo", "--json").json
-    promised = "partner has_link circles envelopes bytes own by_circle by_mode by_marking kept list"
+    promised = "partner has_link circles envelopes bytes own by_circle by_mode by_marking can_read handed_on kept list"
     assert list(shown) == promised.split()
     assert (shown["envelopes"], len(shown["list"]), shown["by_marking"]) == (2, 2, {"TLP:GREEN": 2})
     assert "by marking    TLP:GREEN: 2" in alpha("partner", "preview", "bravo").out

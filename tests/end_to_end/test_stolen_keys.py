@@ -71,7 +71,7 @@ def test_a_thief_of_a_home_gets_nothing_into_effect_after_the_revocation(
     for partner in (bravo, charlie):
         assert "more.example" not in partner.values()
     guests = bravo.status()["door"]["guests"]
-    assert guests.get("nothing-new") == 1, "the thief has knocked with the card of yesterday"
+    assert guests.get("nothing-new", 0) >= 1, "the thief has knocked with the card of yesterday"
     assert guests.get("card-taken", 0) <= 1, "its owner's"
 
 

@@ -323,6 +323,7 @@ OF_NO_FILE = {
     "cut-off": "of a connection",
     "too-slow": "of a connection",
     "state-told": "what went well",
+    "not-accepted-yet": "the state of a door",
 }
 
 

@@ -35,7 +35,7 @@ from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.reading import read_all
-from p2pshare.sharing.stix_reader import piece_of
+from p2pshare.sharing.stix_reader import piece_end, weights_of
 
 WHEN = "2026-01-01T00:00:00Z"
 
@@ -411,10 +411,9 @@ def test_steps_are_as_short_where_a_few_objects_reach_many_rows(pair: tuple[Node
     [frame] = Content(raw_draft(coming).frames, Tlp.GREEN)
     reach = bravo.store.knowledge.reach(source, frame.objects)
     assert [one.rows for one in reach] == [1_000, 0, 0]
-    assert [piece_of(frame.objects, begin, 512, reach) for begin in (0, 1)] == [
-        (frame.objects[:1], 1_001),
-        (frame.objects[1:], 2),
-    ]
+    weights = weights_of(frame.objects, reach)
+    assert weights == [1_001, 1, 1]
+    assert [piece_end(weights, begin, 512) for begin in (0, 1)] == [1, 3]
 
 
 def test_the_config_s_quota_is_about_cost(pair: tuple[Node, Node]) -> None:

@@ -208,7 +208,7 @@ def _read(wall: Wall, kind: str, frame: bytes, circle: CircleId) -> list[str]:
     refused: Counter[str] = Counter()
     with node.store.transaction():
         reader = READERS[kind](node)
-        reader.begin(wall.players.now)
+        reader.begin(wall.players.now, is_hurried=False)
         for _ in reader.read(_origin(), payload, refused, ()):
             pass
         reader.finish()

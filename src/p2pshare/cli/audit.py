@@ -53,7 +53,9 @@ def list_audit(home: Path, since: str | None, action: str, limit: int, as_json: 
         rows = ((one.at, one.user or "-", one.action, one.result, one.subject) for one in listed.each)
         console.print_table(("at", "user", "action", "result", "subject"), rows)
         if action and not listed.each:
-            console.say(f"no record here has the action '{action}'; docs/operations/audit.md has the words")
+            console.say(
+                f"no record here has the action '{console.shown(action)}'; docs/operations/audit.md has the words"
+            )
         if listed.is_cut:
             console.say(f"older ones are left out: --limit shows more than {limit}")
         if listed.ends:

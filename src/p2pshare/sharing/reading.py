@@ -121,7 +121,8 @@ class ContentReader:
             return False
         if self._node.store.database.lacks_space(READING_SPACE_BYTES_MIN):
             raise DiskFull("too little space is free to read what arrived", hint="free some space")
-        self._is_hurried = self._is_wanted or self._is_crowded or chosen[0].attempts > 0
+        others_wait = self._is_wanted or is_wanted()
+        self._is_hurried = others_wait or self._is_crowded or chosen[0].attempts > 0
         self._node.store.log.begin_reading(one.source for one in chosen)
         seconds: dict[int, float] = {}
         try:

@@ -78,7 +78,7 @@ class StixReader:
             for frame in content:
                 reach = self._knowledge.reach(source, frame.objects)
                 left_out = {number for number, one in enumerate(reach) if not content.take_rows(one.charged)}
-                weights = _weights(frame.objects, reach)
+                weights = weights_of(frame.objects, reach)
                 before = (content.objects_before, content.rows_before)
                 is_whole = 0 < done >= len(frame.objects)
                 while not is_whole:
@@ -104,6 +104,7 @@ class StixReader:
                 done = 0
             yield from self._hand_over(source, batch, place, goes_on=False)
             batch.tell(refused)
+            yield from self._write_where_full((content.frame + 1, 0, content.objects, content.rows))
         finally:
             self._ahead -= batch.rows
         return content.rows
@@ -216,7 +217,7 @@ class _Batch:
         self.refused.clear()
 
 
-def _weights(objects: Sequence[ObjectFacts], reach: Sequence[Reach]) -> list[int]:
+def weights_of(objects: Sequence[ObjectFacts], reach: Sequence[Reach]) -> list[int]:
     """Returns the rows of each object: one pattern may name a thousand values, and one sighting touch as many."""
     own = [len(one.claims) or 1 for one in objects]
     return [rows + other.rows for rows, other in zip(own, reach, strict=True)] if reach else own
