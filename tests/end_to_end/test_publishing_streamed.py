@@ -106,7 +106,7 @@ def test_a_publication_of_many_parts_comes_whole_and_is_one_thing_everywhere(
         assert command.stdout is not None
         answer = json.loads(command.stdout.read())
     assert (answer["published"], len(answer["envelopes"])) == (VALUES, PARTS)
-    eventually(lambda: claims(bravo) == VALUES, "it has come")
+    eventually(lambda: claims(bravo) == VALUES, "it has come", READING_SECONDS)
     eventually(lambda: bravo.status()["envelopes"]["unread"] == 0, "it was read", READING_SECONDS)
     for node in (alpha, bravo):
         [shown] = node.cli_json("show", answer["publication"], "--json")
