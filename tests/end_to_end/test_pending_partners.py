@@ -149,14 +149,22 @@ def test_who_was_removed_is_told_so_and_waits_as_one_that_was_removed(
 ) -> None:
     alpha, bravo = pair
     bravo.cli("partner", "remove", "hospital-a")
-    eventually(lambda: row_of(alpha, "bravo")["state"] == "removed-by-partner", "alpha is told so")
+    eventually(
+        lambda: row_of(alpha, "bravo")["state"] == "removed-by-partner",
+        "alpha is told so",
+        KNOCKS_AGAIN_SECONDS,
+    )
     assert "removed by partner" in alpha.cli("partner", "list").out
     [row] = eventually(lambda: pending(bravo), "and knocks", KNOCKS_AGAIN_SECONDS)
     assert row["notes"] == ["was your partner 'hospital-a', and was removed"]
     bravo.cli("partner", "refuse", alpha.partner_id)
     bravo.cli("partner", "pending", code=3)
     bravo.cli("partner", "accept", alpha.partner_id, "--fingerprint", alpha.fingerprint, "--alias", "alpha")
-    eventually(lambda: row_of(alpha, "bravo")["state"] == "connected", "a person may change its mind")
+    eventually(
+        lambda: row_of(alpha, "bravo")["state"] == "connected",
+        "a person may change its mind",
+        KNOCKS_AGAIN_SECONDS,
+    )
 
 
 def test_one_that_is_not_there_is_unreachable_and_neither_of_the_two(
