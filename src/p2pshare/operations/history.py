@@ -20,6 +20,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.limits import FORWARDED_ENVELOPES_MAX, TTL_CLASS_BY_NAME
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Request
+from p2pshare.operations.open_work import forget_open, take_open
 from p2pshare.policy.audience import why_not_for
 from p2pshare.sharing import forwarding
 from p2pshare.sharing.drafting import DraftPart
@@ -27,11 +28,9 @@ from p2pshare.sharing.history import OwnHistory, in_order
 from p2pshare.sharing.partners import find_partner, load_roster
 from p2pshare.sharing.publishing import Preparation, PreparedPart
 from p2pshare.sharing.spool import (
-    OPEN_SECONDS_MAX,
     PREPARED_MAX,
     Spooling,
     begin_spooling,
-    not_prepared,
     spool_full,
 )
 
@@ -76,8 +75,8 @@ class CountHistory(Request[HistoryCount], frozen=True, tag="history-count"):
     token: str = ""
 
     def run(self, node: Node, now: int, progress: Progress) -> HistoryCount:
-        _forget_open(node, now)
-        counting = _opened(node, self.token) if self.token else self._begun(node, now)
+        forget_open(node, now)
+        counting = take_open(node, self.token, _Counting) if self.token else self._begun(node, now)
         try:
             counting.step(node, now)
             if not counting.is_finished:
@@ -215,24 +214,6 @@ class _Counting:
         self.preparation.close()
         if self.spooling is not None:
             self.spooling.abandon()
-
-
-def _opened(node: Node, token: str) -> _Counting:
-    """Returns the history that goes on under `token`. Raises NotFoundError `not-prepared`."""
-    found = node.preparing.pop(token, None)
-    if not isinstance(found, _Counting):
-        raise not_prepared()
-    if found.spooling is not None:
-        found.spooling.go_on()
-    return found
-
-
-def _forget_open(node: Node, now: int) -> None:
-    """Forget what nobody went on with in time."""
-    for token, found in list(node.preparing.items()):
-        if abs(now - found.paused_at) > OPEN_SECONDS_MAX:
-            del node.preparing[token]
-            found.abandon()
 
 
 class Forwarded(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Counted, LeftOut, Query, Request, Several, counted, left_out
+from p2pshare.operations.open_work import forget_open, take_open
 from p2pshare.sharing import staging
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.introducing import MissingCards
@@ -25,7 +26,6 @@ from p2pshare.sharing.publishing import Preparation, PreparedPart, new_publicati
 from p2pshare.sharing.publishing import PreparedPublication as PreparedParts
 from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.spool import (
-    OPEN_SECONDS_MAX,
     PREPARED_MAX,
     PREPARED_SECONDS_MAX,
     Spooling,
@@ -109,7 +109,7 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
     goes_on: bool = False
 
     def run(self, node: Node, now: int, progress: Progress) -> Prepared:
-        _forget_open(node, now)
+        forget_open(node, now)
         if (
             sum(map(_stated, (frame for part in self.parts for frame in part.frames)))
             > INFLATED_BYTES_AT_ONCE
@@ -119,7 +119,7 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
                 hint="hand them over one by one",
                 reason="oversized",
             )
-        under_way = _opened(node, self.token) if self.token else self._begun(node, now)
+        under_way = take_open(node, self.token, _PartsComing) if self.token else self._begun(node, now)
         try:
             for part in self.parts:
                 under_way.preparation.take(DraftPart(part.tlp, part.frames, part.objects, part.repeats))
@@ -150,14 +150,14 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
         return _PartsComing(preparation, waiting, token, kept)
 
     def _pause(self, node: Node, under_way: _PartsComing, now: int) -> Prepared:
-        if under_way.waiting is not None:
-            under_way.waiting.pause(now)
+        if under_way.spooling is not None:
+            under_way.spooling.pause(now)
         under_way.paused_at = now
         node.preparing[under_way.token] = under_way
         return _answer(under_way.preparation.so_far(), under_way.token)
 
     def _end(self, node: Node, under_way: _PartsComing, now: int) -> Prepared:
-        prepared, waiting, kept = under_way.preparation.end(), under_way.waiting, under_way.kept
+        prepared, waiting, kept = under_way.preparation.end(), under_way.spooling, under_way.kept
         if kept is not None and prepared.terms.envelopes:
             kept.names, kept.ready_at = prepared.terms.names, now
             node.preparing[under_way.token] = kept
@@ -175,15 +175,15 @@ class _PartsComing:
     """A publication whose parts are still coming, on a dry run without a file; since when the next one is awaited."""
 
     preparation: Preparation
-    waiting: Spooling | None
+    spooling: Spooling | None
     token: str
     kept: KeptParts | None = None
     paused_at: int = 0
 
     def abandon(self) -> None:
         self.preparation.close()
-        if self.waiting is not None:
-            self.waiting.abandon()
+        if self.spooling is not None:
+            self.spooling.abandon()
 
 
 @dataclass
@@ -216,24 +216,6 @@ class KeptParts:
 
 def _keep_nothing(part: PreparedPart) -> None:
     """A dry run keeps nothing."""
-
-
-def _opened(node: Node, token: str) -> _PartsComing:
-    """Returns the publication that goes on under `token`. Raises NotFoundError `not-prepared`."""
-    found = node.preparing.pop(token, None)
-    if not isinstance(found, _PartsComing):
-        raise not_prepared()
-    if found.waiting is not None:
-        found.waiting.go_on()
-    return found
-
-
-def _forget_open(node: Node, now: int) -> None:
-    """Forget the publications whose next part did not come in time."""
-    for token, found in list(node.preparing.items()):
-        if abs(now - found.paused_at) > OPEN_SECONDS_MAX:
-            del node.preparing[token]
-            found.abandon()
 
 
 class Sealed(Struct, frozen=True, forbid_unknown_fields=True):

@@ -35,10 +35,10 @@ from p2pshare.envelope.invitation import (
 )
 from p2pshare.envelope.keys import SigningKey
 from p2pshare.errors import ConfigError, PeerError
-from p2pshare.limits import TLS_SHUTDOWN_SECONDS
+from p2pshare.peering.conversation import conversation
 from p2pshare.peering.faults import PeerUnreachable, is_unknown_ca_alert
-from p2pshare.peering.frames import READ_BUFFER_BYTES, cut, hang_up, read_message, write_message
-from p2pshare.peering.proxies import Proxy, open_stream
+from p2pshare.peering.frames import read_message, write_message
+from p2pshare.peering.proxies import Proxy
 from p2pshare.peering.tls import guest_context
 
 JOIN_SECONDS_MAX = 30  # as long as a host gives its guests
@@ -137,23 +137,11 @@ async def _at_the_door(
         raise PeerError("the address in an invitation is not HOST:PORT", reason="malformed") from None
     context = guest_context(line.key(), ())
     with _translated_faults():
-        async with asyncio.timeout(seconds):
-            reader, writer = await open_stream(
-                proxy,
-                host,
-                port,
-                connect_seconds,
-                ssl=context,
-                limit=READ_BUFFER_BYTES,
-                ssl_handshake_timeout=connect_seconds,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
-            )
-            try:
-                shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-                yield reader, writer, shown
-                await hang_up(writer)
-            finally:
-                cut(writer)
+        async with conversation(
+            host, port, context, proxy, connect_seconds=connect_seconds, seconds=seconds
+        ) as (reader, writer):
+            shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            yield reader, writer, shown
 
 
 @contextlib.contextmanager

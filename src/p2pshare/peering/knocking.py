@@ -7,7 +7,6 @@ a card, which its roots have signed.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -27,16 +26,16 @@ from p2pshare.envelope.knock import (
     place_asked,
 )
 from p2pshare.errors import ConfigError, PeerError
-from p2pshare.limits import TLS_SHUTDOWN_SECONDS
 from p2pshare.peering.client import PeerAddress
+from p2pshare.peering.conversation import Conversation, conversation
 from p2pshare.peering.faults import (
     CERTIFICATE_REFUSED,
     OTHER_CERTIFICATE,
     PeerUnreachable,
     is_unknown_ca_alert,
 )
-from p2pshare.peering.frames import READ_BUFFER_BYTES, cut, end_of, hang_up, read_message, write_message
-from p2pshare.peering.proxies import Proxy, open_stream
+from p2pshare.peering.frames import end_of, read_message, write_message
+from p2pshare.peering.proxies import Proxy
 from p2pshare.peering.tls import guest_context
 
 KNOCK_SECONDS_MAX = 30  # as long as a host gives its guests
@@ -94,35 +93,25 @@ async def ask_for_place(
         await end_of(reader)
 
 
-_Conversation = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
 @contextlib.asynccontextmanager
 async def _at_the_door(
     address: PeerAddress, host_card: bytes, certificates: tuple[bytes, ...], limits: KnockLimits
-) -> AsyncIterator[_Conversation]:
+) -> AsyncIterator[Conversation]:
     try:
         host, port = url_address(address.url)
     except (ConfigError, ValueError):
         raise PeerError("a partner's address is not https://HOST:PORT", reason="bad-url") from None
     context = guest_context(knock_key(host_card), certificates)
     with _translated_faults():
-        async with asyncio.timeout(limits.seconds):
-            reader, writer = await open_stream(
-                limits.proxy,
-                host,
-                port,
-                limits.connect_seconds,
-                ssl=context,
-                limit=READ_BUFFER_BYTES,
-                ssl_handshake_timeout=limits.connect_seconds,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
-            )
-            try:
-                yield reader, writer
-                await hang_up(writer)
-            finally:
-                cut(writer)
+        async with conversation(
+            host,
+            port,
+            context,
+            limits.proxy,
+            connect_seconds=limits.connect_seconds,
+            seconds=limits.seconds,
+        ) as both:
+            yield both
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from p2pshare.envelope.payload import PayloadHeader, decode_payload, stated_bytes
@@ -66,23 +66,17 @@ class PayloadKind:
     """`module:Class` of the `PayloadReader` that is made with the node; in this room or above, so never imported here."""
 
 
+_STIX = PayloadKind(
+    name="stix",
+    frames_max=PAYLOAD_FRAMES_MAX,
+    inflated_bytes_max=INFLATED_BYTES_MAX,
+    objects_max=OBJECTS_PER_BUNDLE_MAX,
+    ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
+    reader="p2pshare.sharing.stix_reader:StixReader",
+)
 _ROWS = (
-    PayloadKind(
-        name="stix",
-        frames_max=PAYLOAD_FRAMES_MAX,
-        inflated_bytes_max=INFLATED_BYTES_MAX,
-        objects_max=OBJECTS_PER_BUNDLE_MAX,
-        ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
-        reader="p2pshare.sharing.stix_reader:StixReader",
-    ),
-    PayloadKind(
-        name="named",
-        frames_max=PAYLOAD_FRAMES_MAX,
-        inflated_bytes_max=INFLATED_BYTES_MAX,
-        objects_max=OBJECTS_PER_BUNDLE_MAX,
-        ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
-        reader="p2pshare.sharing.stix_reader:StixReader",
-    ),
+    _STIX,
+    replace(_STIX, name="named"),
     PayloadKind(
         name="forwarded",
         frames_max=FORWARDED_ENVELOPES_MAX,
